@@ -1,0 +1,174 @@
+-- The triggers that record what changed and wake the listeners. All are statement-level: a statement that changes
+-- 10,000 orders costs one insert and at most one notification. The functions are `security definer`, so that a writer
+-- needs no right on schema live, and touch nothing that another writer could hold a lock on.
+
+-- Wakes the listeners. The payload says which reps are concerned, where that is short; a payload of 8,000 bytes or more
+-- would abort the writer's transaction. Nothing else about an order leaves by this door.
+create function live.notify(reps text) returns void
+language sql volatile as $$
+    select pg_notify('live_orders', case when octet_length(reps) <= 2000 then 'reps:' || reps else 'all' end)
+$$;
+
+create function live.record_insert() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    reps text;
+begin
+    with recorded as (
+        insert into live.order_event (operation, order_id, order_number, new_sales_rep_id, new_status, new_payment_status, new_total)
+        select 'insert', n.id, n.order_number, n.sales_rep_id, n.status, n.payment_status, coalesce(nullif(n.total_amount, 'NaN'), 0)
+        from new_rows n
+        returning new_sales_rep_id as rep
+    )
+    select coalesce(string_agg(distinct rep::text, ','), '') into reps from recorded having count(*) > 0;
+    if reps is not null then
+        perform live.notify(reps);
+    end if;
+    return null;
+end
+$$;
+
+-- A changed primary key is the end of one order and the beginning of another, whatever the statement calls it.
+create function live.record_update() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    reps text;
+begin
+    with recorded as (
+        insert into live.order_event (
+            operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, old_status, new_status,
+            old_payment_status, new_payment_status, old_total, new_total, other
+        )
+        select
+            case when o.id is null then 'insert' when n.id is null then 'delete' else 'update' end,
+            coalesce(n.id, o.id), coalesce(o.order_number, n.order_number), o.sales_rep_id, n.sales_rep_id, o.status, n.status,
+            o.payment_status, n.payment_status,
+            case when o.id is not null then coalesce(nullif(o.total_amount, 'NaN'), 0) end,
+            case when n.id is not null then coalesce(nullif(n.total_amount, 'NaN'), 0) end,
+            case when o.id = n.id
+                  and (o.order_number, o.customer_name, o.created_at)
+                      is distinct from (n.order_number, n.customer_name, n.created_at)
+            then jsonb_strip_nulls(jsonb_build_object(
+                'order_number', case when o.order_number <> n.order_number
+                    then jsonb_build_array(o.order_number, n.order_number) end,
+                'customer_name', case when o.customer_name <> n.customer_name
+                    then jsonb_build_array(o.customer_name, n.customer_name) end,
+                'created_at', case when o.created_at <> n.created_at
+                    then jsonb_build_array(o.created_at, n.created_at) end))
+            end
+        from old_rows o full join new_rows n on n.id = o.id
+        where (o.id, o.sales_rep_id, o.status, o.payment_status, o.total_amount,
+               o.order_number, o.customer_name, o.created_at)
+              is distinct from
+              (n.id, n.sales_rep_id, n.status, n.payment_status, n.total_amount,
+               n.order_number, n.customer_name, n.created_at)
+        returning old_sales_rep_id, new_sales_rep_id
+    )
+    select coalesce(string_agg(distinct rep::text, ','), '') into reps
+    from recorded, lateral (values (old_sales_rep_id), (new_sales_rep_id)) v (rep)
+    having count(*) > 0;
+    if reps is not null then
+        perform live.notify(reps);
+    end if;
+    return null;
+end
+$$;
+
+create function live.record_delete() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    reps text;
+begin
+    with recorded as (
+        insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, old_status, old_payment_status, old_total)
+        select 'delete', o.id, o.order_number, o.sales_rep_id, o.status, o.payment_status, coalesce(nullif(o.total_amount, 'NaN'), 0)
+        from old_rows o
+        returning old_sales_rep_id as rep
+    )
+    select coalesce(string_agg(distinct rep::text, ','), '') into reps from recorded having count(*) > 0;
+    if reps is not null then
+        perform live.notify(reps);
+    end if;
+    return null;
+end
+$$;
+
+create function live.record_truncate() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    insert into live.order_event (operation) values (tg_argv[0]);
+    perform pg_notify('live_orders', 'all');
+    return null;
+end
+$$;
+
+-- The number of items is shown with an order, so that a statement that changes it changes the order. The order's rep
+-- is read here only as a hint: in a transaction with an older snapshot it may have another rep by now, so all are woken.
+create function live.record_items() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    orders bigint[];
+    deltas integer[];
+    reps text;
+begin
+    if tg_op = 'INSERT' then
+        select array_agg(c.order_id), array_agg(c.items) into orders, deltas
+        from (select order_id, count(*) as items from new_rows group by order_id) c;
+    elsif tg_op = 'DELETE' then
+        select array_agg(c.order_id), array_agg(-c.items) into orders, deltas
+        from (select order_id, count(*) as items from old_rows group by order_id) c;
+    else
+        select array_agg(c.order_id), array_agg(c.items) into orders, deltas
+        from (
+            select i.order_id, sum(i.items) as items
+            from (select order_id, 1 as items from new_rows union all select order_id, -1 from old_rows) i
+            group by i.order_id
+            having sum(i.items) <> 0
+        ) c;
+    end if;
+    with recorded as (
+        insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, items_delta)
+        select 'items', o.id, o.order_number, o.sales_rep_id, o.sales_rep_id, c.delta
+        from unnest(orders, deltas) c (order_id, delta)
+        join public.orders_order o on o.id = c.order_id
+        returning new_sales_rep_id as rep
+    )
+    select coalesce(string_agg(distinct rep::text, ','), '') into reps from recorded having count(*) > 0;
+    if reps is not null then
+        if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+            perform pg_notify('live_orders', 'all');
+        else
+            perform live.notify(reps);
+        end if;
+    end if;
+    return null;
+end
+$$;
+
+create trigger live_insert after insert on public.orders_order
+    referencing new table as new_rows for each statement execute function live.record_insert();
+create trigger live_update after update on public.orders_order
+    referencing old table as old_rows new table as new_rows for each statement execute function live.record_update();
+create trigger live_delete after delete on public.orders_order
+    referencing old table as old_rows for each statement execute function live.record_delete();
+create trigger live_truncate after truncate on public.orders_order
+    for each statement execute function live.record_truncate('truncate');
+
+create trigger live_insert after insert on public.orders_orderitem
+    referencing new table as new_rows for each statement execute function live.record_items();
+create trigger live_update after update on public.orders_orderitem
+    referencing old table as old_rows new table as new_rows for each statement execute function live.record_items();
+create trigger live_delete after delete on public.orders_orderitem
+    referencing old table as old_rows for each statement execute function live.record_items();
+create trigger live_truncate after truncate on public.orders_orderitem
+    for each statement execute function live.record_truncate('truncate_items');
+
+-- Also for a session that sets session_replication_role = replica, as bulk loaders do: any client that writes is heard.
+alter table public.orders_order enable always trigger live_insert;
+alter table public.orders_order enable always trigger live_update;
+alter table public.orders_order enable always trigger live_delete;
+alter table public.orders_order enable always trigger live_truncate;
+alter table public.orders_orderitem enable always trigger live_insert;
+alter table public.orders_orderitem enable always trigger live_update;
+alter table public.orders_orderitem enable always trigger live_delete;
+alter table public.orders_orderitem enable always trigger live_truncate;

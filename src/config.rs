@@ -1,0 +1,249 @@
+//! Arguments and environment. Every flag has an environment variable of the same name.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::order::Currency;
+use crate::store::DatabaseUrl;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "oncare-live", version, about, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to log, as `warn` or `oncare_live=debug`.
+    #[arg(long, env = "LOG", default_value = "info", global = true, value_name = "FILTER")]
+    pub log: String,
+    /// How to log.
+    #[arg(long, env = "LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the dashboards.
+    Serve(Serve),
+    /// Apply what is missing of schema `live`, the triggers and the index; on an empty database, the OnCare tables too.
+    Migrate(Migrate),
+    /// Run everything on a private PostgreSQL with demonstration data.
+    Demo(Demo),
+    /// Say what is wrong with the database or the configuration, and what to do about it.
+    Doctor(Database),
+    /// Create a user. The password is asked for, or read from standard input where that is no terminal.
+    CreateUser(CreateUser),
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Which database.
+#[derive(Debug, Clone, Args)]
+pub struct Database {
+    /// The database, as `postgresql://user:password@host:5432/name?sslmode=verify-full`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: UncheckedUrl,
+}
+
+impl Database {
+    /// The URL, parsed.
+    ///
+    /// # Errors
+    /// What was expected, without repeating the URL.
+    pub fn url(&self) -> anyhow::Result<DatabaseUrl> {
+        DatabaseUrl::parse(&self.database_url.0).map_err(|expected| anyhow::anyhow!("--database-url: {expected}"))
+    }
+}
+
+/// A URL as given. It is parsed only after the command line, whose error messages would repeat it with its password.
+#[derive(Clone)]
+pub struct UncheckedUrl(String);
+
+impl From<String> for UncheckedUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl fmt::Debug for UncheckedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+    /// How to serve it.
+    #[command(flatten)]
+    pub service: Service,
+    /// Migrate before serving.
+    #[arg(long, env = "MIGRATE")]
+    pub migrate: bool,
+}
+
+/// How the service is run.
+#[derive(Debug, Clone, Args)]
+pub struct Service {
+    /// Address and port of the dashboards.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = address)]
+    pub listen: SocketAddr,
+    /// Address and port of /healthz, /readyz and /metrics.
+    #[arg(long, env = "OPS_LISTEN", default_value = "127.0.0.1:9464", value_name = "ADDRESS", value_parser = address)]
+    pub ops_listen: SocketAddr,
+    /// How often a page polls while its stream is down.
+    #[arg(long, env = "POLL_INTERVAL", default_value = "5s", value_name = "DURATION", value_parser = poll_interval)]
+    pub poll_interval: Duration,
+    /// The zone of the days in filters and of the times shown, as Asia/Manila.
+    #[arg(long, env = "TIME_ZONE", default_value = "UTC", value_name = "ZONE", value_parser = time_zone)]
+    pub time_zone: Tz,
+    /// The sign before amounts.
+    #[arg(long, env = "CURRENCY", default_value = "₱", value_name = "SIGN", value_parser = Currency::from_str)]
+    pub currency: Currency,
+    /// Connections to the database in the pool; the listener has one more.
+    #[arg(long, env = "POOL_SIZE", default_value_t = 8, value_name = "NUMBER", value_parser = pool_size)]
+    pub pool_size: usize,
+    /// How long somebody stays signed in.
+    #[arg(long, env = "SESSION_LIFETIME", default_value = "14days", value_name = "DURATION", value_parser = long_duration)]
+    pub session_lifetime: Duration,
+    /// How long events are kept: the timeline of an order, and how far back a page can be told what it missed.
+    #[arg(long, env = "RETENTION", default_value = "90days", value_name = "DURATION", value_parser = long_duration)]
+    pub retention: Duration,
+}
+
+/// Arguments of `migrate`.
+#[derive(Debug, Clone, Args)]
+pub struct Migrate {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+    /// Build the statistics anew from the orders.
+    #[arg(long)]
+    pub rebuild_statistics: bool,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// How to serve it.
+    #[command(flatten)]
+    pub service: Service,
+    /// Where the private PostgreSQL keeps its data between runs.
+    #[arg(long, env = "DATA_DIR", default_value = "data", value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+    /// The port of the private PostgreSQL on 127.0.0.1; another free one where it is taken.
+    #[arg(long, env = "DEMO_DATABASE_PORT", default_value_t = 54329, value_name = "PORT")]
+    pub database_port: u16,
+}
+
+/// Arguments of `create-user`.
+#[derive(Debug, Clone, Args)]
+pub struct CreateUser {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+    /// The login, at most 150 characters.
+    #[arg(long, value_name = "LOGIN", value_parser = username)]
+    pub username: String,
+    /// What the user may do.
+    #[arg(long, value_parser = crate::store::Role::CODES)]
+    pub role: String,
+    /// First and last name.
+    #[arg(long, default_value = "", value_name = "NAME", value_parser = full_name)]
+    pub name: String,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an address and port such as 127.0.0.1:8080 or [::1]:8080")
+}
+
+fn time_zone(text: &str) -> Result<Tz, &'static str> {
+    text.parse().map_err(|_| "expected a time zone of the IANA database such as UTC or Asia/Manila")
+}
+
+fn duration(text: &str, from: u64, to: u64, expected: &'static str) -> Result<Duration, &'static str> {
+    let duration = humantime::parse_duration(text).map_err(|_| expected)?;
+    let within = (Duration::from_secs(from)..=Duration::from_secs(to)).contains(&duration);
+    if within { Ok(duration) } else { Err(expected) }
+}
+
+fn poll_interval(text: &str) -> Result<Duration, &'static str> {
+    duration(text, 1, 3_600, "expected a duration from 1s to 1h such as 5s")
+}
+
+fn long_duration(text: &str) -> Result<Duration, &'static str> {
+    duration(text, 60, 3_650 * 86_400, "expected a duration from 1min to 3650days such as 14days")
+}
+
+fn pool_size(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|size| (2..=500).contains(size)).ok_or("expected a number of connections from 2 to 500")
+}
+
+fn username(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_alphanumeric() || "@.+-_".contains(c);
+    let fits = !text.is_empty() && text.chars().count() <= 150 && text.chars().all(allowed);
+    if fits { Ok(text.to_owned()) } else { Err("expected 1 to 150 letters, digits and @ . + - _") }
+}
+
+fn full_name(text: &str) -> Result<String, &'static str> {
+    let fits = text.chars().count() <= 150 && !text.chars().any(char::is_control);
+    if fits { Ok(text.trim().to_owned()) } else { Err("expected at most 150 characters on one line") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(["oncare-live"].iter().chain(arguments))
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_was_expected() {
+        for (flag, value, expected) in [
+            ("--listen", "8080", "127.0.0.1:8080"),
+            ("--poll-interval", "0s", "from 1s to 1h"),
+            ("--poll-interval", "five", "from 1s to 1h"),
+            ("--time-zone", "Manila", "Asia/Manila"),
+            ("--currency", "", "₱"),
+            ("--pool-size", "0", "from 2 to 500"),
+        ] {
+            let error = parse(&["serve", "--database-url", "postgresql://h/d", flag, value]).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(flag) && text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_url_is_refused_without_its_password() {
+        let cli = parse(&["doctor", "--database-url", "mysql://u:s3cret@h/d"]).unwrap();
+        let Command::Doctor(database) = &cli.command else { panic!("not the doctor") };
+        let error = format!("{:#} {cli:?}", database.url().unwrap_err());
+        assert!(error.contains("--database-url: expected a URL such as") && !error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn there_is_no_argument_for_a_password() {
+        let error = parse(&["create-user", "--username", "a", "--role", "admin", "--password", "x"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownArgument);
+    }
+}

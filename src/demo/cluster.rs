@@ -1,0 +1,328 @@
+//! A private PostgreSQL: made, started and stopped by this program, also when the program is killed.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+/// The only role. It may do everything, and only from this machine, with this password.
+const ROLE: &str = "oncare";
+const PASSWORD: &str = "oncare";
+
+/// How long the server may take to start, or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const POLL: Duration = Duration::from_millis(25);
+
+/// Why there is no private PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The server's programs are not there.
+    #[error(
+        "PostgreSQL's server programs were not found on the PATH nor in /usr/lib/postgresql. Install them (Debian, \
+         Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; macOS: brew install postgresql) and \
+         try again"
+    )]
+    NotInstalled,
+    /// The programs refuse to run as root, and there is nobody else.
+    #[error("PostgreSQL does not run as root and there is no user postgres or nobody to run it as; run this as another user")]
+    NobodyToRunAs,
+    /// The folder can't be used.
+    #[error("could not {attempted} {path}")]
+    Folder {
+        /// What was attempted.
+        attempted: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A program failed.
+    #[error("{program} failed: {said}")]
+    Program {
+        /// Which.
+        program: &'static str,
+        /// What it said.
+        said: String,
+    },
+    /// The server did not answer in time.
+    #[error("PostgreSQL did not answer within 60 s; its log is {log}")]
+    Silent {
+        /// Where to look.
+        log: PathBuf,
+    },
+    /// The server refused a statement.
+    #[error("the private PostgreSQL refused a statement")]
+    Refused(#[from] tokio_postgres::Error),
+}
+
+/// Whether commits wait for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// As in production.
+    Full,
+    /// They don't: for tests, whose data nobody misses.
+    None,
+}
+
+/// A running private PostgreSQL.
+pub struct Cluster {
+    folder: PathBuf,
+    port: u16,
+    programs: PathBuf,
+    owner: Option<Owner>,
+    supervisor: Child,
+}
+
+/// The user that the server runs as where this program is root.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+impl Cluster {
+    /// Starts the server of a folder on 127.0.0.1, and makes the folder first where there is none. Takes another port
+    /// where the given one is taken. A server that an earlier, killed run left behind is stopped first.
+    ///
+    /// # Errors
+    /// If the programs are missing, the folder can't be used, or the server does not start.
+    pub async fn start(folder: &Path, port: u16, durability: Durability) -> Result<Self, ClusterError> {
+        let programs = find_programs().ok_or(ClusterError::NotInstalled)?;
+        let folder = prepare_folder(folder)?;
+        let owner = owner_of(&folder)?;
+        if !folder.join("PG_VERSION").exists() {
+            init(&programs, &folder, owner).await?;
+        } else if folder.join("postmaster.pid").exists() {
+            stop_leftover(&programs, &folder, owner).await;
+        }
+        let port = free_port(port).await?;
+        let supervisor = supervise(&programs, &folder, owner, port, durability)?;
+        let cluster = Self { folder, port, programs, owner, supervisor };
+        cluster.wait_until_ready().await?;
+        Ok(cluster)
+    }
+
+    /// The URL of a database in it.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgresql://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A shell command that connects to a database in it.
+    #[must_use]
+    pub fn psql(&self, database: &str) -> String {
+        format!("psql {}", self.url(database))
+    }
+
+    /// Creates a database where there is none of that name.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn create_database(&self, name: &str) -> Result<(), ClusterError> {
+        let (client, connection) = tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await?;
+        let driver = tokio::spawn(connection);
+        if client.query_opt("select from pg_database where datname = $1", &[&name]).await?.is_none() {
+            client.batch_execute(&format!("create database \"{name}\"")).await?;
+        }
+        drop(client);
+        driver.abort();
+        Ok(())
+    }
+
+    /// Stops the server as a shutdown of the machine would: connections are ended, nothing is lost.
+    ///
+    /// # Errors
+    /// If it does not stop.
+    pub async fn stop(mut self) -> Result<(), ClusterError> {
+        self.pg_ctl(&["stop", "-m", "fast", "-w"]).await?;
+        // the supervisor ends with the server; its exit status says nothing more
+        let _ = self.supervisor.wait().await;
+        Ok(())
+    }
+
+    /// Runs `pg_ctl` on the server's folder, as its owner.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub async fn pg_ctl(&self, arguments: &[&str]) -> Result<(), ClusterError> {
+        let mut command = program(&self.programs, "pg_ctl", self.owner);
+        run("pg_ctl", command.arg("-D").arg(&self.folder).args(arguments)).await
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), ClusterError> {
+        let deadline = Instant::now() + PATIENCE;
+        let url = self.url("postgres");
+        while tokio_postgres::connect(&url, tokio_postgres::NoTls).await.is_err() {
+            if Instant::now() > deadline {
+                return Err(ClusterError::Silent { log: self.folder.join("server.log") });
+            }
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+}
+
+fn find_programs() -> Option<PathBuf> {
+    let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+    let mut versions: Vec<PathBuf> = ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"]
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path().join("bin")))
+        .collect();
+    // the newest first; /usr/lib/postgresql/9.6 is older than 15
+    versions.sort_by_key(|folder| {
+        let name = folder.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let digits = name.unwrap_or_default().trim_start_matches("postgresql@").parse::<f64>().unwrap_or_default();
+        std::cmp::Reverse((digits * 10.0) as i64)
+    });
+    let has_all = |folder: &PathBuf| ["initdb", "postgres", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
+    on_path.into_iter().chain([PathBuf::from("/usr/pgsql/bin")]).chain(versions).find(has_all)
+}
+
+fn prepare_folder(folder: &Path) -> Result<PathBuf, ClusterError> {
+    let failed = |attempted| move |source| ClusterError::Folder { attempted, path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed("create the folder"))?;
+    std::fs::canonicalize(folder).map_err(failed("find the folder"))
+}
+
+/// The server refuses to run as root: then the folder is given to another user.
+fn owner_of(folder: &Path) -> Result<Option<Owner>, ClusterError> {
+    let failed = |attempted| move |source| ClusterError::Folder { attempted, path: folder.to_owned(), source };
+    let present = std::fs::metadata(folder).map_err(failed("look at"))?;
+    if !is_root() {
+        return Ok(None);
+    }
+    let owner = user("postgres").or_else(|| user("nobody")).ok_or(ClusterError::NobodyToRunAs)?;
+    if present.uid() != owner.uid {
+        chown(folder, Some(owner.uid), Some(owner.gid)).map_err(failed("give to the user postgres"))?;
+    }
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed("close"))?;
+    for parent in folder.ancestors().skip(1) {
+        let mode = std::fs::metadata(parent).map_err(failed("look at"))?.mode();
+        if mode & 0o001 == 0 {
+            let why = format!("{} may not be entered by other users; give --data-dir another folder", parent.display());
+            return Err(failed("let the user postgres into")(io::Error::other(why)));
+        }
+    }
+    Ok(Some(owner))
+}
+
+/// A new file of this process belongs to whom the process runs as.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").map_or_else(|_| std::env::var("USER").is_ok_and(|user| user == "root"), |me| me.uid() == 0)
+}
+
+fn user(name: &str) -> Option<Owner> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let fields: Vec<&str> = passwd.lines().find(|line| line.split(':').next() == Some(name))?.split(':').collect();
+    Some(Owner { uid: fields.get(2)?.parse().ok()?, gid: fields.get(3)?.parse().ok()? })
+}
+
+fn program(programs: &Path, name: &str, owner: Option<Owner>) -> Command {
+    as_owner(std::process::Command::new(programs.join(name)), owner)
+}
+
+fn as_owner(mut command: std::process::Command, owner: Option<Owner>) -> Command {
+    command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
+    if let Some(Owner { uid, gid }) = owner {
+        command.uid(uid).gid(gid);
+    }
+    command.into()
+}
+
+async fn run(name: &'static str, command: &mut Command) -> Result<(), ClusterError> {
+    let failed = |said: String| ClusterError::Program { program: name, said };
+    let output = command.output().await.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(failed(String::from_utf8_lossy(&said).trim().to_owned()))
+}
+
+async fn init(programs: &Path, folder: &Path, owner: Option<Owner>) -> Result<(), ClusterError> {
+    // a pipe of ours can't be opened by another user, a file of theirs can
+    let password = folder.with_extension("password");
+    let failed = |source| ClusterError::Folder { attempted: "write", path: password.clone(), source };
+    std::fs::write(&password, PASSWORD).map_err(failed)?;
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    chown(&password, owner.map(|owner| owner.uid), owner.map(|owner| owner.gid)).map_err(failed)?;
+    let mut command = program(programs, "initdb", owner);
+    command.arg("-D").arg(folder).args(["-U", ROLE, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C"]);
+    command.arg("--no-instructions").arg("--pwfile").arg(&password);
+    let outcome = run("initdb", &mut command).await;
+    std::fs::remove_file(&password).map_err(failed)?;
+    outcome
+}
+
+/// Of a run that was killed. A stale pid file, without a server, is not in a new server's way.
+async fn stop_leftover(programs: &Path, folder: &Path, owner: Option<Owner>) {
+    let mut command = program(programs, "pg_ctl", owner);
+    let stopped = run("pg_ctl", command.arg("-D").arg(folder).args(["stop", "-m", "fast", "-w"])).await;
+    if let Err(error) = stopped {
+        tracing::debug!(%error, "no leftover server was stopped");
+    }
+}
+
+async fn free_port(wanted: u16) -> Result<u16, ClusterError> {
+    let bound = match TcpListener::bind(("127.0.0.1", wanted)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind(("127.0.0.1", 0)).await,
+    };
+    bound.and_then(|listener| listener.local_addr()).map(|address| address.port()).map_err(|source| ClusterError::Folder {
+        attempted: "find a free port on",
+        path: PathBuf::from("127.0.0.1"),
+        source,
+    })
+}
+
+/// Starts the server and waits for two things: the end of its standard input, which is a pipe from this process and
+/// closes however this process ends, and then has the server shut down; and the end of the server.
+const SUPERVISOR: &str = r#"
+exec 3<&0
+"$@" >>"$LOG" 2>&1 </dev/null 3<&- &
+server=$!
+( read -r line <&3; kill -INT $server ) 2>/dev/null &
+reader=$!
+exec 3<&- </dev/null
+wait $server
+kill $reader 2>/dev/null
+"#;
+
+fn supervise(
+    programs: &Path,
+    folder: &Path,
+    owner: Option<Owner>,
+    port: u16,
+    durability: Durability,
+) -> Result<Child, ClusterError> {
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", SUPERVISOR]);
+    command.arg("supervisor").arg(programs.join("postgres")).arg("-D").arg(folder);
+    command.env("LOG", folder.join("server.log"));
+    let lasting = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"];
+    let careless = ["fsync=off", "full_page_writes=off", "synchronous_commit=off"];
+    let careless = careless.iter().filter(|_| durability == Durability::None);
+    for setting in lasting.iter().chain(careless) {
+        command.arg("-c").arg(setting);
+    }
+    command.arg("-c").arg(format!("port={port}"));
+    // of its own group, so that Ctrl-C reaches only this program, which then stops the server in order
+    command.process_group(0);
+    let mut command = as_owner(command, owner);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map_err(|error| ClusterError::Program { program: "sh", said: error.to_string() })
+}

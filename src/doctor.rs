@@ -1,0 +1,132 @@
+//! The diagnosis: what is wrong with the database or the configuration, and what to do about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::store::{DatabaseUrl, Finding, Link, Store, StoreError, TriggerState, is_canary, oldest_supported_version};
+
+/// How long a notification may take to come back.
+const NOTIFICATION_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Looks at everything. Each finding says what to do, if anything is wrong; what can't be looked at because of an
+/// earlier finding is left out.
+pub async fn examine(url: &DatabaseUrl) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Err(error) = examine_into(url, &mut findings).await {
+        findings.push(Finding::bad("the examination", format!("{}; mend this and examine again", error.chain())));
+    }
+    findings
+}
+
+async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
+    let store = Store::new(url.clone(), 2)?;
+    let (number, version, standby) = match store.server().await {
+        Ok(server) => server,
+        Err(error) => {
+            findings.push(Finding::bad(
+                format!("connection to {url}"),
+                format!("{}; check host, port, database, user, password and sslmode of --database-url", error.chain()),
+            ));
+            return Ok(());
+        }
+    };
+    findings.push(Finding::good(format!("connection to {url}")));
+    findings.push(if number >= oldest_supported_version() {
+        Finding::good(format!("server version {version}"))
+    } else {
+        Finding::bad(format!("server version {version}"), "PostgreSQL 13 or newer is needed; upgrade the server")
+    });
+    if standby {
+        findings.push(Finding::bad(
+            "the server is a standby",
+            "name the primary in --database-url, or add target_session_attrs=read-write to it",
+        ));
+        return Ok(());
+    }
+    findings.push(Finding::good("the server is a primary"));
+    findings.push(notifications(url, &store).await);
+
+    let pending = store.pending_migrations().await?;
+    if !pending.is_empty() {
+        let missing = pending.join(", ");
+        findings.push(Finding::bad("migrations", format!("{missing} missing; run oncare-live migrate as the tables' owner")));
+        return Ok(());
+    }
+    findings.push(Finding::good("migrations"));
+    let missing = store.missing_privileges().await?;
+    findings.push(if missing.is_empty() {
+        Finding::good("privileges")
+    } else {
+        let grants: Vec<String> = missing.iter().map(|right| format!("grant {right} to <role>;")).collect();
+        Finding::bad("privileges", format!("the role of --database-url lacks some; run: {}", grants.join(" ")))
+    });
+    for (trigger, state) in store.triggers().await? {
+        findings.push(trigger_finding(&trigger, state));
+    }
+    if missing.is_empty() {
+        let different = store.statistics_that_differ().await?;
+        findings.push(if different.is_empty() {
+            Finding::good("statistics equal the orders")
+        } else {
+            Finding::bad(
+                "statistics",
+                format!("{}; run oncare-live migrate --rebuild-statistics", different.join("; ")),
+            )
+        });
+    }
+    Ok(())
+}
+
+/// Listens on one connection and notifies on another, as the service does.
+async fn notifications(url: &DatabaseUrl, store: &Store) -> Finding {
+    let subject = "LISTEN and NOTIFY end to end";
+    let heard = Arc::new(Notify::new());
+    let nonce = format!("doctor-{:032x}", rand::random::<u128>());
+    let attempt = async {
+        let (bell, expected) = (Arc::clone(&heard), nonce.clone());
+        let link = Link::open(url, move |channel, payload| {
+            if is_canary(channel) && payload == expected {
+                bell.notify_one();
+            }
+        })
+        .await?;
+        link.listen_for_orders().await?;
+        store.send_canary(&nonce).await?;
+        Ok::<bool, StoreError>(tokio::time::timeout(NOTIFICATION_PATIENCE, heard.notified()).await.is_ok())
+    };
+    match attempt.await {
+        Ok(true) => Finding::good(subject),
+        Ok(false) => Finding::bad(
+            subject,
+            "a notification did not come back within 3 s: a transaction pooler such as PgBouncer stands between; give \
+             --database-url the server's own address, or a pooler's session mode",
+        ),
+        Err(error) => Finding::bad(subject, error.chain()),
+    }
+}
+
+fn trigger_finding(trigger: &str, state: TriggerState) -> Finding {
+    let subject = format!("trigger {trigger}");
+    let (table, name) = trigger.split_once('.').unwrap_or((trigger, ""));
+    match state {
+        TriggerState::Current => Finding::good(subject),
+        TriggerState::Missing => Finding::bad(
+            subject,
+            "it is missing, so changes go unnoticed; run: drop schema live cascade; then oncare-live migrate",
+        ),
+        TriggerState::Disabled => Finding::bad(
+            subject,
+            format!(
+                "it does not fire in every session; run: alter table public.{table} enable always trigger {name}; then \
+                 oncare-live migrate --rebuild-statistics"
+            ),
+        ),
+        TriggerState::Outdated => Finding::bad(
+            subject,
+            "it is of another version of this program; use that version, or run: drop schema live cascade; then \
+             oncare-live migrate",
+        ),
+    }
+}

@@ -1,0 +1,50 @@
+//! Live order dashboards for the OnCare Medicine Ordering System: a change that any client commits to PostgreSQL is on
+//! every open dashboard of its sales rep at once.
+//!
+//! # The way of one change
+//!
+//! 1. Somebody commits `update orders_order set status = 'shipped' …`, with psql, from a Django admin, anywhere. The
+//!    statement's trigger (`sql/0003_triggers.sql`) has recorded who changed what in `live.order_event`, in the same
+//!    transaction, and sends `NOTIFY live_orders`, which says which reps are concerned and nothing else.
+//! 2. The **listener** ([`live`], `listener.rs`) hears it on a connection of its own. The notification is only a hint: it
+//!    reads a batch from the [`store`], which is all events that were committed since its [`cursor`], the changed rows
+//!    and the concerned reps' statistics, in one snapshot. What was committed while it was disconnected is in the next
+//!    batch, so nothing is lost.
+//! 3. The batch becomes one **frame** for each rep (`frame.rs`), encoded once, and the **hub** (`hub.rs`) puts it into the
+//!    **mailboxes** of that rep's streams (`mailbox.rs`). A full mailbox is emptied and its stream reads its state anew:
+//!    nobody waits for a slow reader.
+//! 4. Each **stream** (`stream.rs`) drops what is not newer than what it sent and writes the rest to its browser as a
+//!    server-sent event; [`web`] has checked whose it is, and holds the pages and the JSON.
+//! 5. In the page, `static/js/stream.js` receives the event and `patch.js` sets the texts and attributes that changed,
+//!    unless the page knows a newer revision already.
+//!
+//! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/fold.rs`) sums events into
+//! `live.order_stats`, and readers add the events since. A **canary** proves every five seconds that notifications arrive.
+//!
+//! # The rooms, and who may know whom
+//!
+//! | room | what lives there | knows |
+//! |---|---|---|
+//! | [`order`] | ids, codes, money, filter, page, row, change, statistics: pure | nothing |
+//! | [`cursor`] | snapshot, revision, epoch: pure | nothing |
+//! | [`password`] | Django's password formats | nothing |
+//! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor |
+//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor |
+//! | [`web`] | router, sessions, pages, API, stream over HTTP; no SQL | live, store, order, password |
+//! | [`ops`] | metrics and health | live, store |
+//! | [`config`] | arguments and environment | order, store |
+//! | [`http`], [`server`] | the accept loop; everything put together | all of these |
+//! | [`demo`], [`doctor`] | private cluster, demonstration; the diagnosis | store, server |
+
+pub mod config;
+pub mod cursor;
+pub mod demo;
+pub mod doctor;
+pub mod http;
+pub mod live;
+pub mod ops;
+pub mod order;
+pub mod password;
+pub mod server;
+pub mod store;
+pub mod web;

@@ -1,0 +1,130 @@
+//! Server-sent events, encoded once and shared by all streams that they are for.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use super::mailbox::Bye;
+use crate::cursor::{Cursor, Revision};
+use crate::order::{Change, Operation, OrderId, OrderRow, RepId, RowJson, Summary, iso_time};
+use crate::store::{Events, Sync};
+
+/// An encoded `patch` with what its streams need to know of it.
+#[derive(Debug)]
+pub struct Frame {
+    /// The state that it tells.
+    pub revision: Revision,
+    /// When the oldest of its changes was recorded.
+    pub recorded_at: DateTime<Utc>,
+    /// The event as it goes over the wire.
+    pub bytes: Bytes,
+}
+
+#[derive(Serialize)]
+struct SyncJson<'a> {
+    revision: String,
+    #[serde(flatten)]
+    summary: &'a Summary,
+    missed: &'a Option<Vec<Change>>,
+}
+
+#[derive(Serialize)]
+struct PatchJson<'a> {
+    revision: String,
+    #[serde(flatten)]
+    summary: &'a Summary,
+    orders: Vec<PatchedOrder<'a>>,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum PatchedOrder<'a> {
+    Present(RowJson<'a>),
+    Left { id: OrderId, removed: bool },
+}
+
+/// The frames of a batch: for each rep concerned the statistics, the changed orders as they are now, and the changes.
+/// An order that is no longer the rep's is only said to be gone.
+pub(super) fn patches(events: &Events, cursor: &Cursor, zone: Tz) -> Vec<(RepId, Frame)> {
+    events.summaries.iter().filter_map(|(rep, summary)| Some((*rep, patch(*rep, summary, events, cursor, zone)?))).collect()
+}
+
+fn patch(rep: RepId, summary: &Summary, batch: &Events, cursor: &Cursor, zone: Tz) -> Option<Frame> {
+    let owned = |id: &OrderId| -> Option<&OrderRow> {
+        batch.rows.get(id).and_then(|(owner, row)| (*owner == Some(rep)).then_some(row))
+    };
+    // the trigger's view of an item's rep can be older than the order's present one
+    let concerns = |event: &&crate::order::OrderEvent| match event.operation {
+        Operation::Items => event.order.as_ref().and_then(owned).is_some(),
+        _ => event.concerns(rep),
+    };
+    let events: Vec<_> = batch.events.iter().filter(concerns).collect();
+    let recorded_at = events.iter().map(|event| event.at).min()?;
+    let ids: BTreeSet<OrderId> = events.iter().filter_map(|event| event.order).collect();
+    let orders = ids
+        .iter()
+        .map(|id| match owned(id) {
+            Some(row) => PatchedOrder::Present(row.json(zone)),
+            None => PatchedOrder::Left { id: *id, removed: true },
+        })
+        .collect();
+    let changes = events.iter().filter_map(|event| event.as_seen_by(rep)).collect();
+    let revision = cursor.revision();
+    let json = PatchJson { revision: revision.to_string(), summary, orders, changes };
+    Some(Frame { revision, recorded_at, bytes: event("patch", Some(cursor), &json) })
+}
+
+/// `sync`: the state that a stream begins with.
+pub(super) fn sync(sync: &Sync) -> Bytes {
+    let revision = sync.cursor.revision().to_string();
+    event("sync", Some(&sync.cursor), &SyncJson { revision, summary: &sync.summary, missed: &sync.missed })
+}
+
+/// `ping`: a sign of life, with the server's time and whether changes arrive at once.
+pub(super) fn ping(live: bool) -> Bytes {
+    #[derive(Serialize)]
+    struct Ping {
+        time: String,
+        listener: &'static str,
+    }
+    event("ping", None, &Ping { time: iso_time(Utc::now()), listener: if live { "live" } else { "degraded" } })
+}
+
+/// `bye`: the last event of a stream that the server ends.
+pub(super) fn bye(bye: Bye) -> Bytes {
+    #[derive(Serialize)]
+    struct ByeJson {
+        reason: &'static str,
+    }
+    event("bye", None, &ByeJson { reason: bye.reason() })
+}
+
+/// `retry:` tells the browser how long to wait before it reconnects, in milliseconds.
+pub(super) fn retry(milliseconds: u64) -> Bytes {
+    format!("retry: {milliseconds}\n\n").into()
+}
+
+/// Database text stands only inside JSON, which has no line breaks, so that no text can end a field.
+fn event(name: &str, cursor: Option<&Cursor>, data: &impl Serialize) -> Bytes {
+    let mut text = String::with_capacity(1_024);
+    // writing to a String can't fail; nor can these plain structures fail to become JSON
+    if let Some(cursor) = cursor {
+        let _ = writeln!(text, "id: {cursor}");
+    }
+    let _ = writeln!(text, "event: {name}");
+    let _ = writeln!(text, "data: {}\n", serde_json::to_string(data).unwrap_or_default());
+    text.into()
+}
+
+#[cfg(test)]
+impl Frame {
+    pub(super) fn for_test(cursor: &str) -> Self {
+        let cursor: Cursor = cursor.parse().unwrap();
+        Self { revision: cursor.revision(), recorded_at: Utc::now(), bytes: Bytes::new() }
+    }
+}

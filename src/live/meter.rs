@@ -1,0 +1,104 @@
+//! What is counted, for whoever wants to read it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the histogram of event ages, in seconds.
+const AGE_BOUNDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// Streams opened and closed so far. The open ones are the difference, so that the three always agree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StreamCounts {
+    /// By role.
+    pub opened: BTreeMap<&'static str, u64>,
+    /// By role and reason.
+    pub closed: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+impl StreamCounts {
+    /// The open streams by role.
+    #[must_use]
+    pub fn open(&self) -> BTreeMap<&'static str, u64> {
+        let closed = |role| self.closed.iter().filter(|((of, _), _)| *of == role).map(|(_, count)| count).sum::<u64>();
+        self.opened.iter().map(|(role, opened)| (*role, opened - closed(*role))).collect()
+    }
+}
+
+/// A histogram's content: counts up to each bound in seconds, the sum in seconds.
+#[derive(Debug, Clone, Default)]
+pub struct AgeBuckets {
+    /// How many were at most that old, for each bound; not cumulative. The last is beyond all bounds.
+    pub counts: Vec<(f64, u64)>,
+    /// The sum of all ages, in seconds.
+    pub sum: f64,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// The counters of the live side.
+#[derive(Debug, Default)]
+pub struct Meter {
+    streams: Mutex<StreamCounts>,
+    ages: [AtomicU64; AGE_BOUNDS.len() + 1],
+    age_micros: AtomicU64,
+    /// Frames handed to streams.
+    pub frames_sent: AtomicU64,
+    /// Mailboxes that were full, so that their stream had to read its state anew.
+    pub mailboxes_overrun: AtomicU64,
+    /// Connections that the listener made after its first.
+    pub reconnects: AtomicU64,
+    /// Batches that the listener read.
+    pub batches: AtomicU64,
+    /// Events that the listener read.
+    pub events: AtomicU64,
+    /// Events that only the periodic read found: notifications that did not come.
+    pub events_found_late: AtomicU64,
+    /// Notifications received.
+    pub notifications: AtomicU64,
+    /// Folds that moved the summary on.
+    pub folds: AtomicU64,
+    /// Summaries built anew.
+    pub rebuilds: AtomicU64,
+    /// Events pruned.
+    pub pruned: AtomicU64,
+    /// How full the server's notification queue is, in millionths.
+    pub queue_usage_ppm: AtomicU64,
+}
+
+impl Meter {
+    pub(super) fn opened(&self, role: &'static str) {
+        *self.lock().opened.entry(role).or_default() += 1;
+    }
+
+    pub(super) fn closed(&self, role: &'static str, reason: &'static str) {
+        *self.lock().closed.entry((role, reason)).or_default() += 1;
+    }
+
+    /// The streams opened and closed, in one moment.
+    #[must_use]
+    pub fn streams(&self) -> StreamCounts {
+        self.lock().clone()
+    }
+
+    pub(super) fn delivered(&self, age: Duration) {
+        let seconds = age.as_secs_f64();
+        let bucket = AGE_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(AGE_BOUNDS.len());
+        self.ages[bucket].fetch_add(1, Relaxed);
+        self.age_micros.fetch_add(u64::try_from(age.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// How old changes were when they were handed to their stream, from the trigger on.
+    #[must_use]
+    pub fn ages(&self) -> AgeBuckets {
+        let bounds = AGE_BOUNDS.into_iter().chain([f64::INFINITY]);
+        let counts: Vec<(f64, u64)> = bounds.zip(self.ages.iter().map(|count| count.load(Relaxed))).collect();
+        let count = counts.iter().map(|(_, count)| count).sum();
+        AgeBuckets { counts, sum: self.age_micros.load(Relaxed) as f64 / 1e6, count }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, StreamCounts> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

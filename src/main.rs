@@ -1,0 +1,133 @@
+//! The command line of OnCare Live. Everything else is in the library.
+
+use std::io::{IsTerminal, Read};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use oncare_live::config::{Cli, Command, CreateUser, Database, LogFormat, Migrate, Serve};
+use oncare_live::server::{Listeners, run};
+use oncare_live::store::{NewUser, Store, chain};
+use oncare_live::{demo, doctor, password};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = start_log(&cli).and_then(|()| {
+        let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
+        runtime.block_on(obey(cli.command))
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("oncare-live: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn obey(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(serve) => serve_until_told(serve).await?,
+        Command::Migrate(arguments) => migrate(arguments).await?,
+        Command::Demo(arguments) => demo::run(arguments, told_to_stop()?).await?,
+        Command::Doctor(database) => return examine(&database).await,
+        Command::CreateUser(arguments) => create_user(arguments).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve_until_told(Serve { database, service, migrate }: Serve) -> anyhow::Result<()> {
+    let url = database.url()?;
+    let shutdown = told_to_stop()?;
+    let listeners = Listeners::bind(&service)?;
+    if migrate {
+        Store::new(url.clone(), service.pool_size)?.migrate().await?;
+    }
+    tracing::info!(address = %listeners.web.local_addr()?, ops = %listeners.ops.local_addr()?, database = %url, "serving");
+    run(url, service, listeners, shutdown).await?;
+    Ok(())
+}
+
+async fn migrate(Migrate { database, rebuild_statistics }: Migrate) -> anyhow::Result<()> {
+    let store = Store::new(database.url()?, 2)?;
+    if rebuild_statistics {
+        store.discard_fold().await?;
+    }
+    let applied = store.migrate().await?;
+    match applied.migrations.as_slice() {
+        [] => println!("The database is up to date."),
+        names => println!("Applied {}.", names.join(", ")),
+    }
+    if rebuild_statistics {
+        println!("Built the statistics anew.");
+    }
+    Ok(())
+}
+
+async fn examine(database: &Database) -> anyhow::Result<ExitCode> {
+    let findings = doctor::examine(&database.url()?).await;
+    for finding in &findings {
+        match &finding.problem {
+            None => println!("ok       {}", finding.subject),
+            Some(problem) => println!("PROBLEM  {}: {problem}", finding.subject),
+        }
+    }
+    let healthy = findings.iter().all(|finding| finding.problem.is_none());
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn create_user(CreateUser { database, username, role, name }: CreateUser) -> anyhow::Result<()> {
+    let store = Store::new(database.url()?, 2)?;
+    let password = new_password()?;
+    let (first_name, last_name) = name.split_once(' ').unwrap_or((&name, ""));
+    let encoded_password = &password::encode(&password);
+    let user = NewUser { username: &username, role: &role, first_name, last_name, encoded_password };
+    let id = store.create_user(&user).await?;
+    println!("Created {username} ({role}) with id {id}.");
+    Ok(())
+}
+
+/// From a prompt, twice; from standard input as it is, where that is no terminal.
+fn new_password() -> anyhow::Result<String> {
+    const SHORTEST: usize = 8;
+    let password = if std::io::stdin().is_terminal() {
+        let password = rpassword::prompt_password("Password: ").context("could not read the password")?;
+        if rpassword::prompt_password("Again: ").context("could not read the password")? != password {
+            bail!("the two passwords differ");
+        }
+        password
+    } else {
+        let mut input = String::new();
+        std::io::stdin().read_to_string(&mut input).context("could not read the password from standard input")?;
+        input.lines().next().unwrap_or_default().to_owned()
+    };
+    if password.chars().count() < SHORTEST {
+        bail!("the password is too short: expected at least {SHORTEST} characters");
+    }
+    Ok(password)
+}
+
+/// Ready on SIGTERM or SIGINT.
+fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("could not watch for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("could not watch for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn start_log(cli: &Cli) -> anyhow::Result<()> {
+    let expected = "--log: expected a filter such as warn or oncare_live=debug";
+    let filter = EnvFilter::builder().parse(&cli.log).context(expected)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match cli.log_format {
+        LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! The counters in Prometheus' format.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::live::{ListenerState, Live};
+
+/// All metrics as one text.
+pub(super) fn encode(live: &Arc<Live>) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("oncare_live");
+    registry.register_collector(Box::new(LiveCollector(Arc::clone(live))));
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+struct LiveCollector(Arc<Live>);
+
+impl fmt::Debug for LiveCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LiveCollector")
+    }
+}
+
+impl Collector for LiveCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let meter = &self.0.meter;
+        self.streams(&mut encoder)?;
+        let live = i64::from(self.0.hub.listener_state() == ListenerState::Live);
+        gauge(&mut encoder, "listener_live", "1 if the listener's canary came back, 0 if changes may come late.", live)?;
+        for (name, help, value) in [
+            ("listener_reconnects", "Connections the listener made after its first.", &meter.reconnects),
+            ("listener_batches", "Batches of events read.", &meter.batches),
+            ("listener_events", "Events read for open streams.", &meter.events),
+            (
+                "listener_events_found_late",
+                "Events that only the periodic read found: their notification did not come.",
+                &meter.events_found_late,
+            ),
+            ("listener_notifications", "Notifications received.", &meter.notifications),
+            ("frames_sent", "Frames with changes handed to streams.", &meter.frames_sent),
+            ("mailboxes_overrun", "Full mailboxes, whose stream read its state anew.", &meter.mailboxes_overrun),
+            ("folds", "Folds of events into the statistics.", &meter.folds),
+            ("rebuilds", "Statistics built anew from the orders.", &meter.rebuilds),
+            ("events_pruned", "Old events deleted.", &meter.pruned),
+        ] {
+            counter(&mut encoder, name, help, value)?;
+        }
+        let usage = meter.queue_usage_ppm.load(Relaxed) as f64 / 1e6;
+        let help = "Share of the server's notification queue that is in use. At 1, orders' commits fail.";
+        let gauge = encoder.encode_descriptor("notification_queue_usage_ratio", help, None, MetricType::Gauge)?;
+        ConstGauge::new(usage).encode(gauge)?;
+        let ages = meter.ages();
+        let help = "Age of a change, from the trigger to its stream's socket, in seconds.";
+        let mut histogram = encoder.encode_descriptor("event_age_seconds", help, None, MetricType::Histogram)?;
+        histogram.encode_histogram::<NoLabelSet>(ages.sum, ages.count, &ages.counts, None)
+    }
+}
+
+impl LiveCollector {
+    /// One look at the counts, so that opened, closed and open agree in every scrape.
+    fn streams(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counts = self.0.meter.streams();
+        let mut open = encoder.encode_descriptor("streams_open", "Open streams.", None, MetricType::Gauge)?;
+        for (role, count) in counts.open() {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            ConstGauge::new(count).encode(open.encode_family(&[("role", role)])?)?;
+        }
+        let mut opened = encoder.encode_descriptor("streams_opened", "Streams opened.", None, MetricType::Counter)?;
+        for (role, count) in &counts.opened {
+            ConstCounter::new(*count).encode(opened.encode_family(&[("role", *role)])?)?;
+        }
+        let mut closed = encoder.encode_descriptor("streams_closed", "Streams closed.", None, MetricType::Counter)?;
+        for ((role, reason), count) in &counts.closed {
+            ConstCounter::new(*count).encode(closed.encode_family(&[("role", *role), ("reason", *reason)])?)?;
+        }
+        Ok(())
+    }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> Result<(), fmt::Error> {
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: &AtomicU64) -> Result<(), fmt::Error> {
+    ConstCounter::new(value.load(Relaxed)).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+}

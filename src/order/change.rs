@@ -1,0 +1,201 @@
+//! What changed, from, to, by whom and when: the rows of `live.order_event`, and how one rep may see them.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Money, OrderId, PaymentStatus, RepId, Status, iso_time};
+
+/// What a statement did to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// The order was entered.
+    Insert,
+    /// Something shown of it changed.
+    Update,
+    /// The order was deleted.
+    Delete,
+    /// Its number of items changed.
+    Items,
+    /// All orders, or all items, were deleted at once; the event names no order.
+    Truncate,
+}
+
+/// Who wrote a change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Writer {
+    /// The signed-in user that the client named in `app.user`.
+    pub user: Option<String>,
+    /// The client's `application_name`.
+    pub application: Option<String>,
+    /// The database role of the connection.
+    pub role: String,
+}
+
+impl Writer {
+    /// The signed-in user; else the role and the application, as `postgres (psql)`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match (&self.user, &self.application) {
+            (Some(user), _) => user.clone(),
+            (None, Some(application)) => format!("{} ({application})", self.role),
+            (None, None) => self.role.clone(),
+        }
+    }
+}
+
+/// One row of `live.order_event`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderEvent {
+    /// When the trigger recorded it, by the database's clock.
+    pub at: DateTime<Utc>,
+    /// What was done.
+    pub operation: Operation,
+    /// To which order; `None` only for [`Operation::Truncate`].
+    pub order: Option<OrderId>,
+    /// The order's number before the change.
+    pub order_number: Option<String>,
+    /// Whose order it was and is.
+    pub rep: (Option<RepId>, Option<RepId>),
+    /// Its status, before and after.
+    pub status: (Option<Status>, Option<Status>),
+    /// Its payment status, before and after.
+    pub payment_status: (Option<PaymentStatus>, Option<PaymentStatus>),
+    /// Its total, before and after.
+    pub total: (Option<Money>, Option<Money>),
+    /// By how much its number of items changed.
+    pub items_delta: Option<i32>,
+    /// Other shown columns that changed: name, before, after.
+    pub other: Vec<(String, String, String)>,
+    /// Who did it.
+    pub writer: Writer,
+}
+
+/// One thing that changed of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// The column's name, or `items`.
+    pub field: String,
+    /// The code or value before.
+    pub from: Option<String>,
+    /// The code or value after.
+    pub to: Option<String>,
+    /// Before, as shown to a person.
+    pub from_display: Option<String>,
+    /// After, as shown to a person.
+    pub to_display: Option<String>,
+}
+
+/// An event as one rep may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its number.
+    pub order_number: Option<String>,
+    /// `insert`, `update`, `delete`, `items`; `arrived` or `left` where the order came from or went to another rep.
+    pub operation: &'static str,
+    /// When.
+    pub at: String,
+    /// By whom.
+    pub by: String,
+    /// What, from and to.
+    pub changed: Vec<Field>,
+}
+
+impl OrderEvent {
+    /// Whether the event concerns the rep: it was or is their order.
+    #[must_use]
+    pub fn concerns(&self, rep: RepId) -> bool {
+        self.rep.0 == Some(rep) || self.rep.1 == Some(rep)
+    }
+
+    /// The event as the rep may see it. Of an order that came or went it tells no value from the other rep's time.
+    #[must_use]
+    pub fn as_seen_by(&self, rep: RepId) -> Option<Change> {
+        let (before, after) = (self.rep.0 == Some(rep), self.rep.1 == Some(rep));
+        let operation = match self.operation {
+            Operation::Truncate => return None,
+            Operation::Insert => "insert",
+            Operation::Delete => "delete",
+            // an item's event can be routed by the order's present rep, whom the trigger did not see yet
+            Operation::Items => "items",
+            Operation::Update if before && !after => "left",
+            Operation::Update if after && !before => "arrived",
+            Operation::Update => "update",
+        };
+        let changed = if matches!(operation, "update" | "items") { self.fields() } else { Vec::new() };
+        Some(Change {
+            order_id: self.order?,
+            order_number: self.order_number.clone(),
+            operation,
+            at: iso_time(self.at),
+            by: self.writer.name(),
+            changed,
+        })
+    }
+
+    /// Everything that changed, for somebody who may see the order before and after.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field> {
+        let mut fields = Vec::new();
+        let mut push = |field: &str, from: Option<(String, String)>, to: Option<(String, String)>| {
+            if from != to {
+                let (from, from_display) = from.unzip();
+                let (to, to_display) = to.unzip();
+                fields.push(Field { field: field.to_owned(), from, to, from_display, to_display });
+            }
+        };
+        let status = |s: &Option<Status>| s.as_ref().map(|s| (s.code().to_owned(), s.label().into_owned()));
+        let payment = |s: &Option<PaymentStatus>| s.as_ref().map(|s| (s.code().to_owned(), s.label().into_owned()));
+        let amount = |a: &Option<Money>| a.map(|a| (a.to_string(), a.to_string()));
+        push("status", status(&self.status.0), status(&self.status.1));
+        push("payment_status", payment(&self.payment_status.0), payment(&self.payment_status.1));
+        push("total_amount", amount(&self.total.0), amount(&self.total.1));
+        for (column, from, to) in &self.other {
+            push(column, Some((from.clone(), from.clone())), Some((to.clone(), to.clone())));
+        }
+        if let Some(delta) = self.items_delta {
+            let change = format!("{delta:+}");
+            push("items", None, Some((change.clone(), change)));
+        }
+        fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved() -> OrderEvent {
+        OrderEvent {
+            at: "2025-01-15T10:30:00Z".parse().unwrap(),
+            operation: Operation::Update,
+            order: Some(OrderId(9)),
+            order_number: Some("ORD-9".into()),
+            rep: (Some(RepId(1)), Some(RepId(2))),
+            status: (Some(Status::Pending), Some(Status::Shipped)),
+            payment_status: (None, None),
+            total: (None, None),
+            items_delta: None,
+            other: vec![],
+            writer: Writer { user: None, application: Some("psql".into()), role: "postgres".into() },
+        }
+    }
+
+    #[test]
+    fn a_moved_order_tells_neither_rep_the_others_values() {
+        let (left, arrived) = (moved().as_seen_by(RepId(1)).unwrap(), moved().as_seen_by(RepId(2)).unwrap());
+        assert_eq!((left.operation, left.changed.len()), ("left", 0));
+        assert_eq!((arrived.operation, arrived.changed.len()), ("arrived", 0));
+        assert_eq!(left.by, "postgres (psql)");
+    }
+
+    #[test]
+    fn a_change_names_codes_and_what_people_call_them() {
+        let change = OrderEvent { rep: (Some(RepId(1)), Some(RepId(1))), ..moved() }.as_seen_by(RepId(1)).unwrap();
+        assert_eq!(change.operation, "update");
+        assert_eq!(change.changed.len(), 1);
+        assert_eq!(change.changed[0].from.as_deref(), Some("pending"));
+        assert_eq!(change.changed[0].to_display.as_deref(), Some("Shipped"));
+    }
+}

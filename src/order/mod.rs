@@ -1,0 +1,20 @@
+//! What an order is to its sales rep: ids, codes, money, the list's filter and page, rows, changes and statistics.
+//! Pure: no I/O, no SQL, no HTTP.
+
+mod change;
+mod code;
+mod filter;
+mod id;
+mod money;
+mod page;
+mod row;
+mod statistics;
+
+pub use change::{Change, Field, Operation, OrderEvent, Writer};
+pub use code::{DeliveryMethod, PaymentStatus, Status};
+pub use filter::{Filter, Invalid, first_instant};
+pub use id::{OrderId, RepId, UserId};
+pub use money::{Currency, Money};
+pub use page::{PAGE_SIZE, PageNumber, Pagination};
+pub use row::{OrderRow, RowJson, display_time, iso_time};
+pub use statistics::{Statistics, StatusCounts, Summary, Tally};

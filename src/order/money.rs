@@ -1,0 +1,110 @@
+//! Exact amounts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// An amount with two places, in the currency of the installation. It is a decimal all the way from `numeric(10,2)` to
+/// the digits in the JSON; it is never a float.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Money(Decimal);
+
+impl Money {
+    /// Rounds to two places. Amounts from the database have no more.
+    #[must_use]
+    pub fn new(amount: Decimal) -> Self {
+        let mut amount = amount.round_dp(2);
+        amount.rescale(2);
+        Self(amount)
+    }
+
+    /// The sum, exactly.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self::new(self.0 + other.0)
+    }
+}
+
+/// `1500.00`, as the JSON has it.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// The sign before an amount, such as `₱`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Currency(Box<str>);
+
+impl Currency {
+    /// `₱1,500.00`.
+    #[must_use]
+    pub fn show(&self, amount: Money) -> String {
+        let digits = amount.to_string();
+        let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |rest| ("-", rest));
+        let (whole, places) = digits.split_once('.').unwrap_or((digits, "00"));
+        let mut grouped = String::with_capacity(whole.len() + whole.len() / 3);
+        for (position, digit) in whole.chars().enumerate() {
+            if position > 0 && (whole.len() - position).is_multiple_of(3) {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        format!("{sign}{}{grouped}.{places}", self.0)
+    }
+
+    /// The sign alone.
+    #[must_use]
+    pub fn sign(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Currency {
+    type Err = &'static str;
+
+    fn from_str(sign: &str) -> Result<Self, Self::Err> {
+        if sign.is_empty() || sign.chars().count() > 5 || sign.chars().any(|c| c.is_control() || c.is_ascii_digit()) {
+            return Err("expected a currency sign of one to five characters such as ₱ or PHP");
+        }
+        Ok(Self(sign.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(text: &str) -> Money {
+        Money::new(text.parse().unwrap())
+    }
+
+    #[test]
+    fn json_has_two_places_and_every_digit() {
+        for (amount, json) in [("1500", "1500.00"), ("0.1", "0.10"), ("-2.5", "-2.50"), ("0", "0.00")] {
+            assert_eq!(serde_json::to_string(&money(amount)).unwrap(), json);
+        }
+        let far_beyond_a_float = "123456789012345678.91";
+        assert_eq!(serde_json::to_string(&money(far_beyond_a_float)).unwrap(), far_beyond_a_float);
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        let peso: Currency = "₱".parse().unwrap();
+        for (amount, shown) in [
+            ("0", "₱0.00"), ("999.5", "₱999.50"), ("1500", "₱1,500.00"), ("1234567.89", "₱1,234,567.89"),
+            ("-1500", "-₱1,500.00"),
+        ] {
+            assert_eq!(peso.show(money(amount)), shown);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! One line of the list.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use super::{Money, OrderId, PaymentStatus, Status};
+
+/// An order as the list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// The order.
+    pub id: OrderId,
+    /// Its number, as people say it.
+    pub order_number: String,
+    /// Who ordered.
+    pub customer_name: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Whether it is paid.
+    pub payment_status: PaymentStatus,
+    /// How many different medicines.
+    pub items_count: i64,
+    /// What it costs; `None` where the database has NaN.
+    pub total_amount: Option<Money>,
+    /// When it was entered; `None` where the database has an infinity or a year beyond 9999.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// A row as in the dashboard API, field for field.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RowJson<'a> {
+    id: OrderId,
+    order_number: &'a str,
+    status: &'a Status,
+    status_display: std::borrow::Cow<'a, str>,
+    payment_status: &'a PaymentStatus,
+    payment_status_display: std::borrow::Cow<'a, str>,
+    items_count: i64,
+    total_amount: Option<Money>,
+    created_at: Option<String>,
+    created_at_display: Option<String>,
+}
+
+impl OrderRow {
+    /// The row for the API, with its time also as shown in the given zone.
+    #[must_use]
+    pub fn json(&self, zone: Tz) -> RowJson<'_> {
+        RowJson {
+            id: self.id,
+            order_number: &self.order_number,
+            status: &self.status,
+            status_display: self.status.label(),
+            payment_status: &self.payment_status,
+            payment_status_display: self.payment_status.label(),
+            items_count: self.items_count,
+            total_amount: self.total_amount,
+            created_at: self.created_at.map(iso_time),
+            created_at_display: self.created_at.map(|at| display_time(at, zone)),
+        }
+    }
+}
+
+/// `2025-01-15T10:30:00+00:00`, with microseconds only where there are any, as the existing system writes it.
+#[must_use]
+pub fn iso_time(at: DateTime<Utc>) -> String {
+    let pattern = if at.timestamp_subsec_micros() == 0 { "%Y-%m-%dT%H:%M:%S%:z" } else { "%Y-%m-%dT%H:%M:%S%.6f%:z" };
+    at.format(pattern).to_string()
+}
+
+/// `Jan 15, 2025 10:30`, as the list shows it.
+#[must_use]
+pub fn display_time(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).format("%b %d, %Y %H:%M").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_in_the_existing_system() {
+        let at: DateTime<Utc> = "2025-01-05T10:30:00Z".parse().unwrap();
+        assert_eq!(iso_time(at), "2025-01-05T10:30:00+00:00");
+        assert_eq!(iso_time(at + chrono::TimeDelta::microseconds(1500)), "2025-01-05T10:30:00.001500+00:00");
+        assert_eq!(display_time(at, chrono_tz::UTC), "Jan 05, 2025 10:30");
+        assert_eq!(display_time(at, chrono_tz::Asia::Manila), "Jan 05, 2025 18:30");
+    }
+}

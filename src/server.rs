@@ -1,0 +1,94 @@
+//! The service, put together: listener, hub, web and ops on already bound listeners, until it is told to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Service;
+use crate::live::Live;
+use crate::ops::{self, Ops};
+use crate::password::Passwords;
+use crate::store::{DatabaseUrl, Store, StoreError};
+use crate::web::{self, App, WebSettings};
+use crate::http;
+
+/// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
+const GRACE: Duration = Duration::from_secs(7);
+
+/// How long the background tasks may take after that.
+const TASKS_GRACE: Duration = Duration::from_secs(1);
+
+/// The bound listeners. Tests bind port 0.
+pub struct Listeners {
+    /// For the dashboards.
+    pub web: TcpListener,
+    /// For ops.
+    pub ops: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both.
+    ///
+    /// # Errors
+    /// Names the flag and address that can't be bound.
+    pub fn bind(service: &Service) -> anyhow::Result<Self> {
+        use anyhow::Context;
+        let bind = |flag: &str, address| {
+            http::bind(address).with_context(|| format!("could not listen on {address} (change it with {flag})"))
+        };
+        Ok(Self { web: bind("--listen", service.listen)?, ops: bind("--ops-listen", service.ops_listen)? })
+    }
+}
+
+/// Serves until `shutdown` is ready; then ends the streams with `bye: draining`, lets requests finish, and returns. It
+/// starts without a database too, and says so where ops look, until there is one.
+///
+/// # Errors
+/// If the configuration can't be used.
+pub async fn run(
+    url: DatabaseUrl,
+    service: Service,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StoreError> {
+    let store = Store::new(url, service.pool_size)?;
+    let live = Live::new(store.clone(), service.time_zone);
+    let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+    live.start(service.retention, &tasks, &background);
+
+    let settings = WebSettings {
+        zone: service.time_zone,
+        currency: service.currency,
+        poll_interval: service.poll_interval,
+        session_lifetime: service.session_lifetime,
+    };
+    let app = App {
+        store: store.clone(),
+        live: Arc::clone(&live),
+        passwords: Passwords::default(),
+        settings: Arc::new(settings),
+    };
+    let ops = Ops { store, live: Arc::clone(&live), stopping: requests.clone() };
+    let web = http::serve(listeners.web, web::router(app), requests.clone().cancelled_owned(), GRACE);
+    let web = tokio::spawn(web);
+    let ops = http::serve(listeners.ops, ops::router(ops), background.clone().cancelled_owned(), TASKS_GRACE);
+    let ops = tokio::spawn(ops);
+
+    shutdown.await;
+    tracing::info!("stopping");
+    requests.cancel();
+    live.hub.drain();
+    // a panic in either is in the log, and the other must still be waited for
+    let _ = web.await;
+    background.cancel();
+    let _ = ops.await;
+    tasks.close();
+    if tokio::time::timeout(TASKS_GRACE, tasks.wait()).await.is_err() {
+        tracing::warn!("background tasks did not end in time");
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Users of the existing system, and the sessions of this service.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+
+use super::{Attempt, Store, StoreError};
+use crate::order::{RepId, UserId};
+
+/// `accounts_user.role`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sees their own orders.
+    SalesRep,
+    /// Sees and changes all orders.
+    Pharmacist,
+    /// Sees and changes all orders.
+    Admin,
+    /// A role that this service has nothing for.
+    Other,
+}
+
+impl Role {
+    /// The roles that users are created with.
+    pub const CODES: [&str; 3] = ["sales_rep", "pharmacist_admin", "admin"];
+
+    /// Reads the code of a role.
+    #[must_use]
+    pub fn of(code: &str) -> Self {
+        match code {
+            "sales_rep" => Self::SalesRep,
+            "pharmacist_admin" => Self::Pharmacist,
+            "admin" => Self::Admin,
+            _ => Self::Other,
+        }
+    }
+
+    /// The role as shown to a person.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SalesRep => "Sales representative",
+            Self::Pharmacist => "Pharmacist",
+            Self::Admin => "Administrator",
+            Self::Other => "No role here",
+        }
+    }
+}
+
+/// A user who is signed in, as of this request.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// Who.
+    pub id: UserId,
+    /// Their login.
+    pub username: String,
+    /// Their name, or the login where there is none.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// The session they came with.
+    pub session: SessionHash,
+}
+
+impl SignedIn {
+    /// The rep that this user is, if they are one.
+    #[must_use]
+    pub fn as_rep(&self) -> Option<RepId> {
+        (self.role == Role::SalesRep).then_some(RepId(self.id.0))
+    }
+}
+
+/// What a login is checked against.
+#[derive(Clone)]
+pub struct UserRecord {
+    /// Who.
+    pub id: UserId,
+    /// The password in Django's hasher format.
+    pub encoded_password: String,
+    /// Whether the user may sign in at all.
+    pub is_active: bool,
+}
+
+/// SHA-256 of a session's token: what the database knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionHash(pub [u8; 32]);
+
+/// A user to be created.
+pub struct NewUser<'a> {
+    /// The login, unique.
+    pub username: &'a str,
+    /// One of [`Role::CODES`].
+    pub role: &'a str,
+    /// First name.
+    pub first_name: &'a str,
+    /// Last name.
+    pub last_name: &'a str,
+    /// The password in Django's hasher format.
+    pub encoded_password: &'a str,
+}
+
+impl Store {
+    /// The user of that login.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn user_for_login(&self, username: &str) -> Result<Option<UserRecord>, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt("select id, password, is_active from public.accounts_user where username = $1", &[&username])
+            .await
+            .attempt("look up the user")?;
+        Ok(row.map(|row| UserRecord {
+            id: UserId(row.get("id")),
+            encoded_password: row.get("password"),
+            is_active: row.get("is_active"),
+        }))
+    }
+
+    /// Begins a session. It ends when it expires, is deleted, or the password is no longer the one that was checked.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn begin_session(
+        &self,
+        session: SessionHash,
+        user: &UserRecord,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        client
+            .execute(
+                "insert into live.session (token_hash, user_id, password_digest, expires_at)
+                 values ($1, $2, sha256(convert_to($3, 'UTF8')), $4)",
+                &[&session.0.as_slice(), &user.id.0, &user.encoded_password, &expires_at],
+            )
+            .await
+            .attempt("begin a session")?;
+        client.execute("delete from live.session where expires_at < now()", &[]).await.attempt("drop old sessions")?;
+        Ok(())
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn end_session(&self, session: SessionHash) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        client
+            .execute("delete from live.session where token_hash = $1", &[&session.0.as_slice()])
+            .await
+            .attempt("end the session")?;
+        Ok(())
+    }
+
+    /// Who is signed in with that session, if it holds.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn signed_in(&self, session: SessionHash) -> Result<Option<SignedIn>, StoreError> {
+        let client = self.client().await?;
+        let sql = format!("select u.id, u.username, u.first_name, u.last_name, u.role {HOLDS} and s.token_hash = $1");
+        let statement = client.prepare_cached(&sql).await.attempt("prepare the session check")?;
+        let row = client.query_opt(&statement, &[&session.0.as_slice()]).await.attempt("check the session")?;
+        Ok(row.map(|row| signed_in(&row, session)))
+    }
+
+    /// Which of the sessions hold, and are still of a sales rep.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn sessions_that_hold(&self, sessions: &[SessionHash]) -> Result<Vec<SessionHash>, StoreError> {
+        let client = self.client().await?;
+        let hashes: Vec<&[u8]> = sessions.iter().map(|session| session.0.as_slice()).collect();
+        let sql = format!("select s.token_hash {HOLDS} and s.token_hash = any ($1) and u.role = 'sales_rep'");
+        let rows = client.query(&sql, &[&hashes]).await.attempt("check the open streams' sessions")?;
+        Ok(rows.iter().filter_map(|row| row.get::<_, &[u8]>(0).try_into().ok().map(SessionHash)).collect())
+    }
+
+    /// Creates a user and gives their id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsuitable`] if the login is taken.
+    pub async fn create_user(&self, user: &NewUser<'_>) -> Result<UserId, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt(
+                "insert into public.accounts_user (
+                     password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined, role,
+                     phone_number, address, city, state, country, zip_code, is_verified, created_at, updated_at
+                 ) values ($1, false, $2, $3, $4, '', false, true, now(), $5, '', '', '', '', '', '', true, now(), now())
+                 on conflict (username) do nothing returning id",
+                &[&user.encoded_password, &user.username, &user.first_name, &user.last_name, &user.role],
+            )
+            .await
+            .attempt("create the user")?;
+        row.map(|row| UserId(row.get(0)))
+            .ok_or_else(|| StoreError::Unsuitable(format!("the user {:?} exists already", user.username)))
+    }
+}
+
+/// A session `s` holds while it has not expired and its user `u` is active and has the same password.
+const HOLDS: &str = "from live.session s join public.accounts_user u on u.id = s.user_id \
+     where s.expires_at > now() and u.is_active and s.password_digest = sha256(convert_to(u.password, 'UTF8'))";
+
+fn signed_in(row: &Row, session: SessionHash) -> SignedIn {
+    let username: String = row.get("username");
+    let full_name = format!("{} {}", row.get::<_, &str>("first_name"), row.get::<_, &str>("last_name"));
+    let name = match full_name.trim() {
+        "" => username.clone(),
+        name => name.to_owned(),
+    };
+    SignedIn { id: UserId(row.get("id")), username, name, role: Role::of(row.get("role")), session }
+}

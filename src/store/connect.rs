@@ -1,0 +1,334 @@
+//! The database's URL, TLS, and the dedicated connection that receives notifications.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::poll_fn;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{Attempt, StoreError, session_settings};
+
+/// How long the TCP connect to one address may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long connect, start-up and first statements may take in all. A server that accepts and then says nothing is
+/// not covered by the connect time-out.
+const LINK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How the server's certificate is checked, as `sslmode` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verification {
+    /// Encrypted, the certificate unchecked: `prefer`, `require`.
+    None,
+    /// Signed by a trusted authority, for whatever name: `verify-ca`.
+    Authority,
+    /// Signed, and for the host's name: `verify-full`.
+    Full,
+}
+
+/// Where the database is. Neither `Debug` nor `Display` shows the password.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    config: Config,
+    verification: Verification,
+    root_certificate: Option<PathBuf>,
+    shown: String,
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({})", self.shown)
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl DatabaseUrl {
+    /// Reads `postgresql://user:password@host:port/database?sslmode=…&sslrootcert=…`.
+    ///
+    /// # Errors
+    /// What was expected. The message never repeats the URL, which may hold a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str = "expected a URL such as postgresql://user:password@host:5432/database?sslmode=require";
+        if !(text.starts_with("postgresql://") || text.starts_with("postgres://")) {
+            return Err(EXPECTED.to_owned());
+        }
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        let mut verification = Verification::None;
+        let mut ssl_mode = SslMode::Prefer;
+        let mut root_certificate = None;
+        let mut rest = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "sslmode" => {
+                    (ssl_mode, verification) = match value.as_ref() {
+                        "disable" => (SslMode::Disable, Verification::None),
+                        "allow" | "prefer" => (SslMode::Prefer, Verification::None),
+                        "require" => (SslMode::Require, Verification::None),
+                        "verify-ca" => (SslMode::Require, Verification::Authority),
+                        "verify-full" => (SslMode::Require, Verification::Full),
+                        _ => {
+                            return Err("sslmode: expected disable, allow, prefer, require, verify-ca or verify-full"
+                                .to_owned());
+                        }
+                    };
+                }
+                "sslrootcert" => root_certificate = Some(PathBuf::from(value.as_ref())),
+                _ => {
+                    rest.append_pair(&name, &value);
+                }
+            }
+        }
+        // the driver takes a query's plus sign literally, unlike a form
+        let rest = rest.finish().replace('+', "%20");
+        let url = if rest.is_empty() { base.to_owned() } else { format!("{base}?{rest}") };
+        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+            format!("{EXPECTED}{cause}")
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err(format!("{EXPECTED} (the host is missing)"));
+        }
+        config.ssl_mode(ssl_mode);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("oncare-live");
+        }
+        let shown = without_password(base);
+        Ok(Self { config, verification, root_certificate, shown })
+    }
+
+    pub(super) fn config(&self) -> Config {
+        self.config.clone()
+    }
+
+    /// The same server and role, another database.
+    #[must_use]
+    pub fn with_database(&self, name: &str) -> Self {
+        let mut config = self.config.clone();
+        config.dbname(name);
+        Self { config, shown: format!("{} (database {name})", self.shown), ..self.clone() }
+    }
+
+    pub(super) fn connector(&self) -> Result<MakeRustlsConnect, StoreError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|cause| StoreError::unreadable("the TLS settings", cause))?;
+        let tls = if self.verification == Verification::Full {
+            builder.with_root_certificates(self.roots()?).with_no_client_auth()
+        } else {
+            let authority = match self.verification {
+                Verification::Authority => Some(self.roots()?),
+                _ => None,
+            };
+            let verifier = NameBlind::new(authority, provider)?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        };
+        Ok(MakeRustlsConnect::new(tls))
+    }
+
+    /// The file of `sslrootcert`, else what the machine trusts.
+    fn roots(&self) -> Result<RootCertStore, StoreError> {
+        let mut roots = RootCertStore::empty();
+        let unreadable = |path: &PathBuf, cause: &dyn fmt::Display| {
+            StoreError::Unsuitable(format!("could not read certificates from sslrootcert {}: {cause}", path.display()))
+        };
+        if let Some(path) = &self.root_certificate {
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unreadable(path, &e))? {
+                let certificate = certificate.map_err(|e| unreadable(path, &e))?;
+                roots.add(certificate).map_err(|e| unreadable(path, &e))?;
+            }
+        } else {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        if roots.is_empty() {
+            return Err(StoreError::Unsuitable(
+                "no trusted certificate was found: name one with sslrootcert in the database URL".to_owned(),
+            ));
+        }
+        Ok(roots)
+    }
+}
+
+fn without_password(base: &str) -> String {
+    let Some((scheme, rest)) = base.split_once("://") else { return String::new() };
+    match rest.rsplit_once('@') {
+        Some((credentials, host)) => {
+            let user = credentials.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:***@{host}")
+        }
+        None => base.to_owned(),
+    }
+}
+
+/// Checks what libpq checks for `sslmode` below `verify-full`: the authority if there is one, never the name.
+#[derive(Debug)]
+struct NameBlind {
+    authority: Option<Arc<rustls::client::WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl NameBlind {
+    fn new(roots: Option<RootCertStore>, provider: Arc<CryptoProvider>) -> Result<Self, StoreError> {
+        let authority = roots
+            .map(|roots| {
+                rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                    .build()
+                    .map_err(|cause| StoreError::unreadable("the trusted certificates", cause))
+            })
+            .transpose()?;
+        Ok(Self { authority, provider })
+    }
+}
+
+impl ServerCertVerifier for NameBlind {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+        let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        match authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A dedicated connection, never pooled: a pool discards notifications. Dropping it ends the connection.
+pub struct Link {
+    pub(super) client: Client,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Link {
+    /// Connects and makes the session ready, all within ten seconds. `on_notice` gets the channel and payload of each
+    /// notification as it comes; it runs on the connection's task and must neither block nor trust what it gets, as any
+    /// database role can send anything at any rate.
+    ///
+    /// # Errors
+    /// If the server can't be reached in time, or refuses.
+    pub async fn open(
+        url: &DatabaseUrl,
+        mut on_notice: impl FnMut(&str, &str) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let opening = async {
+            let (client, mut connection) = url.config().connect(url.connector()?).await.attempt("connect")?;
+            let driver = tokio::spawn(async move {
+                while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                    if let AsyncMessage::Notification(notice) = message {
+                        on_notice(notice.channel(), notice.payload());
+                    }
+                }
+            });
+            let link = Self { client, driver };
+            link.client.batch_execute(&session_settings()).await.attempt("prepare the session")?;
+            Ok(link)
+        };
+        tokio::time::timeout(LINK_TIMEOUT, opening).await.unwrap_or_else(|elapsed| {
+            Err(StoreError::Unavailable { attempted: "connect within 10 s", cause: elapsed.into() })
+        })
+    }
+
+    /// Listens on a channel. It is in force, committed and acknowledged, on return.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub async fn listen(&self, channel: &'static str) -> Result<(), StoreError> {
+        self.client.batch_execute(&format!("listen {channel}")).await.attempt("listen for notifications")
+    }
+
+    /// Returns when the connection is lost.
+    pub async fn closed(&mut self) {
+        // an aborted or panicked driver has lost the connection too
+        let _ = (&mut self.driver).await;
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_never_shown() {
+        let url = DatabaseUrl::parse("postgresql://rep:s3cret@db.example:5432/oncare?password=s3cret").unwrap();
+        for shown in [format!("{url}"), format!("{url:?}")] {
+            assert!(shown.contains("rep:***@db.example:5432/oncare") && !shown.contains("s3cret"), "{shown}");
+        }
+        let tricky = DatabaseUrl::parse("postgresql://rep:p@ss@db/oncare").map(|url| url.to_string());
+        assert!(!tricky.clone().unwrap_or_default().contains("ss@"), "{tricky:?}");
+    }
+
+    #[test]
+    fn a_wrong_url_says_what_was_expected_and_not_what_was_given() {
+        for text in ["", "s3cret", "mysql://u:s3cret@h/d", "postgresql://u:s3cret@h:port/d", "postgresql:///d?sslmode=s3cret"] {
+            let error = DatabaseUrl::parse(text).unwrap_err();
+            assert!(error.contains("expected") && !error.contains("s3cret"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_sslmode_of_libpq_is_understood() {
+        for (mode, ssl, verification) in [
+            ("disable", SslMode::Disable, Verification::None),
+            ("prefer", SslMode::Prefer, Verification::None),
+            ("require", SslMode::Require, Verification::None),
+            ("verify-ca", SslMode::Require, Verification::Authority),
+            ("verify-full", SslMode::Require, Verification::Full),
+        ] {
+            let url = DatabaseUrl::parse(&format!("postgres://h/d?sslmode={mode}&connect_timeout=3")).unwrap();
+            assert_eq!((url.config.get_ssl_mode(), url.verification), (ssl, verification));
+            assert_eq!(url.config.get_connect_timeout(), Some(&Duration::from_secs(3)));
+        }
+    }
+}

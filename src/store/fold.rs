@@ -1,0 +1,144 @@
+//! Folding events into `live.order_stats`, and pruning the events that are folded and old.
+
+use std::time::Duration;
+
+use tokio_postgres::Transaction;
+
+use super::{Attempt, OneSnapshot, Store, StoreError};
+
+/// The key of the advisory lock under which one instance folds at a time: "oncafold" in ASCII.
+const FOLD_LOCK: i64 = 0x6f6e_6361_666f_6c64;
+
+/// Events deleted in one transaction.
+const PRUNE_BATCH: i64 = 5_000;
+
+/// What a turn at the fold did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folded {
+    /// Another instance is at it.
+    Elsewhere,
+    /// There was nothing new.
+    Nothing,
+    /// Events were folded.
+    Events,
+    /// There was no valid fold: the summary was built anew from the orders.
+    Rebuilt,
+}
+
+impl Store {
+    /// Folds what is new into the summary; builds it anew where there is none, or one of another cluster.
+    ///
+    /// # Errors
+    /// If the database can't be reached. Nothing is half done then.
+    pub async fn fold(&self) -> Result<Folded, StoreError> {
+        let mut client = self.client().await?;
+        // The lock comes first and outside the transaction: its snapshot must be later than the last fold's commit.
+        let locked = client.query_one("select pg_try_advisory_lock($1)", &[&FOLD_LOCK]).await.attempt("lock the fold")?;
+        if !locked.get::<_, bool>(0) {
+            return Ok(Folded::Elsewhere);
+        }
+        let folded = async {
+            let transaction = client.transaction_in_one_snapshot(false).await.attempt("begin folding")?;
+            let folded = fold_in(&transaction).await?;
+            transaction.commit().await.attempt("commit the fold")?;
+            Ok(folded)
+        }
+        .await;
+        let unlocked = client.execute("select pg_advisory_unlock($1)", &[&FOLD_LOCK]).await;
+        if folded.is_err() || unlocked.is_err() {
+            // a connection in doubt takes its lock with it
+            drop(deadpool_postgres::Object::take(client));
+        }
+        folded
+    }
+
+    /// Deletes one batch of events older than `age` that the fold no longer needs, and gives their number.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn prune(&self, age: Duration) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "with old as (
+                     select e.id from live.order_event e
+                     where e.at < now() - make_interval(secs => $1)
+                       and pg_visible_in_snapshot(e.xid, live.folded())
+                     order by e.at limit $2
+                 ), gone as (
+                     delete from live.order_event e using old where e.id = old.id returning e.xid
+                 ), newest as (
+                     select xid from gone order by xid desc limit 1
+                 ), noted as (
+                     update live.fold f set pruned_xid = newest.xid from newest where newest.xid > f.pruned_xid
+                 )
+                 select count(*) from gone",
+                &[&age.as_secs_f64(), &PRUNE_BATCH],
+            )
+            .await
+            .attempt("prune old events")?;
+        Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
+    }
+}
+
+async fn fold_in(transaction: &Transaction<'_>) -> Result<Folded, StoreError> {
+    let row = transaction.query_one("select live.folded()::text", &[]).await.attempt("read the fold's cursor")?;
+    let Some(since) = row.get::<_, Option<String>>(0) else {
+        transaction.batch_execute(REBUILD).await.attempt("build the statistics anew")?;
+        return Ok(Folded::Rebuilt);
+    };
+    let row = transaction
+        .query_one(
+            "select count(*), count(*) filter (where e.operation = 'truncate') from (
+                 select operation from live.events_since($1::text::pg_snapshot)) e",
+            &[&since],
+        )
+        .await
+        .attempt("look for events to fold")?;
+    let (events, truncations): (i64, i64) = (row.get(0), row.get(1));
+    if events == 0 {
+        return Ok(Folded::Nothing);
+    }
+    if truncations > 0 {
+        transaction.execute("delete from live.order_stats", &[]).await.attempt("fold a truncation")?;
+    }
+    for (rep, key) in [
+        ("is not null", "(sales_rep_id, status, payment_status)"),
+        ("is null", "(status, payment_status) where sales_rep_id is null"),
+    ] {
+        let sql = format!(
+            "insert into live.order_stats as s (sales_rep_id, status, payment_status, orders, amount)
+             select d.sales_rep_id, d.status, d.payment_status, sum(d.orders), sum(d.amount)
+             from live.deltas_since($1::text::pg_snapshot) d
+             where d.sales_rep_id {rep}
+             group by d.sales_rep_id, d.status, d.payment_status
+             having sum(d.orders) <> 0 or sum(d.amount) <> 0
+             on conflict {key} do update set orders = s.orders + excluded.orders, amount = s.amount + excluded.amount"
+        );
+        transaction.execute(&sql, &[&since]).await.attempt("fold the events")?;
+    }
+    transaction
+        .batch_execute(
+            "delete from live.order_stats where orders = 0 and amount = 0;
+             update live.fold set snapshot = pg_current_snapshot(), folded_at = now()",
+        )
+        .await
+        .attempt("move the fold's cursor")?;
+    Ok(Folded::Events)
+}
+
+/// Transaction ids of another cluster would look like news here: events that a dump brought along get one that is
+/// older than any snapshot. They stay in the timeline.
+const REBUILD: &str = "
+    set local enable_seqscan = on;
+    set local statement_timeout = 0;
+    update live.order_event set xid = '0' where xid <> '0'
+        and exists (select from live.fold where system_identifier not in (0, (select system_identifier from pg_control_system())));
+    delete from live.order_stats;
+    insert into live.order_stats (sales_rep_id, status, payment_status, orders, amount)
+        select sales_rep_id, status, payment_status, orders, amount from live.aggregate;
+    insert into live.fold (system_identifier, snapshot)
+        select system_identifier, pg_current_snapshot() from pg_control_system()
+        on conflict on constraint fold_pkey do update set
+            system_identifier = excluded.system_identifier, snapshot = excluded.snapshot,
+            folded_at = now(), pruned_xid = pg_snapshot_xmax(excluded.snapshot)";

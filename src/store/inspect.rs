@@ -1,0 +1,202 @@
+//! What `doctor` and the health checks ask the database.
+
+use super::migrate::defines_body;
+use super::{Attempt, Store, StoreError};
+
+/// Something that is as it should be, or isn't, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: String,
+    /// What is wrong and what to do, if anything is.
+    pub problem: Option<String>,
+}
+
+impl Finding {
+    /// All is well.
+    #[must_use]
+    pub fn good(subject: impl Into<String>) -> Self {
+        Self { subject: subject.into(), problem: None }
+    }
+
+    /// Something is wrong.
+    #[must_use]
+    pub fn bad(subject: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { subject: subject.into(), problem: Some(problem.into()) }
+    }
+}
+
+/// What is to be said of one trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerState {
+    /// There is none of that name.
+    Missing,
+    /// It does not fire, or not in every session.
+    Disabled,
+    /// It calls a function that is not the one of this version.
+    Outdated,
+    /// All is well.
+    Current,
+}
+
+/// The triggers: table, name, function.
+const TRIGGERS: [(&str, &str, &str); 8] = [
+    ("orders_order", "live_insert", "record_insert"),
+    ("orders_order", "live_update", "record_update"),
+    ("orders_order", "live_delete", "record_delete"),
+    ("orders_order", "live_truncate", "record_truncate"),
+    ("orders_orderitem", "live_insert", "record_items"),
+    ("orders_orderitem", "live_update", "record_items"),
+    ("orders_orderitem", "live_delete", "record_items"),
+    ("orders_orderitem", "live_truncate", "record_truncate"),
+];
+
+/// What the service needs a right for: table, privilege.
+const PRIVILEGES: [(&str, &str); 16] = [
+    ("public.orders_order", "select"),
+    ("public.orders_order", "update"),
+    ("public.orders_orderitem", "select"),
+    ("public.orders_orderstatushistory", "select"),
+    ("public.orders_orderstatushistory", "insert"),
+    ("public.inventory_medicine", "select"),
+    ("public.accounts_user", "select"),
+    ("live.order_event", "select"),
+    ("live.order_event", "delete"),
+    ("live.order_stats", "insert"),
+    ("live.order_stats", "delete"),
+    ("live.fold", "update"),
+    ("live.incarnation", "insert"),
+    ("live.session", "insert"),
+    ("live.session", "delete"),
+    ("live.migration", "select"),
+];
+
+impl Store {
+    /// The server's version as a number and as text, and whether it is a standby.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn server(&self) -> Result<(i32, String, bool), StoreError> {
+        let client = self.client().await?;
+        let sql = "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()";
+        let row = client.query_one(sql, &[]).await.attempt("ask for the server's version")?;
+        Ok((row.get(0), row.get(1), row.get(2)))
+    }
+
+    /// Answers if the database does.
+    ///
+    /// # Errors
+    /// If it doesn't.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        client.execute("select 1", &[]).await.attempt("reach the database")?;
+        Ok(())
+    }
+
+    /// Each trigger as `table.name` with its state.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn triggers(&self) -> Result<Vec<(String, TriggerState)>, StoreError> {
+        let client = self.client().await?;
+        let mut states = Vec::with_capacity(TRIGGERS.len());
+        for (table, trigger, function) in TRIGGERS {
+            let row = client
+                .query_opt(
+                    "select t.tgenabled::text, n.nspname || '.' || p.proname, p.prosrc
+                     from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
+                     where t.tgrelid = to_regclass('public.' || $1) and t.tgname = $2",
+                    &[&table, &trigger],
+                )
+                .await
+                .attempt("look at the triggers")?;
+            let state = row.map_or(TriggerState::Missing, |row| {
+                let (enabled, called, body): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+                if enabled != "A" {
+                    TriggerState::Disabled
+                } else if called != format!("live.{function}") || !defines_body(function, &body) {
+                    TriggerState::Outdated
+                } else {
+                    TriggerState::Current
+                }
+            });
+            states.push((format!("{table}.{trigger}"), state));
+        }
+        Ok(states)
+    }
+
+    /// The privileges that the configured role lacks, as `select on public.orders_order`.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn missing_privileges(&self) -> Result<Vec<String>, StoreError> {
+        let client = self.client().await?;
+        let mut missing = Vec::new();
+        let usable = client
+            .query_one(
+                "select has_schema_privilege('live', 'usage') from pg_namespace where nspname = 'live'
+                 union all select true limit 1",
+                &[],
+            )
+            .await
+            .attempt("look at privileges")?;
+        if !usable.get::<_, bool>(0) {
+            return Ok(vec!["usage on schema live".to_owned()]);
+        }
+        for (table, privilege) in PRIVILEGES {
+            let row = client
+                .query_one("select has_table_privilege(to_regclass($1), $2)", &[&table, &privilege])
+                .await
+                .attempt("look at privileges")?;
+            if row.get::<_, Option<bool>>(0) != Some(true) {
+                missing.push(format!("{privilege} on {table}"));
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Where the statistics differ from the plain aggregate over the orders, in one snapshot: one line each, at most 20.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn statistics_that_differ(&self) -> Result<Vec<String>, StoreError> {
+        let client = self.client().await?;
+        let rows = client
+            .query(
+                "select coalesce(s.sales_rep_id, a.sales_rep_id), coalesce(s.status, a.status),
+                     coalesce(s.payment_status, a.payment_status), coalesce(s.orders, 0), coalesce(a.orders, 0),
+                     coalesce(s.amount, 0)::text, coalesce(a.amount, 0)::text
+                 from live.all_statistics() s
+                 full join live.aggregate a
+                   on coalesce(a.sales_rep_id, -1) = coalesce(s.sales_rep_id, -1)
+                  and (a.sales_rep_id is null) = (s.sales_rep_id is null)
+                  and a.status = s.status and a.payment_status = s.payment_status
+                 where (s.orders, s.amount) is distinct from (a.orders, a.amount)
+                 limit 20",
+                &[],
+            )
+            .await
+            .attempt("compare the statistics with the orders")?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let rep: Option<i64> = row.get(0);
+                let (status, payment): (String, String) = (row.get(1), row.get(2));
+                let (orders, counted): (i64, i64) = (row.get(3), row.get(4));
+                let (amount, summed): (String, String) = (row.get(5), row.get(6));
+                let rep = rep.map_or_else(|| "no rep".to_owned(), |rep| format!("rep {rep}"));
+                format!("{rep}, {status}/{payment}: statistics {orders} ({amount}), orders {counted} ({summed})")
+            })
+            .collect())
+    }
+
+    /// Voids the summary, so that the next fold builds it anew. Until then statistics are the plain aggregate.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn discard_fold(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        client.execute("update live.fold set system_identifier = 0", &[]).await.attempt("discard the fold")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,285 @@
+//! Applying the numbered migrations of `sql/`, each once.
+
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+use super::{Attempt, DatabaseUrl, Link, Store, StoreError};
+
+/// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
+const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
+
+/// How long another process's migration is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often the lock is asked for. It is asked, not waited for: a waiting statement holds a snapshot, and building an
+/// index concurrently waits for all older snapshots.
+const LOCK_POLL: Duration = Duration::from_millis(200);
+
+/// How long creating the triggers may make writers wait behind it, and how often it is tried. A lock on the orders is
+/// asked for; a long transaction of the host would otherwise queue every writer behind our request.
+const TRIGGER_LOCK_TIMEOUT: &str = "300ms";
+const TRIGGER_LOCK_ATTEMPTS: usize = 60;
+const TRIGGER_LOCK_PAUSE: Duration = Duration::from_secs(1);
+
+const POSTGRES_13: i32 = 130_000;
+
+struct Migration {
+    version: i32,
+    name: &'static str,
+    sql: &'static str,
+    kind: Kind,
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    /// Only on a database without the tables of the existing system.
+    HostTables,
+    /// In one transaction.
+    Plain,
+    /// In one transaction that gives up soon where it would make writers wait, and is tried again.
+    LocksHostTables,
+    /// One statement that can't run in a transaction.
+    ConcurrentIndex,
+}
+
+const MIGRATIONS: [Migration; 4] = [
+    Migration {
+        version: 1,
+        name: "oncare_tables",
+        sql: include_str!("../../sql/0001_oncare_tables.sql"),
+        kind: Kind::HostTables,
+    },
+    Migration {
+        version: 2,
+        name: "live_schema",
+        sql: include_str!("../../sql/0002_live_schema.sql"),
+        kind: Kind::Plain,
+    },
+    Migration {
+        version: 3,
+        name: "triggers",
+        sql: include_str!("../../sql/0003_triggers.sql"),
+        kind: Kind::LocksHostTables,
+    },
+    Migration {
+        version: 4,
+        name: "list_index",
+        sql: include_str!("../../sql/0004_list_index.sql"),
+        kind: Kind::ConcurrentIndex,
+    },
+];
+
+/// The tables of the existing system that this service reads.
+const HOST_TABLES: [&str; 5] =
+    ["accounts_user", "inventory_medicine", "orders_order", "orders_orderitem", "orders_orderstatushistory"];
+
+/// What a run of the migrations did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The names of the migrations that were applied now; empty where all were before.
+    pub migrations: Vec<&'static str>,
+}
+
+/// The oldest PostgreSQL that has what the design needs: `xid8` and `pg_snapshot`.
+#[must_use]
+pub fn oldest_supported_version() -> i32 {
+    POSTGRES_13
+}
+
+impl Store {
+    /// Applies what is missing, under an advisory lock, and builds the statistics.
+    ///
+    /// # Errors
+    /// If the server is too old or a standby, the host's tables are there in part only, or the role lacks a right. What
+    /// was applied before stays applied; running it again goes on.
+    pub async fn migrate(&self) -> Result<Applied, StoreError> {
+        let applied = migrate(&self.url).await?;
+        self.fold().await?;
+        Ok(applied)
+    }
+
+    /// The names of the migrations that are not applied.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn pending_migrations(&self) -> Result<Vec<&'static str>, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_one("select to_regclass('live.migration') is not null", &[])
+            .await
+            .attempt("look for applied migrations")?;
+        let applied: Vec<i32> = if row.get(0) {
+            let rows = client.query("select version from live.migration", &[]).await.attempt("read applied migrations")?;
+            rows.iter().map(|row| row.get(0)).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(MIGRATIONS.iter().filter(|m| !applied.contains(&m.version)).map(|m| m.name).collect())
+    }
+}
+
+/// The body of a function as the migrations define it last.
+pub(super) fn defines_body(function: &str, body: &str) -> bool {
+    let heading = format!("function live.{function}(");
+    MIGRATIONS.iter().rev().find(|m| m.sql.contains(&heading)).is_some_and(|m| m.sql.contains(body))
+}
+
+async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
+    let link = Link::open(url, |_, _| {}).await?;
+    let client = &link.client;
+    client
+        .batch_execute("set statement_timeout = 0; set enable_seqscan = on; set client_min_messages = warning")
+        .await
+        .attempt("prepare the session")?;
+    let row = client
+        .query_one("select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()", &[])
+        .await
+        .attempt("ask for the server's version")?;
+    if row.get::<_, i32>(0) < POSTGRES_13 {
+        let version: String = row.get(1);
+        return Err(StoreError::Unsuitable(format!("PostgreSQL 13 or newer is needed; the server is {version}")));
+    }
+    if row.get(2) {
+        return Err(StoreError::Standby);
+    }
+    lock(client).await?;
+    // names in the migrations are qualified; nothing may depend on the role's search path
+    client
+        .batch_execute(
+            "set search_path = pg_catalog, pg_temp;
+             create schema if not exists live;
+             create table if not exists live.migration (
+                 version integer constraint migration_pkey primary key,
+                 name text not null,
+                 applied_at timestamptz not null default now()
+             )",
+        )
+        .await
+        .attempt("create schema live")?;
+    let rows = client.query("select version from live.migration", &[]).await.attempt("read applied migrations")?;
+    let done: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+    let mut migrations = Vec::new();
+    for migration in MIGRATIONS.iter().filter(|migration| !done.contains(&migration.version)) {
+        apply(client, migration).await?;
+        migrations.push(migration.name);
+    }
+    client
+        .execute("insert into live.incarnation default values on conflict do nothing", &[])
+        .await
+        .attempt("name the server's incarnation")?;
+    Ok(Applied { migrations })
+}
+
+/// The lock belongs to the session and goes with it.
+async fn lock(client: &tokio_postgres::Client) -> Result<(), StoreError> {
+    let asking = async {
+        loop {
+            let row = client
+                .query_one("select pg_try_advisory_lock($1)", &[&MIGRATION_LOCK])
+                .await
+                .attempt("lock the migrations")?;
+            if row.get(0) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+    };
+    tokio::time::timeout(LOCK_PATIENCE, asking).await.unwrap_or_else(|_| {
+        Err(StoreError::Unsuitable("another process has been migrating for two minutes; try again when it is done".into()))
+    })
+}
+
+async fn apply(client: &tokio_postgres::Client, migration: &Migration) -> Result<(), StoreError> {
+    tracing::info!(migration = migration.name, "applying");
+    match migration.kind {
+        Kind::HostTables if has_host_tables(client).await? => note(client, migration).await,
+        Kind::HostTables | Kind::Plain => in_transaction(client, migration, "").await.map_err(|e| told(migration, e)),
+        Kind::LocksHostTables => {
+            let timeout = format!("set local lock_timeout = '{TRIGGER_LOCK_TIMEOUT}';");
+            for attempt in 1.. {
+                match in_transaction(client, migration, &timeout).await {
+                    Err(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && attempt < TRIGGER_LOCK_ATTEMPTS => {
+                        tracing::warn!(attempt, "the orders are locked by another transaction; trying again in 1 s");
+                        tokio::time::sleep(TRIGGER_LOCK_PAUSE).await;
+                    }
+                    outcome => return outcome.map_err(|e| told(migration, e)),
+                }
+            }
+            Ok(())
+        }
+        Kind::ConcurrentIndex => {
+            if !has_list_index(client).await? {
+                client
+                    .batch_execute("drop index concurrently if exists public.orders_order_live_list_idx")
+                    .await
+                    .map_err(|e| told(migration, e))?;
+                client.batch_execute(migration.sql).await.map_err(|e| told(migration, e))?;
+            }
+            note(client, migration).await
+        }
+    }
+}
+
+async fn in_transaction(
+    client: &tokio_postgres::Client,
+    migration: &Migration,
+    before: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let Migration { version, name, sql, .. } = migration;
+    let note = format!("insert into live.migration (version, name) values ({version}, '{name}')");
+    let outcome = client.batch_execute(&format!("begin; {before}\n{sql}\n; {note}; commit")).await;
+    if outcome.is_err() {
+        client.batch_execute("rollback").await?;
+    }
+    outcome
+}
+
+async fn note(client: &tokio_postgres::Client, migration: &Migration) -> Result<(), StoreError> {
+    client
+        .execute("insert into live.migration (version, name) values ($1, $2)", &[&migration.version, &migration.name])
+        .await
+        .attempt("note the migration")?;
+    Ok(())
+}
+
+fn told(migration: &Migration, error: tokio_postgres::Error) -> StoreError {
+    let cause = error.as_db_error().map_or_else(|| super::error::chain(&error), ToString::to_string);
+    StoreError::Unsuitable(format!("could not apply the migration {:04}_{}: {cause}", migration.version, migration.name))
+}
+
+/// All of the host's tables are there, or none.
+async fn has_host_tables(client: &tokio_postgres::Client) -> Result<bool, StoreError> {
+    let names: Vec<&str> = HOST_TABLES.to_vec();
+    let rows = client
+        .query("select t from unnest($1::text[]) t where to_regclass('public.' || t) is null", &[&names])
+        .await
+        .attempt("look for the OnCare tables")?;
+    let missing: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    if missing.is_empty() || missing.len() == HOST_TABLES.len() {
+        return Ok(missing.is_empty());
+    }
+    Err(StoreError::Unsuitable(format!(
+        "this database has only a part of the OnCare tables: public.{} is missing. Use a complete OnCare database, or an \
+         empty one",
+        missing.join(", public.")
+    )))
+}
+
+/// Whether a valid, complete index with the list's leading columns exists, ours or the host's own.
+async fn has_list_index(client: &tokio_postgres::Client) -> Result<bool, StoreError> {
+    let row = client
+        .query_one(
+            "select exists (
+                 select from pg_index i
+                 where i.indrelid = 'public.orders_order'::regclass and i.indisvalid and i.indpred is null
+                   and array(select pg_get_indexdef(i.indexrelid, k, false) from generate_series(1, 4) k)
+                       = array['sales_rep_id', 'status', 'created_at', 'id']
+                   and (i.indoption::int2[])[2:3] = array[3, 3]::int2[]
+             )",
+            &[],
+        )
+        .await
+        .attempt("look for the list's index")?;
+    Ok(row.get(0))
+}

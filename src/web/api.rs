@@ -1,0 +1,118 @@
+//! The dashboard's JSON, and its stream.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use chrono_tz::Tz;
+use futures_util::StreamExt;
+use serde::Serialize;
+use std::convert::Infallible;
+
+use super::failure::Failure;
+use super::session::SalesRep;
+use super::App;
+use crate::cursor::Cursor;
+use crate::live::Subscriber;
+use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RowJson, Summary};
+
+/// How many rows a page may ask for by id. It shows twenty.
+const MOST_VISIBLE: usize = 100;
+
+#[derive(Serialize)]
+struct DashboardJson<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    orders: Vec<RowJson<'a>>,
+    pagination: Pagination,
+    revision: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visible: Option<Vec<VisibleJson<'a>>>,
+}
+
+/// A row that the page shows, whatever its filter: as in the API, with the customer, or gone.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum VisibleJson<'a> {
+    Present {
+        #[serde(flatten)]
+        row: RowJson<'a>,
+        customer_name: &'a str,
+    },
+    Gone {
+        id: OrderId,
+        removed: bool,
+    },
+}
+
+/// The dashboard under a filter. With `visible=1,2,3` also the present state of those rows, for a page that shows them.
+pub(super) async fn dashboard(
+    State(app): State<App>,
+    SalesRep { rep, .. }: SalesRep,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let query = query.unwrap_or_default();
+    let (filter, visible) = match (Filter::parse(&query), visible(&query)) {
+        (Ok(filter), Ok(visible)) => (filter, visible),
+        (filter, visible) => {
+            let mut invalid = filter.err().unwrap_or_default();
+            invalid.extend(visible.err());
+            return Err(Failure::Invalid(invalid));
+        }
+    };
+    let zone = app.settings.zone;
+    let asked = visible.as_deref().unwrap_or_default();
+    let dashboard = app.store.dashboard(rep, &filter, asked, zone).await?;
+    let json = DashboardJson {
+        summary: &dashboard.summary,
+        orders: dashboard.rows.iter().map(|row| row.json(zone)).collect(),
+        pagination: dashboard.pagination,
+        revision: dashboard.cursor.revision().to_string(),
+        visible: visible.as_ref().map(|ids| ids.iter().map(|id| present(*id, &dashboard.visible, zone)).collect()),
+    };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(json)).into_response())
+}
+
+fn present(id: OrderId, rows: &[OrderRow], zone: Tz) -> VisibleJson<'_> {
+    match rows.iter().find(|row| row.id == id) {
+        Some(row) => VisibleJson::Present { row: row.json(zone), customer_name: &row.customer_name },
+        None => VisibleJson::Gone { id, removed: true },
+    }
+}
+
+fn visible(query: &str) -> Result<Option<Vec<OrderId>>, Invalid> {
+    let list = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "visible").last();
+    let Some((_, list)) = list else { return Ok(None) };
+    let ids: Option<Vec<OrderId>> =
+        list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok().map(OrderId)).collect();
+    match ids {
+        Some(ids) if ids.len() <= MOST_VISIBLE => Ok(Some(ids)),
+        _ => Err(Invalid { parameter: "visible", expected: "expected at most 100 order ids such as 12,15,17" }),
+    }
+}
+
+/// The rep's stream. The cursor comes from the browser's own reconnect, else from the query. One that can't be read is
+/// no cursor: the page gets the whole state.
+pub(super) async fn events(
+    State(app): State<App>,
+    SalesRep { rep, user }: SalesRep,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let from_header = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let cursor = from_header.or_else(|| {
+        let query = query.unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
+        pairs.filter(|(name, _)| name == "cursor").last().map(|(_, value)| value)
+    });
+    let cursor: Option<Cursor> = cursor.and_then(|text| text.parse().ok());
+    let opened = app.live.open(Subscriber { rep, session: user.session }, cursor.as_ref()).await?;
+    let body = Body::from_stream(opened.events().map(Ok::<_, Infallible>));
+    let about = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((about, body).into_response())
+}

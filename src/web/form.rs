@@ -1,0 +1,30 @@
+//! A submitted form.
+
+use std::collections::HashMap;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+
+/// The fields of a submitted form. Of a repeated one the last counts; a missing one is empty.
+pub(super) struct Form(HashMap<String, String>);
+
+impl Form {
+    pub(super) fn field(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// The field without space around it and with line breaks as `\n`; browsers send `\r\n`.
+    pub(super) fn text(&self, name: &str) -> String {
+        self.field(name).trim().replace("\r\n", "\n")
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+        Ok(Self(form_urlencoded::parse(&body).into_owned().collect()))
+    }
+}

@@ -1,0 +1,100 @@
+//! Pages, API and streams over HTTP. Knows no SQL; who may see what is said by the extractors in `session`.
+
+mod api;
+mod assets;
+mod dashboard;
+mod failure;
+mod form;
+mod guard;
+mod login;
+mod order_pages;
+mod session;
+mod shell;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use axum::{Router, http};
+use chrono_tz::Tz;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::live::Live;
+use crate::order::Currency;
+use crate::password::Passwords;
+use crate::store::Store;
+
+/// How long a page or an API answer may take. Streams have no end.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest request body, in bytes. The largest form has seven short fields.
+const BODY_LIMIT: usize = 64 * 1_024;
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The streams.
+    pub live: Arc<Live>,
+    /// The checking of passwords.
+    pub passwords: Passwords,
+    /// What was configured.
+    pub settings: Arc<WebSettings>,
+}
+
+/// What the pages are told by the configuration.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// Zone of days and times.
+    pub zone: Tz,
+    /// Sign before amounts.
+    pub currency: Currency,
+    /// How often a page polls while its stream is down.
+    pub poll_interval: Duration,
+    /// How long somebody stays signed in.
+    pub session_lifetime: Duration,
+}
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    let pages = Router::new()
+        .route("/", get(login::home))
+        .route("/accounts/login/", get(login::form).post(login::sign_in))
+        .route("/accounts/logout/", post(login::sign_out))
+        .route("/orders/find/", get(order_pages::find))
+        .route("/orders/orders/", get(dashboard::page))
+        .route("/orders/orders/{id}/", get(order_pages::detail))
+        .route("/orders/orders/{id}/edit/", get(order_pages::edit_form).post(order_pages::edit))
+        .route("/orders/orders/{id}/cancel/", get(order_pages::cancel_form).post(order_pages::cancel))
+        .fallback(failure::not_found)
+        .method_not_allowed_fallback(failure::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), failure::as_page));
+    let api = Router::new()
+        .route("/orders/api/sales-rep/dashboard/", get(api::dashboard))
+        .method_not_allowed_fallback(failure::method_not_allowed);
+    let assets = Router::new().route("/static/{*path}", get(assets::serve));
+    let streams = Router::new()
+        .route("/orders/api/sales-rep/events/", get(api::events))
+        .method_not_allowed_fallback(failure::method_not_allowed);
+
+    let answers = ServiceBuilder::new()
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(CompressionLayer::new());
+    let everything = ServiceBuilder::new()
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &http::Request<_>| {
+            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+        }))
+        .layer(CatchPanicLayer::custom(failure::panicked))
+        .layer(from_fn(guard::security_headers))
+        .layer(from_fn(guard::refuse_cross_site))
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT));
+    pages.merge(api).merge(assets).layer(answers).merge(streams).layer(everything).with_state(app)
+}

@@ -1,0 +1,347 @@
+//! One order's pages: detail, edit, cancel; and finding an order by its number.
+
+use askama::Template;
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::App;
+use super::failure::Failure;
+use super::form::Form;
+use super::session::OrderReader;
+use super::shell::{Shell, page};
+use crate::order::{DeliveryMethod, OrderId, Status, display_time, iso_time};
+use crate::store::{Edit, OrderDetail, Role, SignedIn, Timeline, WriteOutcome};
+
+/// What a rep may write, from `oncare-schema`: edit while pending, cancel while pending or confirmed.
+const REP_EDITS: &[Status] = &[Status::Pending];
+const REP_CANCELS: &[Status] = &[Status::Pending, Status::Confirmed];
+
+/// Longest values that the host's columns take, in characters; texts without a limit get one against abuse.
+const LONGEST_NAME: usize = 100;
+const LONGEST_PHONE: usize = 15;
+const LONGEST_TEXT: usize = 4_000;
+
+/// An order's id in a path. What is no id is no order.
+pub(super) struct OrderPath(OrderId);
+
+impl FromRequestParts<App> for OrderPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Path(id) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| Failure::NotFound)?;
+        id.parse().map(|id| Self(OrderId(id))).map_err(|_| Failure::NotFound)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct OrderPage {
+    shell: Shell,
+    order: OrderDetail,
+    created: String,
+    created_iso: String,
+    may_edit: bool,
+    may_cancel: bool,
+    entries: Vec<Entry>,
+    back: &'static str,
+}
+
+/// One entry of the timeline as shown.
+struct Entry {
+    at: String,
+    at_iso: String,
+    by: String,
+    lines: Vec<String>,
+    notes: String,
+}
+
+#[derive(Template)]
+#[template(path = "edit.html")]
+struct EditPage {
+    shell: Shell,
+    id: OrderId,
+    number: String,
+    edit: Edit,
+    errors: Vec<(&'static str, String)>,
+}
+
+impl EditPage {
+    fn error(&self, field: &str) -> Option<&str> {
+        self.errors.iter().find(|(name, _)| *name == field).map(|(_, message)| message.as_str())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "cancel.html")]
+struct CancelPage {
+    shell: Shell,
+    id: OrderId,
+    number: String,
+    customer: String,
+    total: String,
+    status: Status,
+    reason: String,
+    error: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "find.html")]
+struct FindPage {
+    shell: Shell,
+    number: String,
+    missing: bool,
+}
+
+/// For those who see all orders and have no list here: an order by its number.
+pub(super) async fn find(
+    State(app): State<App>,
+    reader: OrderReader,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    if reader.user.role == Role::SalesRep {
+        return Ok(Redirect::to("/orders/orders/").into_response());
+    }
+    let query = query.unwrap_or_default();
+    let number = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "number").map(|(_, value)| value);
+    let number = number.map(|number| number.trim().to_owned()).unwrap_or_default();
+    if !number.is_empty()
+        && !number.contains('\0')
+        && let Some(OrderId(id)) = app.store.order_by_number(&number).await?
+    {
+        return Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response());
+    }
+    page(&FindPage { shell: Shell::for_user(&app, &reader.user), missing: !number.is_empty(), number })
+}
+
+pub(super) async fn detail(
+    State(app): State<App>,
+    reader: OrderReader,
+    OrderPath(id): OrderPath,
+) -> Result<Response, Failure> {
+    let mut order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let zone = app.settings.zone;
+    let timeline = std::mem::take(&mut order.timeline);
+    let shell = Shell::for_user(&app, &reader.user);
+    let entries = timeline.into_iter().map(|item| entry(item, reader.only().is_some(), &shell, zone)).collect();
+    page(&OrderPage {
+        created: order.row.created_at.map_or_else(|| "–".to_owned(), |at| display_time(at, zone)),
+        created_iso: order.row.created_at.map(iso_time).unwrap_or_default(),
+        may_edit: edits(&reader.user).contains(&order.row.status),
+        may_cancel: cancels(&reader.user).contains(&order.row.status),
+        back: if reader.user.role == Role::SalesRep { "/orders/orders/" } else { "/orders/find/" },
+        entries,
+        shell,
+        order,
+    })
+}
+
+pub(super) async fn edit_form(
+    State(app): State<App>,
+    reader: OrderReader,
+    OrderPath(id): OrderPath,
+) -> Result<Response, Failure> {
+    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    if !edits(&reader.user).contains(&order.row.status) {
+        return Err(refused("edited", &order.row.status, &edits(&reader.user)));
+    }
+    let shell = Shell::for_user(&app, &reader.user);
+    page(&EditPage { shell, id, number: order.row.order_number, edit: order.editable, errors: Vec::new() })
+}
+
+pub(super) async fn edit(
+    State(app): State<App>,
+    reader: OrderReader,
+    OrderPath(id): OrderPath,
+    form: Form,
+) -> Result<Response, Failure> {
+    let edit = Edit {
+        customer_name: form.text("customer_name"),
+        customer_phone: form.text("customer_phone"),
+        customer_address: form.text("customer_address"),
+        delivery_method: form.field("delivery_method").into(),
+        delivery_address: form.text("delivery_address"),
+        delivery_instructions: form.text("delivery_instructions"),
+        customer_notes: form.text("customer_notes"),
+    };
+    let errors = check(&edit);
+    if !errors.is_empty() {
+        let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+        let shell = Shell::for_user(&app, &reader.user);
+        let again = page(&EditPage { shell, id, number: order.row.order_number, edit, errors })?;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
+    }
+    let allowed = edits(&reader.user);
+    match app.store.edit_order(id, &edit, &reader.user, &allowed).await? {
+        WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
+        WriteOutcome::Refused(status) => Err(refused("edited", &status, &allowed)),
+        WriteOutcome::Gone => Err(Failure::NotFound),
+    }
+}
+
+pub(super) async fn cancel_form(
+    State(app): State<App>,
+    reader: OrderReader,
+    OrderPath(id): OrderPath,
+) -> Result<Response, Failure> {
+    cancel_page(&app, &reader, id, String::new(), None).await
+}
+
+pub(super) async fn cancel(
+    State(app): State<App>,
+    reader: OrderReader,
+    OrderPath(id): OrderPath,
+    form: Form,
+) -> Result<Response, Failure> {
+    let reason = form.text("reason");
+    if let Some(error) = too_long_or_unwritable(&reason, LONGEST_TEXT) {
+        let again = cancel_page(&app, &reader, id, reason, Some(error)).await?;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
+    }
+    let allowed = cancels(&reader.user);
+    match app.store.cancel_order(id, &reason, &reader.user, &allowed).await? {
+        WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
+        WriteOutcome::Refused(status) => Err(refused("cancelled", &status, &allowed)),
+        WriteOutcome::Gone => Err(Failure::NotFound),
+    }
+}
+
+async fn cancel_page(
+    app: &App,
+    reader: &OrderReader,
+    id: OrderId,
+    reason: String,
+    error: Option<String>,
+) -> Result<Response, Failure> {
+    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let allowed = cancels(&reader.user);
+    if !allowed.contains(&order.row.status) {
+        return Err(refused("cancelled", &order.row.status, &allowed));
+    }
+    let shell = Shell::for_user(app, &reader.user);
+    page(&CancelPage {
+        id,
+        total: shell.amount(&order.row.total_amount),
+        number: order.row.order_number,
+        customer: order.row.customer_name,
+        status: order.row.status,
+        reason,
+        error,
+        shell,
+    })
+}
+
+/// The statuses in which the user may edit: a rep as the rules say, pharmacists and admins in all listed ones.
+fn edits(user: &SignedIn) -> Vec<Status> {
+    if user.role == Role::SalesRep { REP_EDITS.to_vec() } else { Status::ALL.to_vec() }
+}
+
+/// The statuses in which the user may cancel: for pharmacists and admins until the order has reached its end.
+fn cancels(user: &SignedIn) -> Vec<Status> {
+    if user.role == Role::SalesRep {
+        return REP_CANCELS.to_vec();
+    }
+    let ended = [Status::Delivered, Status::Cancelled, Status::Returned];
+    Status::ALL.iter().filter(|status| !ended.contains(status)).cloned().collect()
+}
+
+fn refused(done: &str, status: &Status, allowed: &[Status]) -> Failure {
+    let while_it_is: Vec<_> = allowed.iter().map(|status| status.label().to_lowercase()).collect();
+    Failure::Conflict(format!(
+        "this order is {} now; it can be {done} only while it is {}",
+        status.label().to_lowercase(),
+        while_it_is.join(" or ")
+    ))
+}
+
+fn check(edit: &Edit) -> Vec<(&'static str, String)> {
+    let mut errors = Vec::new();
+    let texts = [
+        ("customer_name", &edit.customer_name, LONGEST_NAME, true),
+        ("customer_phone", &edit.customer_phone, LONGEST_PHONE, true),
+        ("customer_address", &edit.customer_address, LONGEST_TEXT, false),
+        ("delivery_address", &edit.delivery_address, LONGEST_TEXT, false),
+        ("delivery_instructions", &edit.delivery_instructions, LONGEST_TEXT, false),
+        ("customer_notes", &edit.customer_notes, LONGEST_TEXT, false),
+    ];
+    for (field, text, longest, required) in texts {
+        if required && text.is_empty() {
+            errors.push((field, "This is needed.".to_owned()));
+        }
+        errors.extend(too_long_or_unwritable(text, longest).map(|error| (field, error)));
+    }
+    match edit.delivery_method {
+        DeliveryMethod::Unknown(_) => errors.push(("delivery_method", "Choose pickup or delivery.".to_owned())),
+        DeliveryMethod::Delivery if edit.delivery_address.is_empty() => {
+            errors.push(("delivery_address", "A delivery needs an address.".to_owned()));
+        }
+        _ => {}
+    }
+    errors
+}
+
+fn too_long_or_unwritable(text: &str, longest: usize) -> Option<String> {
+    let length = text.chars().count();
+    if length > longest {
+        return Some(format!("At most {longest} characters; this has {length}."));
+    }
+    // PostgreSQL has no text with a zero byte in it
+    text.contains('\0').then(|| "This has a character that can't be stored.".to_owned())
+}
+
+/// A rep is told of an order's time with another rep only that it came and went.
+fn entry(item: Timeline, for_rep: bool, shell: &Shell, zone: chrono_tz::Tz) -> Entry {
+    match item {
+        Timeline::History { at, by, status, payment_status, notes } => {
+            let mut lines = Vec::new();
+            if status.0 != status.1 {
+                lines.push(format!("Status: {} → {}", status.0.label(), status.1.label()));
+            }
+            if payment_status.0 != payment_status.1 {
+                lines.push(format!("Payment: {} → {}", payment_status.0.label(), payment_status.1.label()));
+            }
+            if lines.is_empty() {
+                lines.push("Noted".to_owned());
+            }
+            Entry { at: display_time(at, zone), at_iso: iso_time(at), by, lines, notes }
+        }
+        Timeline::Event(event) => {
+            let moved = event.rep.0 != event.rep.1;
+            let lines = match event.operation {
+                crate::order::Operation::Insert => vec!["Order entered".to_owned()],
+                crate::order::Operation::Delete => vec!["Order deleted".to_owned()],
+                _ if moved && for_rep => vec!["Assigned to another representative".to_owned()],
+                _ => {
+                    let fields = event.fields();
+                    let mut lines: Vec<String> = fields.iter().map(|field| told(field, shell)).collect();
+                    if moved {
+                        lines.push("Assigned to another representative".to_owned());
+                    }
+                    lines
+                }
+            };
+            let by = event.writer.name();
+            Entry { at: display_time(event.at, zone), at_iso: iso_time(event.at), by, lines, notes: String::new() }
+        }
+    }
+}
+
+fn told(field: &crate::order::Field, shell: &Shell) -> String {
+    let name = match field.field.as_str() {
+        "status" => "Status",
+        "payment_status" => "Payment",
+        "total_amount" => "Total",
+        "customer_name" => "Customer",
+        "order_number" => "Number",
+        "created_at" => "Placed",
+        "items" => "Items",
+        other => other,
+    };
+    let sign = if field.field == "total_amount" { shell.currency.sign() } else { "" };
+    match (&field.from_display, &field.to_display) {
+        (Some(from), Some(to)) => format!("{name}: {sign}{from} → {sign}{to}"),
+        (None, Some(to)) => format!("{name}: {sign}{to}"),
+        _ => name.to_owned(),
+    }
+}

@@ -1,0 +1,42 @@
+//! What every page has around its content.
+
+use askama::Template;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::App;
+use super::assets::BASE;
+use super::failure::Failure;
+use crate::order::{Currency, Money};
+use crate::store::SignedIn;
+
+/// What every page has around its content.
+pub(super) struct Shell {
+    /// The person's name and role, where somebody is signed in.
+    pub(super) person: Option<(String, &'static str)>,
+    /// Where scripts and styles are.
+    pub(super) assets: &'static str,
+    /// Sign before amounts.
+    pub(super) currency: Currency,
+}
+
+impl Shell {
+    pub(super) fn for_user(app: &App, user: &SignedIn) -> Self {
+        Self { person: Some((user.name.clone(), user.role.label())), ..Self::for_nobody(app) }
+    }
+
+    pub(super) fn for_nobody(app: &App) -> Self {
+        Self { person: None, assets: &BASE, currency: app.settings.currency.clone() }
+    }
+
+    /// `₱1,500.00`, or a dash where there is no amount.
+    pub(super) fn amount(&self, amount: &Option<Money>) -> String {
+        amount.map_or_else(|| "–".to_owned(), |amount| self.currency.show(amount))
+    }
+}
+
+/// Renders a page that nobody may keep: it is true only now and only for this person.
+pub(super) fn page(template: &impl Template) -> Result<Response, Failure> {
+    let html = template.render()?;
+    Ok(([(header::CACHE_CONTROL, "no-store"), (header::VARY, "Cookie")], Html(html)).into_response())
+}

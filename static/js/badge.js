@@ -1,0 +1,90 @@
+/**
+ * Says what the page is worth now. The product's conscience: it never says more than is known.
+ *
+ * @typedef {"connecting" | "live" | "polling" | "stale" | "signed_out"} State
+ */
+export class Badge {
+  #root;
+  #badge;
+  #interval;
+  /** @type {Date | null} */
+  #changed = null;
+  #heard = new Date();
+  /** @type {State} */
+  #state = "connecting";
+
+  /**
+   * @param {HTMLElement} root what loses its colours while stale
+   * @param {HTMLElement} badge
+   * @param {number} interval of polling, in milliseconds
+   * @param {() => void} retry what "retry now" does
+   */
+  constructor(root, badge, interval, retry) {
+    this.#root = root;
+    this.#badge = badge;
+    this.#interval = interval;
+    badge.querySelector("button")?.addEventListener("click", retry);
+    badge.querySelector("a")?.setAttribute("href", `/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
+    this.show("connecting");
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** The last time that the server was heard, however. */
+  get heardAt() {
+    return this.#heard;
+  }
+
+  /** The server was heard. */
+  heard() {
+    this.#heard = new Date();
+    this.#tell();
+  }
+
+  /** Something shown has changed. */
+  changed() {
+    this.#changed = new Date();
+    this.#tell();
+  }
+
+  /** @param {State} state */
+  show(state) {
+    this.#state = state;
+    this.#badge.dataset["state"] = state;
+    this.#root.toggleAttribute("data-stale", state === "stale" || state === "signed_out");
+    const word = this.#badge.querySelector(".word");
+    const text = this.#words(state);
+    if (word && word.textContent !== text) word.textContent = text;
+    this.#badge.querySelector("button")?.toggleAttribute("hidden", state !== "stale");
+    this.#badge.querySelector("a")?.toggleAttribute("hidden", state !== "signed_out");
+    this.#tell();
+  }
+
+  /** @param {State} state */
+  #words(state) {
+    switch (state) {
+      case "connecting":
+        return "Connecting";
+      case "live":
+        return "Live";
+      case "polling":
+        return `Polling every ${this.#interval / 1_000} s`;
+      case "stale":
+        return `Stale since ${clock(this.#heard)}`;
+      case "signed_out":
+        return "Signed out";
+    }
+  }
+
+  #tell() {
+    const changed = this.#changed ? `Last change ${clock(this.#changed)}` : "No change since the page was loaded";
+    this.#badge.title = `${changed}. The server was last heard at ${clock(this.#heard)}.`;
+  }
+}
+
+/** @param {Date} time */
+function clock(time) {
+  return time.toLocaleTimeString("en-GB");
+}

@@ -1,0 +1,126 @@
+/** @import { Row, GoneRow, Summary } from "./types.js" */
+import { flash } from "./flash.js";
+import { showAge } from "./age.js";
+
+const CARDS = {
+  total_orders: "stat-total-orders",
+  pending_orders: "stat-pending-orders",
+  processing_orders: "stat-processing-orders",
+  delivered_orders: "stat-delivered-orders",
+  cancelled_orders: "stat-cancelled-orders",
+};
+
+const AMOUNT = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+/** Sets the texts and attributes of the page to what the server says. It never builds HTML and never moves a row. */
+export class Patch {
+  #root;
+  #currency;
+
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.#root = root;
+    this.#currency = root.dataset["currency"] ?? "";
+  }
+
+  /**
+   * Cards, breakdown and bar.
+   * @param {Summary} summary
+   */
+  summary({ statistics, orders_by_status }) {
+    for (const [name, id] of Object.entries(CARDS)) this.#figure(id, String(statistics[name]));
+    this.#figure("stat-total-revenue", this.#amount(statistics["total_revenue"] ?? null));
+    const entries = Object.entries(orders_by_status);
+    const listed = entries.reduce((sum, [, { count }]) => sum + count, 0);
+    let start = 0;
+    for (const [code, { count }] of entries) {
+      this.#figure(`status-count-${code}`, String(count));
+      const width = listed > 0 ? (100 * count) / listed : 0;
+      const segment = this.#root.querySelector(`rect[data-status="${CSS.escape(code)}"]`);
+      segment?.setAttribute("x", `${start}%`);
+      segment?.setAttribute("width", `${width}%`);
+      start += width;
+    }
+  }
+
+  /**
+   * One visible row; other orders are ignored.
+   * @param {Row | GoneRow} row
+   */
+  row(row) {
+    const line = this.line(row.id);
+    if (!line) return;
+    if (row.removed) {
+      line.toggleAttribute("data-removed", true);
+      this.#text(line, "status_display", "No longer yours");
+      return;
+    }
+    line.toggleAttribute("data-removed", false);
+    line.dataset["status"] = row.status;
+    line.dataset["paymentStatus"] = row.payment_status;
+    line.dataset["createdAt"] = row.created_at ?? "";
+    this.#text(line, "order_number", row.order_number);
+    if (row.customer_name !== undefined) this.#text(line, "customer_name", row.customer_name);
+    this.#text(line, "created_at_display", row.created_at_display ?? "–");
+    this.#text(line, "status_display", row.status_display);
+    this.#text(line, "payment_status_display", row.payment_status_display);
+    this.#text(line, "items_count", String(row.items_count));
+    this.#text(line, "total_amount", this.#amount(row.total_amount));
+    line.querySelector("time")?.setAttribute("datetime", row.created_at ?? "");
+    showAge(line);
+  }
+
+  /**
+   * The customer of a visible row: the API's rows do not have it, the changes do.
+   * @param {number} id
+   * @param {string} name
+   */
+  customer(id, name) {
+    const line = this.line(id);
+    if (line) this.#text(line, "customer_name", name);
+  }
+
+  /**
+   * The visible row of an order.
+   * @param {number} id
+   * @returns {HTMLElement | null}
+   */
+  line(id) {
+    return this.#root.querySelector(`tr[data-order-id="${id}"]`);
+  }
+
+  /** @returns {HTMLElement[]} every row, in the order shown */
+  lines() {
+    return [...this.#root.querySelectorAll("tr[data-order-id]")].filter((line) => line instanceof HTMLElement);
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} text
+   */
+  #figure(id, text) {
+    const figure = document.getElementById(id);
+    if (!figure || figure.textContent === text) return;
+    figure.textContent = text;
+    flash(figure.closest(".card") ?? figure);
+  }
+
+  /**
+   * @param {HTMLElement} line
+   * @param {string} name
+   * @param {string} text
+   */
+  #text(line, name, text) {
+    const place = line.querySelector(`[data-text="${name}"]`);
+    if (!place || place.textContent === text) return;
+    place.textContent = text;
+    flash(place.closest("td") ?? place);
+  }
+
+  /** @param {number | null} amount */
+  #amount(amount) {
+    if (amount === null) return "–";
+    const digits = AMOUNT.format(Math.abs(amount));
+    return `${amount < 0 ? "-" : ""}${this.#currency}${digits}`;
+  }
+}

@@ -1,0 +1,278 @@
+/** @import { Answer, Change, Patch as PatchEvent, Row, GoneRow, Summary, Sync, Ping, Bye } from "./types.js" */
+import { tickAges, showAge } from "./age.js";
+import { Badge } from "./badge.js";
+import { Notices } from "./notices.js";
+import { Patch } from "./patch.js";
+import { Placement } from "./placement.js";
+import { Poll } from "./poll.js";
+import { Revision } from "./revision.js";
+import { LONGEST_SILENCE, Stream } from "./stream.js";
+
+/** How long the first connection may take before polling begins, in milliseconds. */
+const CONNECT_PATIENCE = 4_000;
+
+/** Operations that can bring an order onto a list that it was not on. */
+const ARRIVALS = new Set(["insert", "arrived"]);
+
+/**
+ * Keeps a sales rep's dashboard true: a stream while there is one, else a poll; and says which.
+ *
+ * Every state that arrives, by whichever way, goes through one door, which drops what is older than what is shown.
+ */
+export class RealtimeSalesRepDashboard {
+  #root;
+  #patch;
+  #badge;
+  #notices;
+  #placement;
+  #stream;
+  #poll;
+  #revision;
+  /** The stream has told its state and nothing is known to be missing. */
+  #streaming = false;
+  /** The server's own listener hears changes at once. */
+  #listening = true;
+  /** The rows must be read before they are known to be right. */
+  #behind = false;
+  /** The server told this page to use no stream. */
+  #streamless = false;
+
+  /** @param {HTMLElement} root `#sales-rep-orders-dashboard` */
+  constructor(root) {
+    this.#root = root;
+    const { apiUrl = "", eventsUrl = "", cursor = "", revision = "", pollInterval = "5000" } = root.dataset;
+    const interval = Number(pollInterval);
+    this.#revision = new Revision(revision);
+    this.#patch = new Patch(root);
+    this.#placement = new Placement(root, this.#patch.lines());
+    this.#badge = new Badge(root, element("live-badge", HTMLElement), interval, () => this.retry());
+    this.#notices = new Notices(
+      element("list-notice", HTMLButtonElement),
+      element("live-region", HTMLElement),
+      () => void this.#reloadList(),
+    );
+    this.#poll = new Poll(interval, {
+      url: () => this.#apiUrl(apiUrl),
+      begun: () => ({ epoch: this.#revision.epoch, placement: this.#placement }),
+      answer: (answer, begun) => this.#answered(answer, begun),
+      failure: (status) => this.#failed(status),
+    });
+    this.#stream = new Stream(eventsUrl, cursor, {
+      sync: (sync) => this.#synced(sync),
+      patch: (patch) => this.#patched(patch),
+      ping: (ping) => this.#pinged(ping),
+      bye: (bye) => this.#dismissed(bye),
+      down: () => this.#streamDown(),
+    });
+  }
+
+  /** Begins, and goes on for as long as the page lives. */
+  start() {
+    tickAges(this.#root);
+    this.#stream.open();
+    setTimeout(() => {
+      if (this.#badge.state === "connecting") this.#poll.start();
+    }, CONNECT_PATIENCE);
+    document.addEventListener("visibilitychange", () => this.#returned());
+    window.addEventListener("online", () => this.retry());
+    window.addEventListener("offline", () => this.#streamDown());
+    window.addEventListener("pagehide", () => {
+      this.#streaming = false;
+      this.#stream.close();
+      this.#poll.stop();
+    });
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.retry();
+    });
+  }
+
+  /** Tries everything again now. */
+  retry() {
+    this.#streaming = false;
+    if (!this.#streamless) this.#stream.open();
+    this.#poll.stop();
+    this.#poll.start();
+  }
+
+  /** @param {Sync} sync */
+  #synced(sync) {
+    const wasPolling = this.#poll.isRunning;
+    this.#streaming = true;
+    this.#badge.heard();
+    this.#accept(sync, true);
+    if (sync.missed) {
+      if (sync.missed.length > 0) this.#notices.sayMissed(sync.missed.length);
+      this.#customers(sync.missed);
+    }
+    // the state of the rows is known only if the server says that nothing of them changed since the page's last
+    this.#behind ||= wasPolling || sync.missed === null || sync.missed.length > 0;
+    this.#settle();
+  }
+
+  /** @param {PatchEvent} patch */
+  #patched(patch) {
+    this.#badge.heard();
+    if (!this.#accept(patch, false)) return;
+    for (const row of patch.orders) {
+      this.#patch.row(row);
+      this.#placement.note(row, patch.changes.some((change) => change.order_id === row.id && canMove(change)));
+    }
+    this.#customers(patch.changes);
+    this.#notices.offer(this.#placement.words);
+    this.#notices.say(patch.changes);
+    this.#badge.changed();
+  }
+
+  /** @param {Ping} ping */
+  #pinged(ping) {
+    this.#badge.heard();
+    this.#listening = ping.listener === "live";
+    this.#settle();
+  }
+
+  /** @param {Bye} bye */
+  #dismissed(bye) {
+    if (bye.reason === "signed_out") {
+      this.#signedOut();
+      return;
+    }
+    this.#streamless = bye.reason === "replaced";
+    this.#streamDown();
+  }
+
+  #streamDown() {
+    this.#streaming = false;
+    if (this.#badge.state === "live") this.#badge.show("connecting");
+    this.#poll.start();
+  }
+
+  /**
+   * @param {Answer} answer
+   * @param {{ epoch: string, placement: Placement }} begun the page's epoch and list when the read began
+   */
+  #answered(answer, { epoch, placement }) {
+    this.#badge.heard();
+    const revision = new Revision(answer.revision);
+    const overtaken = epoch !== this.#revision.epoch && revision.epoch !== this.#revision.epoch;
+    if (placement === this.#placement && !overtaken && this.#accept(answer, true)) {
+      answer.visible.forEach((row) => this.#patch.row(row));
+      this.#placement.read(answer.orders);
+      this.#notices.offer(this.#placement.words);
+      this.#behind = false;
+      if (!this.#streaming || !this.#listening) this.#badge.show("polling");
+    }
+    this.#settle();
+  }
+
+  /** @param {number} status */
+  #failed(status) {
+    if (status === 401) {
+      this.#signedOut();
+      return;
+    }
+    if (this.#badge.state !== "live" || !this.#streaming) this.#badge.show("stale");
+  }
+
+  #signedOut() {
+    this.#streaming = false;
+    this.#stream.close();
+    this.#poll.stop();
+    this.#badge.show("signed_out");
+  }
+
+  /** Live only with a stream, a listening server, and rows that are known to be right; else it polls until so. */
+  #settle() {
+    if (!this.#streaming) return;
+    if (this.#behind) {
+      this.#poll.start();
+    } else if (this.#listening) {
+      this.#poll.stop();
+      this.#badge.show("live");
+    } else {
+      this.#poll.start();
+    }
+  }
+
+  /** Somebody looks at the page again. */
+  #returned() {
+    if (document.visibilityState !== "visible") return;
+    const silent = Date.now() - this.#badge.heardAt.getTime() > LONGEST_SILENCE;
+    if (this.#badge.state === "live" && !silent) return;
+    this.#badge.show("connecting");
+    if (this.#streaming && !silent) void this.#poll.once();
+    else this.retry();
+  }
+
+  /**
+   * The one door: takes a state unless it is older than what is shown.
+   * @param {Summary} summary
+   * @param {boolean} complete whether it may begin a new epoch
+   */
+  #accept(summary, complete) {
+    const revision = new Revision(summary.revision);
+    const anotherEpoch = revision.epoch !== this.#revision.epoch;
+    if (anotherEpoch ? !complete : revision.isOlderThan(this.#revision)) return false;
+    this.#revision = revision;
+    this.#root.dataset["revision"] = summary.revision;
+    this.#patch.summary(summary);
+    return true;
+  }
+
+  /** @param {Change[]} changes */
+  #customers(changes) {
+    for (const { order_id, changed } of changes) {
+      const name = changed.find(({ field }) => field === "customer_name")?.to;
+      if (typeof name === "string") this.#patch.customer(order_id, name);
+    }
+  }
+
+  /** @param {string} url */
+  #apiUrl(url) {
+    const query = new URLSearchParams(this.#root.dataset["query"] ?? "");
+    query.set("visible", this.#patch.lines().map((line) => line.dataset["orderId"]).join(","));
+    return `${url}?${query}`;
+  }
+
+  /** Reads the list anew, as the person asked for, in place of the one shown. */
+  async #reloadList() {
+    const response = await fetch(location.href, { cache: "no-store" }).catch(() => null);
+    const html = response?.ok ? await response.text() : "";
+    const fresh = new DOMParser().parseFromString(html, "text/html");
+    const list = fresh.getElementById("orders-list");
+    const root = fresh.getElementById(this.#root.id);
+    if (!list || !root) {
+      this.retry();
+      return;
+    }
+    const shown = element("orders-list", HTMLElement);
+    shown.replaceWith(document.importNode(list, true));
+    for (const name of ["page", "totalPages", "query"]) this.#root.dataset[name] = root.dataset[name] ?? "";
+    this.#placement = new Placement(this.#root, this.#patch.lines());
+    showAge(this.#root);
+    this.#notices.offer("");
+    // what was patched while the list was on its way is not in it
+    this.#behind = true;
+    this.#poll.stop();
+    this.#poll.start();
+  }
+}
+
+/** @param {Change} change */
+function canMove({ operation, changed }) {
+  return ARRIVALS.has(operation) || changed.some(({ field }) => field === "status" || field === "created_at");
+}
+
+/**
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new () => T} kind
+ * @returns {T}
+ */
+function element(id, kind) {
+  const found = document.getElementById(id);
+  if (found instanceof kind) return found;
+  throw new Error(`the page has no #${id}`);
+}
+
+const root = document.getElementById("sales-rep-orders-dashboard");
+if (root) new RealtimeSalesRepDashboard(root).start();

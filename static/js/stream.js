@@ -1,0 +1,105 @@
+/** @import { Sync, Patch, Ping, Bye } from "./types.js" */
+
+/** After this silence the stream counts as dead, in milliseconds. The server pings every 15 s. */
+export const LONGEST_SILENCE = 35_000;
+
+/** Waits between attempts to reconnect, in milliseconds: the first and the longest, each shortened at random. */
+const FIRST_BACKOFF = 1_000;
+const LONGEST_BACKOFF = 30_000;
+
+/** A connection that lasted this long, in milliseconds, ends the growth of the waits. */
+const LASTING = 10_000;
+
+/**
+ * The page's stream. EventSource gives up for good at the first answer but 200, and remembers its cursor only while it
+ * reconnects by itself; so this class owns the retry loop, and the cursor travels in the query.
+ *
+ * @typedef {object} Listeners
+ * @property {(sync: Sync) => void} sync
+ * @property {(patch: Patch) => void} patch
+ * @property {(ping: Ping) => void} ping
+ * @property {(bye: Bye) => void} bye
+ * @property {() => void} down the stream is not there; it is being tried again
+ */
+export class Stream {
+  #url;
+  #cursor;
+  #listeners;
+  /** @type {EventSource | null} */
+  #source = null;
+  #backoff = FIRST_BACKOFF;
+  #openedAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #silence;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+
+  /**
+   * @param {string} url
+   * @param {string} cursor where the page stands, `epoch/snapshot`
+   * @param {Listeners} listeners
+   */
+  constructor(url, cursor, listeners) {
+    this.#url = url;
+    this.#cursor = cursor;
+    this.#listeners = listeners;
+  }
+
+  /** Opens the stream now, whatever it was doing. */
+  open() {
+    this.close();
+    this.#openedAt = Date.now();
+    const source = new EventSource(`${this.#url}?cursor=${encodeURIComponent(this.#cursor)}`);
+    this.#source = source;
+    this.#listenForSilence();
+    this.#on(source, "sync", this.#listeners.sync);
+    this.#on(source, "patch", this.#listeners.patch);
+    this.#on(source, "ping", this.#listeners.ping);
+    this.#on(source, "bye", (/** @type {Bye} */ bye) => {
+      this.close();
+      if (bye.reason === "draining") this.#tryAgain();
+      this.#listeners.bye(bye);
+    });
+    source.addEventListener("error", () => this.#fail());
+  }
+
+  /** Closes the stream and tries no more. */
+  close() {
+    clearTimeout(this.#silence);
+    clearTimeout(this.#retry);
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  /**
+   * @template T
+   * @param {EventSource} source
+   * @param {string} name
+   * @param {(data: T) => void} listener
+   */
+  #on(source, name, listener) {
+    source.addEventListener(name, (/** @type {MessageEvent<string>} */ event) => {
+      if (source !== this.#source) return;
+      this.#listenForSilence();
+      if (event.lastEventId) this.#cursor = event.lastEventId;
+      listener(JSON.parse(event.data));
+    });
+  }
+
+  #listenForSilence() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#fail(), LONGEST_SILENCE);
+  }
+
+  #fail() {
+    this.close();
+    this.#tryAgain();
+    this.#listeners.down();
+  }
+
+  #tryAgain() {
+    if (Date.now() - this.#openedAt > LASTING) this.#backoff = FIRST_BACKOFF;
+    this.#retry = setTimeout(() => this.open(), this.#backoff * (0.5 + Math.random() / 2));
+    this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF);
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What the server says, for the type checker.
+ *
+ * @typedef {object} Row
+ * @property {number} id
+ * @property {string} order_number
+ * @property {string} status
+ * @property {string} status_display
+ * @property {string} payment_status
+ * @property {string} payment_status_display
+ * @property {number} items_count
+ * @property {number | null} total_amount
+ * @property {string | null} created_at
+ * @property {string | null} created_at_display
+ * @property {string} [customer_name]
+ * @property {undefined} [removed]
+ *
+ * @typedef {{ id: number, removed: true }} GoneRow
+ *
+ * @typedef {object} Field
+ * @property {string} field
+ * @property {string | null} from
+ * @property {string | null} to
+ * @property {string | null} from_display
+ * @property {string | null} to_display
+ *
+ * @typedef {object} Change
+ * @property {number} order_id
+ * @property {string | null} order_number
+ * @property {"insert" | "update" | "delete" | "items" | "arrived" | "left"} operation
+ * @property {string} at
+ * @property {string} by
+ * @property {Field[]} changed
+ *
+ * @typedef {object} Summary
+ * @property {string} revision
+ * @property {Record<string, number>} statistics
+ * @property {Record<string, { name: string, count: number }>} orders_by_status
+ *
+ * @typedef {Summary & { missed: Change[] | null }} Sync
+ * @typedef {Summary & { orders: (Row | GoneRow)[], changes: Change[] }} Patch
+ * @typedef {{ time: string, listener: "live" | "degraded" }} Ping
+ * @typedef {{ reason: "draining" | "signed_out" | "replaced" }} Bye
+ * @typedef {Summary & { orders: Row[], visible: (Row | GoneRow)[] }} Answer
+ */
+export {};
