@@ -90,6 +90,16 @@ language sql stable as $$
     select snapshot from live.fold where system_identifier = (select system_identifier from pg_control_system())
 $$;
 
+-- The plain aggregate that the statistics must always equal. NaN is a possible numeric(10,2): it counts as nothing. It
+-- is a function and no view, because a view would keep the host from altering its columns.
+create function live.aggregate()
+returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
+language sql stable as $$
+    select o.sales_rep_id, o.status, o.payment_status, count(*), coalesce(sum(nullif(o.total_amount, 'NaN')), 0)
+    from public.orders_order o
+    group by o.sales_rep_id, o.status, o.payment_status
+$$;
+
 -- Number and amount of the given reps' orders by status and payment status: what is folded plus the events since,
 -- in the caller's snapshot. Without a valid fold it is the plain aggregate: slower, never wrong.
 create function live.statistics(reps bigint[])
@@ -102,7 +112,7 @@ begin
     if since is null then
         return query
             select a.sales_rep_id, a.status, a.payment_status, a.orders, a.amount
-            from live.aggregate a where a.sales_rep_id = any (reps);
+            from live.aggregate() a where a.sales_rep_id = any (reps);
         return;
     end if;
     return query
@@ -131,7 +141,7 @@ declare
     since pg_snapshot := live.folded();
 begin
     if since is null then
-        return query select a.sales_rep_id, a.status, a.payment_status, a.orders, a.amount from live.aggregate a;
+        return query select a.sales_rep_id, a.status, a.payment_status, a.orders, a.amount from live.aggregate() a;
         return;
     end if;
     return query
@@ -148,13 +158,6 @@ begin
         having sum(p.orders) <> 0 or sum(p.amount) <> 0;
 end
 $$;
-
--- The plain aggregate that the statistics must always equal. NaN is a possible numeric(10,2): it counts as nothing.
-create view live.aggregate as
-    select sales_rep_id, status::text as status, payment_status::text as payment_status,
-           count(*) as orders, coalesce(sum(nullif(total_amount, 'NaN')), 0)::numeric as amount
-    from public.orders_order
-    group by sales_rep_id, orders_order.status, orders_order.payment_status;
 
 -- Emptied by crash recovery, as it is unlogged, and not replicated: its token tells a server that may hand out a
 -- transaction id a second time from the one that handed it out first, even where the postmaster survived.

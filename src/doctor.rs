@@ -48,34 +48,37 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     findings.push(Finding::good("the server is a primary"));
     findings.push(notifications(url, &store).await);
 
-    let pending = store.pending_migrations().await?;
-    if !pending.is_empty() {
+    let pending = store.pending_migrations().await;
+    if let Ok(pending) = &pending
+        && !pending.is_empty()
+    {
         let missing = pending.join(", ");
-        findings.push(Finding::bad("migrations", format!("{missing} missing; run oncare-live migrate as the tables' owner")));
+        findings.push(Finding::bad(
+            "migrations",
+            format!("{missing} missing; run oncare-live migrate as the tables' owner"),
+        ));
         return Ok(());
     }
-    findings.push(Finding::good("migrations"));
+    // without a right on our schema, what was applied can't be read: that is told as what it is, a missing right
     let missing = store.missing_privileges().await?;
-    findings.push(if missing.is_empty() {
-        Finding::good("privileges")
-    } else {
+    if !missing.is_empty() {
         let grants: Vec<String> = missing.iter().map(|right| format!("grant {right} to <role>;")).collect();
-        Finding::bad("privileges", format!("the role of --database-url lacks some; run: {}", grants.join(" ")))
-    });
+        let told = format!("the role of --database-url lacks some; run: {}", grants.join(" "));
+        findings.push(Finding::bad("privileges", told));
+        return Ok(());
+    }
+    findings.push(Finding::good("privileges"));
+    pending?;
+    findings.push(Finding::good("migrations"));
     for (trigger, state) in store.triggers().await? {
         findings.push(trigger_finding(&trigger, state));
     }
-    if missing.is_empty() {
-        let different = store.statistics_that_differ().await?;
-        findings.push(if different.is_empty() {
-            Finding::good("statistics equal the orders")
-        } else {
-            Finding::bad(
-                "statistics",
-                format!("{}; run oncare-live migrate --rebuild-statistics", different.join("; ")),
-            )
-        });
-    }
+    let different = store.statistics_that_differ().await?;
+    findings.push(if different.is_empty() {
+        Finding::good("statistics equal the orders")
+    } else {
+        Finding::bad("statistics", format!("{}; run oncare-live migrate --rebuild-statistics", different.join("; ")))
+    });
     Ok(())
 }
 
@@ -86,7 +89,7 @@ async fn notifications(url: &DatabaseUrl, store: &Store) -> Finding {
     let nonce = format!("doctor-{:032x}", rand::random::<u128>());
     let attempt = async {
         let (bell, expected) = (Arc::clone(&heard), nonce.clone());
-        let link = Link::open(url, move |channel, payload| {
+        let link = Link::open(url, "doctor", move |channel, payload| {
             if is_canary(channel) && payload == expected {
                 bell.notify_one();
             }

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Service;
+use crate::http;
 use crate::live::Live;
 use crate::ops::{self, Ops};
 use crate::password::Passwords;
 use crate::store::{DatabaseUrl, Store, StoreError};
 use crate::web::{self, App, WebSettings};
-use crate::http;
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
 const GRACE: Duration = Duration::from_secs(7);

@@ -31,7 +31,9 @@ pub enum ClusterError {
     )]
     NotInstalled,
     /// The programs refuse to run as root, and there is nobody else.
-    #[error("PostgreSQL does not run as root and there is no user postgres or nobody to run it as; run this as another user")]
+    #[error(
+        "PostgreSQL does not run as root and there is no user postgres or nobody to run it as; run this as another user"
+    )]
     NobodyToRunAs,
     /// The folder can't be used.
     #[error("could not {attempted} {path}")]
@@ -176,7 +178,8 @@ impl Cluster {
 }
 
 fn find_programs() -> Option<PathBuf> {
-    let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+    let on_path =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
     let mut versions: Vec<PathBuf> = ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"]
         .iter()
         .filter_map(|folder| std::fs::read_dir(folder).ok())
@@ -222,7 +225,8 @@ fn owner_of(folder: &Path) -> Result<Option<Owner>, ClusterError> {
 
 /// A new file of this process belongs to whom the process runs as.
 fn is_root() -> bool {
-    std::fs::metadata("/proc/self").map_or_else(|_| std::env::var("USER").is_ok_and(|user| user == "root"), |me| me.uid() == 0)
+    std::fs::metadata("/proc/self")
+        .map_or_else(|_| std::env::var("USER").is_ok_and(|user| user == "root"), |me| me.uid() == 0)
 }
 
 fn user(name: &str) -> Option<Owner> {
@@ -282,10 +286,8 @@ async fn free_port(wanted: u16) -> Result<u16, ClusterError> {
         Ok(listener) => Ok(listener),
         Err(_) => TcpListener::bind(("127.0.0.1", 0)).await,
     };
-    bound.and_then(|listener| listener.local_addr()).map(|address| address.port()).map_err(|source| ClusterError::Folder {
-        attempted: "find a free port on",
-        path: PathBuf::from("127.0.0.1"),
-        source,
+    bound.and_then(|listener| listener.local_addr()).map(|address| address.port()).map_err(|source| {
+        ClusterError::Folder { attempted: "find a free port on", path: PathBuf::from("127.0.0.1"), source }
     })
 }
 

@@ -51,7 +51,11 @@ enum PatchedOrder<'a> {
 /// The frames of a batch: for each rep concerned the statistics, the changed orders as they are now, and the changes.
 /// An order that is no longer the rep's is only said to be gone.
 pub(super) fn patches(events: &Events, cursor: &Cursor, zone: Tz) -> Vec<(RepId, Frame)> {
-    events.summaries.iter().filter_map(|(rep, summary)| Some((*rep, patch(*rep, summary, events, cursor, zone)?))).collect()
+    events
+        .summaries
+        .iter()
+        .filter_map(|(rep, summary)| Some((*rep, patch(*rep, summary, events, cursor, zone)?)))
+        .collect()
 }
 
 fn patch(rep: RepId, summary: &Summary, batch: &Events, cursor: &Cursor, zone: Tz) -> Option<Frame> {

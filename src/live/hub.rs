@@ -81,13 +81,7 @@ impl Hub {
         entries.push(Entry { number, session: subscriber.session, mailbox: Arc::clone(&mailbox) });
         drop(subscriptions);
         self.meter.opened(ROLE);
-        Subscription {
-            hub: Arc::clone(self),
-            rep: subscriber.rep,
-            number,
-            mailbox,
-            reason: "client_gone",
-        }
+        Subscription { hub: Arc::clone(self), rep: subscriber.rep, number, mailbox, reason: "client_gone" }
     }
 
     /// Whether anybody is subscribed to the rep's orders.

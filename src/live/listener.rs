@@ -133,16 +133,16 @@ async fn listen(live: &Live, cursor: &mut Option<Cursor>) -> Result<Never, Store
     let heard = Arc::new(Heard::default());
     let mut link = {
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
-        Link::open(live.store.url(), move |channel, payload| {
+        Link::open(live.store.url(), "listener", move |channel, payload| {
             meter.notifications.fetch_add(1, Relaxed);
             heard.hear(channel, payload);
         })
         .await?
     };
     let attempted = "begin listening within 20 s";
-    timeout(READ_PATIENCE, begin(live, &mut link, cursor)).await.unwrap_or_else(|elapsed| {
-        Err(StoreError::Unavailable { attempted, cause: elapsed.into() })
-    })?;
+    timeout(READ_PATIENCE, begin(live, &mut link, cursor))
+        .await
+        .unwrap_or_else(|elapsed| Err(StoreError::Unavailable { attempted, cause: elapsed.into() }))?;
     let reading = async {
         // A link that was just opened may have missed anything: the first read is unconditional.
         let mut read_now = true;
@@ -257,7 +257,10 @@ async fn watch_queue(live: &Live) -> Result<Never, StoreError> {
             Ok(usage) => {
                 live.meter.queue_usage_ppm.store((usage * 1e6) as u64, Relaxed);
                 if usage > 0.5 {
-                    tracing::error!(usage, "the notification queue is filling: a listening session is stuck in a transaction");
+                    tracing::error!(
+                        usage,
+                        "the notification queue is filling: a listening session is stuck in a transaction"
+                    );
                 }
             }
             Err(error) => tracing::debug!(error = error.chain(), "could not look at the notification queue"),

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::live::{ListenerState, Live};
@@ -36,7 +36,12 @@ impl Collector for LiveCollector {
         let meter = &self.0.meter;
         self.streams(&mut encoder)?;
         let live = i64::from(self.0.hub.listener_state() == ListenerState::Live);
-        gauge(&mut encoder, "listener_live", "1 if the listener's canary came back, 0 if changes may come late.", live)?;
+        gauge(
+            &mut encoder,
+            "listener_live",
+            "1 if the listener's canary came back, 0 if changes may come late.",
+            live,
+        )?;
         for (name, help, value) in [
             ("listener_reconnects", "Connections the listener made after its first.", &meter.reconnects),
             ("listener_batches", "Batches of events read.", &meter.batches),

@@ -83,7 +83,8 @@ impl Filter {
     #[must_use]
     pub fn instants(&self, zone: Tz) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
         let from = self.date_from.map(|day| first_instant(day, zone));
-        let before = self.date_to.and_then(|day| day.checked_add_days(Days::new(1))).map(|day| first_instant(day, zone));
+        let before =
+            self.date_to.and_then(|day| day.checked_add_days(Days::new(1))).map(|day| first_instant(day, zone));
         (from, before)
     }
 

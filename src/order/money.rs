@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 /// An amount with two places, in the currency of the installation. It is a decimal all the way from `numeric(10,2)` to
 /// the digits in the JSON; it is never a float.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Money(Decimal);
 
 impl Money {
@@ -25,6 +25,12 @@ impl Money {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self::new(self.0 + other.0)
+    }
+}
+
+impl Default for Money {
+    fn default() -> Self {
+        Self::new(Decimal::ZERO)
     }
 }
 
@@ -101,7 +107,10 @@ mod tests {
     fn thousands_are_grouped() {
         let peso: Currency = "₱".parse().unwrap();
         for (amount, shown) in [
-            ("0", "₱0.00"), ("999.5", "₱999.50"), ("1500", "₱1,500.00"), ("1234567.89", "₱1,234,567.89"),
+            ("0", "₱0.00"),
+            ("999.5", "₱999.50"),
+            ("1500", "₱1,500.00"),
+            ("1234567.89", "₱1,234,567.89"),
             ("-1500", "-₱1,500.00"),
         ] {
             assert_eq!(peso.show(money(amount)), shown);

@@ -246,7 +246,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects and makes the session ready, all within ten seconds. `on_notice` gets the channel and payload of each
+    /// Connects and makes the session ready, all within ten seconds. The server shows it as being for that purpose.
+    /// `on_notice` gets the channel and payload of each
     /// notification as it comes; it runs on the connection's task and must neither block nor trust what it gets, as any
     /// database role can send anything at any rate.
     ///
@@ -254,10 +255,14 @@ impl Link {
     /// If the server can't be reached in time, or refuses.
     pub async fn open(
         url: &DatabaseUrl,
+        purpose: &str,
         mut on_notice: impl FnMut(&str, &str) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let opening = async {
-            let (client, mut connection) = url.config().connect(url.connector()?).await.attempt("connect")?;
+            let mut config = url.config();
+            let name = format!("{} {purpose}", config.get_application_name().unwrap_or_default());
+            config.application_name(name.trim());
+            let (client, mut connection) = config.connect(url.connector()?).await.attempt("connect")?;
             let driver = tokio::spawn(async move {
                 while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
                     if let AsyncMessage::Notification(notice) = message {
@@ -311,7 +316,9 @@ mod tests {
 
     #[test]
     fn a_wrong_url_says_what_was_expected_and_not_what_was_given() {
-        for text in ["", "s3cret", "mysql://u:s3cret@h/d", "postgresql://u:s3cret@h:port/d", "postgresql:///d?sslmode=s3cret"] {
+        for text in
+            ["", "s3cret", "mysql://u:s3cret@h/d", "postgresql://u:s3cret@h:port/d", "postgresql:///d?sslmode=s3cret"]
+        {
             let error = DatabaseUrl::parse(text).unwrap_err();
             assert!(error.contains("expected") && !error.contains("s3cret"), "{text}: {error}");
         }

@@ -138,7 +138,8 @@ const RANGE: &str = "o.sales_rep_id = $1 and o.status = s.status \
      and o.created_at >= coalesce($3, '-infinity'::timestamptz) and o.created_at < coalesce($4, 'infinity'::timestamptz)";
 
 /// The same with the endless past and future, which `<` would leave out.
-const UNLIMITED: &str = "o.sales_rep_id = $1 and o.status = s.status and $3::timestamptz is null and $4::timestamptz is null";
+const UNLIMITED: &str =
+    "o.sales_rep_id = $1 and o.status = s.status and $3::timestamptz is null and $4::timestamptz is null";
 
 async fn count(
     transaction: &Transaction<'_>,

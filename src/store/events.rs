@@ -89,7 +89,9 @@ impl Link {
         let snapshot = since.snapshot.to_string();
         let most = limit.events + 1;
         let (cursor, rows) = tokio::try_join!(present(&transaction), async {
-            let sql = format!("select {EVENT_COLUMNS} from live.events_since($1::text::pg_snapshot) e order by e.id limit $2");
+            let sql = format!(
+                "select {EVENT_COLUMNS} from live.events_since($1::text::pg_snapshot) e order by e.id limit $2"
+            );
             transaction.query(&sql, &[&snapshot, &most]).await.attempt("read the events")
         })?;
         if cursor.epoch != since.epoch {
@@ -209,7 +211,8 @@ impl Store {
     /// If the database can't be reached.
     pub async fn notification_queue_usage(&self) -> Result<f64, StoreError> {
         let client = self.client().await?;
-        let row = client.query_one("select pg_notification_queue_usage()", &[]).await.attempt("ask for the queue's usage")?;
+        let row =
+            client.query_one("select pg_notification_queue_usage()", &[]).await.attempt("ask for the queue's usage")?;
         Ok(row.get(0))
     }
 }
@@ -264,7 +267,11 @@ pub(super) fn order_event(row: &Row) -> Result<OrderEvent, StoreError> {
         total: (money("old_total")?, money("new_total")?),
         items_delta: row.get("items_delta"),
         other: other_columns(row.get("other")),
-        writer: Writer { user: row.get("app_user"), application: row.get("application"), role: row.get("database_role") },
+        writer: Writer {
+            user: row.get("app_user"),
+            application: row.get("application"),
+            role: row.get("database_role"),
+        },
     })
 }
 

@@ -33,7 +33,8 @@ impl Store {
     pub async fn fold(&self) -> Result<Folded, StoreError> {
         let mut client = self.client().await?;
         // The lock comes first and outside the transaction: its snapshot must be later than the last fold's commit.
-        let locked = client.query_one("select pg_try_advisory_lock($1)", &[&FOLD_LOCK]).await.attempt("lock the fold")?;
+        let locked =
+            client.query_one("select pg_try_advisory_lock($1)", &[&FOLD_LOCK]).await.attempt("lock the fold")?;
         if !locked.get::<_, bool>(0) {
             return Ok(Folded::Elsewhere);
         }
@@ -136,7 +137,7 @@ const REBUILD: &str = "
         and exists (select from live.fold where system_identifier not in (0, (select system_identifier from pg_control_system())));
     delete from live.order_stats;
     insert into live.order_stats (sales_rep_id, status, payment_status, orders, amount)
-        select sales_rep_id, status, payment_status, orders, amount from live.aggregate;
+        select sales_rep_id, status, payment_status, orders, amount from live.aggregate();
     insert into live.fold (system_identifier, snapshot)
         select system_identifier, pg_current_snapshot() from pg_control_system()
         on conflict on constraint fold_pkey do update set

@@ -78,7 +78,8 @@ impl Store {
     /// If the database can't be reached.
     pub async fn server(&self) -> Result<(i32, String, bool), StoreError> {
         let client = self.client().await?;
-        let sql = "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()";
+        let sql =
+            "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()";
         let row = client.query_one(sql, &[]).await.attempt("ask for the server's version")?;
         Ok((row.get(0), row.get(1), row.get(2)))
     }
@@ -167,7 +168,7 @@ impl Store {
                      coalesce(s.payment_status, a.payment_status), coalesce(s.orders, 0), coalesce(a.orders, 0),
                      coalesce(s.amount, 0)::text, coalesce(a.amount, 0)::text
                  from live.all_statistics() s
-                 full join live.aggregate a
+                 full join live.aggregate() a
                    on coalesce(a.sales_rep_id, -1) = coalesce(s.sales_rep_id, -1)
                   and (a.sales_rep_id is null) = (s.sales_rep_id is null)
                   and a.status = s.status and a.payment_status = s.payment_status

@@ -110,7 +110,8 @@ impl Store {
             .await
             .attempt("look for applied migrations")?;
         let applied: Vec<i32> = if row.get(0) {
-            let rows = client.query("select version from live.migration", &[]).await.attempt("read applied migrations")?;
+            let rows =
+                client.query("select version from live.migration", &[]).await.attempt("read applied migrations")?;
             rows.iter().map(|row| row.get(0)).collect()
         } else {
             Vec::new()
@@ -126,14 +127,17 @@ pub(super) fn defines_body(function: &str, body: &str) -> bool {
 }
 
 async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
-    let link = Link::open(url, |_, _| {}).await?;
+    let link = Link::open(url, "migration", |_, _| {}).await?;
     let client = &link.client;
     client
         .batch_execute("set statement_timeout = 0; set enable_seqscan = on; set client_min_messages = warning")
         .await
         .attempt("prepare the session")?;
     let row = client
-        .query_one("select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()", &[])
+        .query_one(
+            "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()",
+            &[],
+        )
         .await
         .attempt("ask for the server's version")?;
     if row.get::<_, i32>(0) < POSTGRES_13 {
@@ -186,7 +190,9 @@ async fn lock(client: &tokio_postgres::Client) -> Result<(), StoreError> {
         }
     };
     tokio::time::timeout(LOCK_PATIENCE, asking).await.unwrap_or_else(|_| {
-        Err(StoreError::Unsuitable("another process has been migrating for two minutes; try again when it is done".into()))
+        Err(StoreError::Unsuitable(
+            "another process has been migrating for two minutes; try again when it is done".into(),
+        ))
     })
 }
 
@@ -245,7 +251,10 @@ async fn note(client: &tokio_postgres::Client, migration: &Migration) -> Result<
 
 fn told(migration: &Migration, error: tokio_postgres::Error) -> StoreError {
     let cause = error.as_db_error().map_or_else(|| super::error::chain(&error), ToString::to_string);
-    StoreError::Unsuitable(format!("could not apply the migration {:04}_{}: {cause}", migration.version, migration.name))
+    StoreError::Unsuitable(format!(
+        "could not apply the migration {:04}_{}: {cause}",
+        migration.version, migration.name
+    ))
 }
 
 /// All of the host's tables are there, or none.

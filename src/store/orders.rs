@@ -124,7 +124,8 @@ impl Store {
         let Some(order) = transaction.query_opt(&sql, &[&id.0, &only]).await.attempt("read the order")? else {
             return Ok(None);
         };
-        let events = format!("select {EVENT_COLUMNS} from live.order_event e where e.order_id = $1 order by e.id desc limit $2");
+        let events =
+            format!("select {EVENT_COLUMNS} from live.order_event e where e.order_id = $1 order by e.id desc limit $2");
         let (this, latest): (Parameters<'_>, Parameters<'_>) = (&[&id.0], &[&id.0, &TIMELINE_LENGTH]);
         let (items, events, history) = tokio::try_join!(
             transaction.query(ITEMS, this),
@@ -172,8 +173,13 @@ impl Store {
                          updated_at = now()
                      where id = $1",
                     &[
-                        &id.0, &edit.customer_name, &edit.customer_phone, &edit.customer_address,
-                        &edit.delivery_method.code(), &edit.delivery_address, &edit.delivery_instructions,
+                        &id.0,
+                        &edit.customer_name,
+                        &edit.customer_phone,
+                        &edit.customer_address,
+                        &edit.delivery_method.code(),
+                        &edit.delivery_address,
+                        &edit.delivery_instructions,
                         &edit.customer_notes,
                     ],
                 )
@@ -325,8 +331,11 @@ fn timeline(events: Vec<OrderEvent>, history: &[Row]) -> Vec<Timeline> {
             Timeline::Event(_) => false,
         })
     };
-    let mut entries: Vec<Timeline> =
-        events.into_iter().filter(|event| !told_by_history(event)).map(|event| Timeline::Event(Box::new(event))).collect();
+    let mut entries: Vec<Timeline> = events
+        .into_iter()
+        .filter(|event| !told_by_history(event))
+        .map(|event| Timeline::Event(Box::new(event)))
+        .collect();
     entries.extend(history);
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.at()));
     entries

@@ -10,9 +10,9 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use std::convert::Infallible;
 
+use super::App;
 use super::failure::Failure;
 use super::session::SalesRep;
-use super::App;
 use crate::cursor::Cursor;
 use crate::live::Subscriber;
 use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RowJson, Summary};

@@ -171,5 +171,6 @@ pub(super) async fn method_not_allowed() -> Failure {
 
 /// A handler that panicked is a defect: the person is told so, the log has the panic.
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": "an internal error; it has been logged" }))).into_response()
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": "an internal error; it has been logged" })))
+        .into_response()
 }

@@ -6,11 +6,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Utc;
 
+use super::App;
 use super::failure::Failure;
 use super::form::Form;
 use super::session::{Token, Visitor, no_cookie};
 use super::shell::{Shell, page};
-use super::App;
 use crate::store::Role;
 
 #[derive(Template)]

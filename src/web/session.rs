@@ -57,7 +57,8 @@ fn came_by_https(headers: &HeaderMap) -> bool {
 
 fn token(headers: &HeaderMap) -> Option<Token> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut ours = cookies.flat_map(Cookie::split_parse).filter_map(Result::ok).filter(|cookie| cookie.name() == COOKIE);
+    let mut ours =
+        cookies.flat_map(Cookie::split_parse).filter_map(Result::ok).filter(|cookie| cookie.name() == COOKIE);
     ours.next().map(|cookie| Token(cookie.value().to_owned()))
 }
 

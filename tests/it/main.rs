@@ -1,1 +1,16 @@
+//! Everything is tested as its users meet it: a real PostgreSQL with a database per test, real HTTP, a real Chromium.
 
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod api;
+mod browser;
+mod commands;
+mod database;
+mod harness;
+mod ops;
+mod pages;
+mod sessions;
+mod statistics;
+mod streams;
+mod triggers;

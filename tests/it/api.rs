@@ -1,0 +1,187 @@
+//! The dashboard's JSON: shape, order, paging, filter, errors.
+
+use serde_json::{Value, json};
+
+use crate::harness::database::Database;
+use crate::harness::http::API;
+use crate::harness::service::Service;
+
+fn ids(dashboard: &Value) -> Vec<i64> {
+    dashboard["orders"].as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_answer_is_as_designed_field_for_field() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'processing', 'pending', 1500), (2, 1, 'delivered', 'paid', 0.1), (3, 1, 'delivered', 'pending', 7),
+        (4, 1, 'on_hold', 'iou', 99999999.99), (5, 2, 'delivered', 'paid', 1000), (6, 1, 'delivered', 'paid', 0.2)").await;
+    database
+        .sql(
+            "insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price,
+        prescription_notes, created_at) select 1, n, 1, 'boxes', 1, 1, '', now() from generate_series(1, 3) n",
+        )
+        .await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let text = ana.get(API).await.text().await.unwrap();
+    let start = r#"{"statistics":{"total_orders":5,"pending_orders":0,"confirmed_orders":0,"processing_orders":1,"ready_orders":0,"shipped_orders":0,"delivered_orders":3,"cancelled_orders":0,"total_revenue":0.30},"orders_by_status":{"pending":{"name":"Pending","count":0},"confirmed":{"name":"Confirmed","count":0},"processing":{"name":"Processing","count":1},"ready_for_pickup":{"name":"Ready for Pickup","count":0},"shipped":{"name":"Shipped","count":0},"delivered":{"name":"Delivered","count":3},"cancelled":{"name":"Cancelled","count":0},"returned":{"name":"Returned","count":0}},"orders":[{"id":1,"order_number":"ORD-2025-00001","status":"processing","status_display":"Processing","payment_status":"pending","payment_status_display":"Pending","items_count":3,"total_amount":1500.00,"created_at":"2025-01-01T00:01:00+00:00","created_at_display":"Jan 01, 2025 00:01"},{"id":6,"#;
+    assert!(text.starts_with(start), "{text}");
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let keys: Vec<&String> = dashboard.as_object().unwrap().keys().collect();
+    assert_eq!(keys.len(), 5, "{keys:?}");
+    assert_eq!(ids(&dashboard), [1, 6, 4, 3, 2]);
+    let unknown = &dashboard["orders"][2];
+    assert_eq!((&unknown["status"], &unknown["status_display"]), (&json!("on_hold"), &json!("On Hold")));
+    assert_eq!((&unknown["payment_status"], &unknown["payment_status_display"]), (&json!("iou"), &json!("Iou")));
+    assert_eq!(
+        dashboard["pagination"],
+        json!({"current_page": 1, "total_pages": 1, "has_next": false, "has_previous": false})
+    );
+    assert!(dashboard["revision"].is_string());
+    assert!(text.contains(r#""total_amount":99999999.99"#), "{text}");
+}
+
+#[tokio::test]
+async fn nobody_without_orders_gets_an_empty_first_page() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let dashboard = service.signed_in("ana").await.dashboard("?page=9").await;
+    assert_eq!(dashboard["orders"], json!([]));
+    assert_eq!(dashboard["statistics"]["total_revenue"].to_string(), "0.0");
+    assert_eq!(
+        dashboard["pagination"],
+        json!({"current_page": 1, "total_pages": 1, "has_next": false, "has_previous": false})
+    );
+}
+
+/// The reference: every order of the rep in the designed order, by the plainest SQL there is.
+async fn reference(database: &Database, condition: &str, by_rank: bool) -> Vec<i64> {
+    let rank = if by_rank {
+        "case status when 'pending' then 0 when 'processing' then 1 when 'confirmed' then 2 when 'ready_for_pickup' then 3
+             when 'shipped' then 4 else 5 end, "
+    } else {
+        ""
+    };
+    let query = format!(
+        "select string_agg(id::text, ',' order by {rank} created_at desc, id desc) from orders_order
+        where sales_rep_id = 1 and {condition}"
+    );
+    let list = database.value(&query).await;
+    list.split(',').filter_map(|id| id.parse().ok()).collect()
+}
+
+#[tokio::test]
+async fn pages_are_in_order_and_never_overlap_under_any_filter() {
+    let database = Database::new().await;
+    database.sql("insert into orders_order (order_number, sales_rep_id, customer_name, customer_phone, customer_address,
+            status, payment_status, subtotal, tax_amount, shipping_cost, discount_amount, total_amount, delivery_method,
+            delivery_address, delivery_instructions, prescription_required, prescription_verified, created_at, updated_at,
+            customer_notes, internal_notes)
+        select 'N' || n, 1 + n % 3 / 2, 'c', 'p', 'a', (array['pending', 'confirmed', 'processing', 'ready_for_pickup',
+            'shipped', 'delivered', 'cancelled', 'returned', 'weird', 'on_hold'])[1 + n % 10], 'paid', 0, 0, 0, 0, n, 'pickup', '',
+            '', false, false, timestamptz '2025-01-01 00:00Z' + (n / 40) * interval '6 hours', now(), '', ''
+        from generate_series(1, 400) n").await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    for (query, condition) in [
+        ("", "true"),
+        ("status=pending", "status = 'pending'"),
+        ("status=delivered&date_from=2025-01-02", "status = 'delivered' and created_at >= '2025-01-02Z'"),
+        ("date_from=2025-01-01&date_to=2025-01-01", "created_at < '2025-01-02Z'"),
+        ("date_to=2025-01-02", "created_at < '2025-01-03Z'"),
+        ("date_from=2030-01-01", "false"),
+        ("status=returned&date_from=2025-01-03&date_to=2025-01-02", "false"),
+    ] {
+        let expected = reference(&database, condition, !query.contains("status")).await;
+        let mut found = Vec::new();
+        for page in 1.. {
+            let dashboard = ana.dashboard(&format!("?{query}&page={page}")).await;
+            let pagination = &dashboard["pagination"];
+            assert_eq!(pagination["current_page"], page);
+            assert_eq!(pagination["total_pages"], expected.len().div_ceil(20).max(1));
+            assert_eq!(pagination["has_previous"], page > 1);
+            assert_eq!(dashboard["statistics"]["total_orders"], 267, "statistics cover all, whatever the filter");
+            found.extend(ids(&dashboard));
+            if pagination["has_next"] == false {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{query}");
+        let last = ana.dashboard(&format!("?{query}&page=99999999999999999999")).await;
+        assert_eq!(last["pagination"]["current_page"], last["pagination"]["total_pages"]);
+    }
+}
+
+#[tokio::test]
+async fn days_are_those_of_the_configured_zone() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1)").await;
+    database.sql("update orders_order set created_at = '2025-03-01 17:30Z'").await;
+    let service = Service::start_with(&database, &["--time-zone", "Asia/Manila"]).await;
+    let ana = service.signed_in("ana").await;
+    assert_eq!(ids(&ana.dashboard("?date_from=2025-03-02&date_to=2025-03-02").await), [1]);
+    assert_eq!(ids(&ana.dashboard("?date_to=2025-03-01").await), Vec::<i64>::new());
+    let row = &ana.dashboard("").await["orders"][0];
+    assert_eq!(row["created_at_display"], "Mar 02, 2025 01:30");
+    assert_eq!(row["created_at"], "2025-03-01T17:30:00+00:00");
+}
+
+#[tokio::test]
+async fn what_does_not_parse_is_named() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    for (query, parameter) in [
+        ("status=unknown", "status"),
+        ("date_from=2025-13-01", "date_from"),
+        ("date_to=yesterday", "date_to"),
+        ("page=abc", "page"),
+        ("page=-1", "page"),
+        ("page=0", "page"),
+        ("status=%00", "status"),
+        ("visible=1,x", "visible"),
+    ] {
+        let (status, json) = ana.json(&format!("{API}?{query}")).await;
+        assert_eq!(status, 400, "{query}");
+        assert!(json["error"].as_str().unwrap().starts_with(&format!("{parameter}: expected")), "{json}");
+    }
+    let (status, json) = ana.json(&format!("{API}?page=x&status=y")).await;
+    let error = json["error"].as_str().unwrap();
+    assert!(status == 400 && error.contains("status: ") && error.contains("page: "), "{json}");
+}
+
+#[tokio::test]
+async fn rows_that_a_page_shows_can_be_asked_for_by_id() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1), (2, 2, 'pending', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    let dashboard = service.signed_in("ana").await.dashboard("?status=shipped&visible=1,2,77").await;
+    assert_eq!(dashboard["orders"], json!([]));
+    assert_eq!(dashboard["visible"][0]["customer_name"], "Customer 1");
+    assert_eq!(dashboard["visible"][1], json!({"id": 2, "removed": true}), "another rep's order is as good as none");
+    assert_eq!(dashboard["visible"][2], json!({"id": 77, "removed": true}));
+}
+
+#[tokio::test]
+async fn content_that_no_client_can_show_hurts_nobody() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 'NaN'::numeric), (2, 1, 'delivered', 'paid', 'NaN'), (3, 1, 'delivered', 'paid', 5),
+        (4, 1, 'pending', 'paid', 1)").await;
+    database
+        .sql(
+            "update orders_order set created_at = 'infinity' where id = 1;
+        update orders_order set created_at = '-infinity' where id = 4;
+        update orders_order set created_at = '20000-01-01' where id = 3;
+        update orders_order set status = '', payment_status = '', order_number = '', customer_name = '' where id = 2",
+        )
+        .await;
+    let service = Service::start(&database).await;
+    let dashboard = service.signed_in("ana").await.dashboard("").await;
+    assert_eq!(ids(&dashboard), [1, 4, 3, 2]);
+    assert_eq!(dashboard["orders"][0]["total_amount"], Value::Null);
+    assert_eq!(dashboard["orders"][0]["created_at"], Value::Null);
+    assert_eq!(dashboard["statistics"]["total_orders"], 4);
+    assert_eq!(dashboard["statistics"]["total_revenue"].to_string(), "5.0");
+    let page = service.signed_in("ana").await.get("/orders/orders/").await;
+    assert_eq!(page.status(), 200);
+}

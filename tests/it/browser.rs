@@ -1,0 +1,326 @@
+//! The page in a real Chromium.
+
+use std::time::Instant;
+
+use fantoccini::Locator;
+use serde_json::json;
+
+use crate::harness::browser::{AT_ONCE, Browser};
+use crate::harness::database::Database;
+use crate::harness::proxy::Proxy;
+use crate::harness::service::Service;
+
+async fn some_orders() -> (Database, Service) {
+    let database = Database::new().await;
+    database
+        .orders(
+            "(1, 1, 'pending', 'pending', 1500), (2, 1, 'processing', 'paid', 20), (3, 1, 'delivered', 'paid', 1234.5),
+        (4, 2, 'pending', 'paid', 9), (5, 1, 'on_hold', 'iou', 1)",
+        )
+        .await;
+    let service = Service::start(&database).await;
+    (database, service)
+}
+
+#[tokio::test]
+async fn the_first_paint_is_complete_without_javascript() {
+    let (_database, service) = some_orders().await;
+    let browser = Browser::without_javascript(&service.base()).await;
+    browser.sign_in("ana").await;
+    for (id, text) in [
+        ("stat-total-orders", "4"),
+        ("stat-pending-orders", "1"),
+        ("stat-processing-orders", "1"),
+        ("stat-delivered-orders", "1"),
+        ("stat-cancelled-orders", "0"),
+        ("stat-total-revenue", "₱1,234.50"),
+        ("status-count-pending", "1"),
+        ("status-count-confirmed", "0"),
+        ("status-count-processing", "1"),
+        ("status-count-ready_for_pickup", "0"),
+        ("status-count-shipped", "0"),
+        ("status-count-delivered", "1"),
+        ("status-count-cancelled", "0"),
+        ("status-count-returned", "0"),
+    ] {
+        assert_eq!(browser.text(&format!("#sales-rep-orders-dashboard #{id}")).await, text, "{id}");
+    }
+    let rows = browser.client.find_all(Locator::Css("#orders-table-tbody tr")).await.unwrap();
+    assert_eq!(rows.len(), 4);
+    let first = rows[0].text().await.unwrap();
+    for part in ["ORD-2025-00001", "Customer 1", "Jan 01, 2025 00:01", "Pending", "₱1,500.00", "View", "Edit", "Cancel"]
+    {
+        assert!(first.contains(part), "{part} in {first}");
+    }
+    let second = rows[1].text().await.unwrap();
+    assert!(second.contains("View") && !second.contains("Edit") && !second.contains("Cancel"), "{second}");
+    assert!(browser.text("noscript").await.contains("JavaScript is off"));
+    browser.click("#orders-table-tbody tr .number").await;
+    assert_eq!(browser.text("h1").await, "ORD-2025-00001");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_psql_update_shows_at_once_in_the_right_places_and_nowhere_else() {
+    let (database, service) = some_orders().await;
+    let anas = Browser::live_dashboard(&service.base(), "ana", "").await;
+    let bens = Browser::live_dashboard(&service.base(), "ben", "").await;
+    let bens_page = bens.script("document.getElementById('orders-list').textContent").await;
+    let first_line = "document.querySelector('#orders-table-tbody tr')";
+    assert_eq!(anas.script(&format!("{first_line}.dataset.orderId")).await, "1");
+
+    let began = Instant::now();
+    database
+        .sql("update orders_order set status = 'delivered', payment_status = 'paid', total_amount = 1600 where id = 1")
+        .await;
+    anas.wait_for_text("tr[data-order-id='1'] .status-badge", "Delivered").await;
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    for (css, text) in [
+        ("#stat-total-orders", "4"),
+        ("#stat-pending-orders", "0"),
+        ("#stat-delivered-orders", "2"),
+        ("#stat-total-revenue", "₱2,834.50"),
+        ("#status-count-pending", "0"),
+        ("#status-count-delivered", "2"),
+        ("tr[data-order-id='1'] .payment-badge", "Paid"),
+        ("tr[data-order-id='1'] [data-text=total_amount]", "₱1,600.00"),
+    ] {
+        anas.wait_for_text(css, text).await;
+    }
+    // the row stays where it is; its buttons go
+    assert_eq!(anas.script(&format!("{first_line}.dataset.orderId")).await, "1");
+    for action in ["edit", "cancel"] {
+        let link =
+            anas.client.find(Locator::Css(&format!("tr[data-order-id='1'] a[href$='{action}/']"))).await.unwrap();
+        assert!(!link.is_displayed().await.unwrap(), "{action}");
+    }
+    anas.until("document.getElementById('live-region').textContent.includes('ORD-2025-00001: Pending → Delivered')")
+        .await;
+    assert_eq!(anas.text("#list-notice").await, "1 moved: show");
+
+    // the sentinel: what comes for ben comes after what was for ana
+    database.sql("update orders_order set payment_status = 'failed' where id = 4").await;
+    bens.wait_for_text("tr[data-order-id='4'] .payment-badge", "Failed").await;
+    let expected = bens_page.as_str().unwrap().replace("Paid", "Failed");
+    assert_eq!(bens.script("document.getElementById('orders-list').textContent").await, expected);
+    assert_eq!(bens.text("#stat-delivered-orders").await, "0");
+    anas.close().await;
+    bens.close().await;
+}
+
+#[tokio::test]
+async fn filter_and_page_are_kept_and_rows_stay_until_asked_for() {
+    let database = Database::new().await;
+    let orders: Vec<String> = (1..=30).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    let service = Service::start(&database).await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "?status=pending&date_from=2025-01-01").await;
+    let ids = "[...document.querySelectorAll('#orders-table-tbody tr')].map(tr => tr.dataset.orderId).join()";
+    let before = browser.script(ids).await;
+    browser.script("window.scrollTo(0, 300) ?? true").await;
+    browser.script("document.querySelector('tr[data-order-id=\"20\"] .number').focus() ?? true").await;
+
+    database
+        .orders("(31, 1, 'pending', 'paid', 1), (32, 1, 'pending', 'paid', 1), (33, 1, 'shipped', 'paid', 1)")
+        .await;
+    database.sql("update orders_order set status = 'shipped' where id = 25").await;
+    // of another page: no news here
+    database.sql("update orders_order set payment_status = 'failed' where id = 2").await;
+    browser.wait_for_text("#list-notice", "2 new orders, 1 left: show").await;
+    browser.wait_for_text("tr[data-order-id='25'] .status-badge", "Shipped").await;
+    assert_eq!(browser.script(ids).await, before, "nothing moved");
+    assert_eq!(browser.script("window.scrollY").await, 300);
+    assert_eq!(browser.script("document.activeElement.textContent").await, "ORD-2025-00020");
+
+    browser.script("window.before = true").await;
+    browser.click("#list-notice").await;
+    browser.until("document.querySelector('#orders-table-tbody tr').dataset.orderId === '32'").await;
+    assert_eq!(browser.script("window.before").await, true, "the page was not loaded anew");
+    assert_eq!(browser.client.current_url().await.unwrap().query(), Some("status=pending&date_from=2025-01-01"));
+    browser.until("document.getElementById('list-notice').hidden").await;
+    browser.state("live").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 32").await;
+    browser.wait_for_text("tr[data-order-id='32'] .status-badge", "Confirmed").await;
+
+    browser.click("a[rel=next]").await;
+    browser.until("location.search === '?status=pending&date_from=2025-01-01&page=2'").await;
+    browser.state("live").await;
+    assert_eq!(browser.text(".paging .range").await, "21–30 of 30");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_order_that_goes_is_marked_and_stays_in_its_place() {
+    let (database, service) = some_orders().await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
+    database.sql("update orders_order set sales_rep_id = 2 where id = 2").await;
+    browser.until("document.querySelector('tr[data-order-id=\"2\"]').hasAttribute('data-removed')").await;
+    browser.wait_for_text("#list-notice", "1 left: show").await;
+    browser.wait_for_text("#stat-total-orders", "3").await;
+    database.sql("truncate orders_order cascade").await;
+    browser.until("document.querySelectorAll('tr[data-removed]').length === 4").await;
+    browser.wait_for_text("#stat-total-revenue", "₱0.00").await;
+    browser.close().await;
+}
+
+const HOSTILE: &str = "</td><script>window.hacked=1</script><img src=x onerror=\"window.hacked=1\">";
+
+#[tokio::test]
+async fn hostile_text_is_text_in_every_place() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1), (2, 1, 'pending', 'paid', 1)").await;
+    database.sql("do $$ declare c record; begin
+        for c in select table_name t, column_name n, character_maximum_length l from information_schema.columns
+            where table_schema = 'public' and data_type in ('text', 'character varying') and table_name like 'orders%' loop
+            execute format('alter table %I alter column %I type text', c.t, c.n);
+        end loop; end $$;
+        alter table inventory_medicine alter name type text").await;
+    let hostile = HOSTILE.replace('\'', "''");
+    database.sql(&format!("select set_config('app.user', '{hostile}', false);
+        update inventory_medicine set name = '{hostile}';
+        insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price, prescription_notes,
+            created_at) values (1, 1, 1, '{hostile}', 1, 1, '{hostile}', now());
+        update orders_order set order_number = '{hostile}', customer_name = '{hostile}', customer_phone = '{hostile}',
+            customer_address = '{hostile}', delivery_method = '{hostile}', delivery_address = '{hostile}',
+            delivery_instructions = '{hostile}', customer_notes = '{hostile}', internal_notes = '{hostile}' where id = 1;
+        insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status, notes,
+            changed_by_id, changed_at) values (1, '{hostile}', 'x', '{hostile}', 'x', '{hostile}', 1, now() - interval '1 day')")).await;
+    let service = Service::start(&database).await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
+    let hacked = "'hacked' in window || document.querySelector('script:not([src]), img') !== null";
+    let line = "document.querySelector('tr[data-order-id=\"1\"] .customer').textContent";
+    assert_eq!(browser.script(line).await, HOSTILE);
+    assert_eq!(browser.script(hacked).await, false);
+    // the same by the stream, in all that it patches and says
+    database
+        .sql(&format!(
+            "select set_config('app.user', '{hostile}', false); update orders_order set order_number = 'B{hostile}',
+        customer_name = 'N{hostile}', status = '{hostile}', payment_status = '{hostile}' where id in (1)"
+        ))
+        .await;
+    browser.until(&format!("{line} === {}", json!(format!("N{HOSTILE}")))).await;
+    browser.until("document.getElementById('live-region').textContent.includes('onerror')").await;
+    assert_eq!(browser.script(hacked).await, false);
+    for page in ["", "edit/"] {
+        database.sql("update orders_order set status = 'pending' where id = 1").await;
+        browser.goto(&format!("/orders/orders/1/{page}")).await;
+        assert!(
+            browser.script("document.body.innerHTML").await.as_str().unwrap().contains("&lt;script&gt;window.hacked")
+        );
+        assert_eq!(browser.script(hacked).await, false, "{page}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn polling_takes_over_while_the_stream_is_blocked_and_ends_when_it_is_back() {
+    let (database, service) = some_orders().await;
+    let proxy = Proxy::start(service.web).await;
+    let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
+    proxy.block_streams();
+    let began = Instant::now();
+    browser.state("polling").await;
+    assert!(began.elapsed().as_secs() < 10);
+    assert_eq!(browser.text("#live-badge .word").await, "Polling every 5 s");
+    database.sql("update orders_order set status = 'confirmed', customer_name = 'Polled' where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Confirmed").await;
+    browser.wait_for_text("tr[data-order-id='1'] .customer", "Polled").await;
+    browser.wait_for_text("#stat-pending-orders", "0").await;
+    proxy.unblock();
+    browser.state("live").await;
+    let polls = "performance.getEntriesByType('resource').filter(e => e.name.includes('dashboard/?')).length";
+    let after = browser.script(polls).await;
+    database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
+    assert_eq!(browser.script(polls).await, after, "no more polls");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_page_that_reaches_nobody_says_since_when_and_recovers() {
+    let (database, service) = some_orders().await;
+    let proxy = Proxy::start(service.web).await;
+    let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
+    proxy.block_everything();
+    browser.state("stale").await;
+    assert!(browser.text("#live-badge .word").await.starts_with("Stale since "));
+    assert_eq!(
+        browser.script("document.getElementById('sales-rep-orders-dashboard').hasAttribute('data-stale')").await,
+        true
+    );
+    database.sql("update orders_order set status = 'cancelled' where id = 1").await;
+    proxy.unblock();
+    browser.click("#live-badge button").await;
+    browser.state("live").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Cancelled").await;
+    assert_eq!(
+        browser.script("document.getElementById('sales-rep-orders-dashboard').hasAttribute('data-stale')").await,
+        false
+    );
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_server_restarted_under_an_open_page() {
+    let (database, service) = some_orders().await;
+    let (web, base) = (service.web.to_string(), service.base());
+    let browser = Browser::live_dashboard(&base, "ana", "").await;
+    service.stop().await;
+    browser.until("document.getElementById('live-badge').dataset.state !== 'live'").await;
+    database.sql("update orders_order set status = 'confirmed', customer_name = 'Meanwhile' where id = 1").await;
+    let service = Service::start_with(&database, &["--listen", &web]).await;
+    browser.state("live").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Confirmed").await;
+    browser.wait_for_text("tr[data-order-id='1'] .customer", "Meanwhile").await;
+    database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
+    drop(service);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_lost_session_is_said_with_the_way_back() {
+    let (database, service) = some_orders().await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "?status=pending").await;
+    database.sql("delete from live.session").await;
+    browser.state("signed_out").await;
+    assert_eq!(browser.text("#live-badge .word").await, "Signed out");
+    browser.click("#live-badge a").await;
+    browser.until("location.search.includes('next=%2Forders%2Forders%2F%3Fstatus%3Dpending')").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn nothing_flashes_where_less_motion_is_wanted() {
+    let (database, service) = some_orders().await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
+    let animation =
+        "getComputedStyle(document.querySelector('tr[data-order-id=\"1\"] [data-cell=status]')).animationName";
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Confirmed").await;
+    assert_eq!(browser.script(animation).await, "changed");
+    browser.until(&format!("{animation} === 'none'")).await;
+    let reduced = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });
+    browser.devtools("Emulation.setEmulatedMedia", reduced).await;
+    database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
+    assert_eq!(browser.script(animation).await, "none");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn it_fits_a_phone_a_tablet_and_a_desktop() {
+    let (_database, service) = some_orders().await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
+    for path in ["/orders/orders/", "/orders/orders/1/", "/orders/orders/1/edit/", "/orders/orders/1/cancel/"] {
+        browser.goto(path).await;
+        for width in [390, 768, 1440] {
+            let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+            browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+            assert_eq!(browser.script("innerWidth").await, width);
+            let fits = browser.script("document.documentElement.scrollWidth <= innerWidth").await;
+            assert_eq!(fits, true, "{path} at {width}");
+        }
+    }
+    browser.close().await;
+}

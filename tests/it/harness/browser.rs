@@ -1,0 +1,186 @@
+//! A real Chromium, driven through ChromeDriver.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
+
+use super::database::PASSWORD;
+use super::eventually;
+
+/// Ends ChromeDriver, and with it its browsers, when this process ends, however it ends.
+const SUPERVISOR: &str = r#"
+exec 3<&0
+chromedriver --port=0 </dev/null 3<&- &
+driver=$!
+read -r line <&3
+kill $driver
+wait $driver
+"#;
+
+struct Driver {
+    address: String,
+    _supervisor: Child,
+}
+
+static DRIVER: OnceCell<Driver> = OnceCell::const_new();
+
+async fn driver() -> &'static Driver {
+    DRIVER
+        .get_or_init(|| async {
+            let mut supervisor = Command::new("/bin/sh")
+                .args(["-c", SUPERVISOR])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("sh runs");
+            let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines();
+            let port = loop {
+                let line = lines.next_line().await.unwrap().expect("chromedriver starts; install it with `make tools`");
+                if let Some((_, port)) = line.split_once("successfully on port ") {
+                    break port.trim_end_matches('.').to_owned();
+                }
+            };
+            // ChromeDriver must not fill a pipe that nobody reads
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            });
+            Driver { address: format!("http://127.0.0.1:{port}"), _supervisor: supervisor }
+        })
+        .await
+}
+
+/// One window.
+pub struct Browser {
+    pub client: Client,
+    base: String,
+}
+
+impl Browser {
+    /// A fresh profile. The base is the service's address.
+    pub async fn open(base: &str) -> Self {
+        Self::with_options(base, json!({})).await
+    }
+
+    /// Where scripts are not run.
+    pub async fn without_javascript(base: &str) -> Self {
+        let off = json!({ "profile.managed_default_content_settings.javascript": 2 });
+        Self::with_options(base, json!({ "prefs": off })).await
+    }
+
+    async fn with_options(base: &str, options: Value) -> Self {
+        let mut options = options;
+        options["args"] = json!([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1280,1000",
+        ]);
+        let mut capabilities = serde_json::Map::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), options);
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&driver().await.address)
+            .await
+            .expect("Chromium starts");
+        Self { client, base: base.to_owned() }
+    }
+
+    pub async fn goto(&self, path: &str) {
+        self.client.goto(&format!("{}{path}", self.base)).await.unwrap();
+    }
+
+    pub async fn sign_in(&self, username: &str) {
+        self.goto("/accounts/login/").await;
+        let fill = async |name: &str, text: &str| {
+            let field = self.client.find(Locator::Css(&format!("[name={name}]"))).await.unwrap();
+            field.send_keys(text).await.unwrap();
+        };
+        fill("username", username).await;
+        fill("password", PASSWORD).await;
+        self.client.find(Locator::Css("form.panel button")).await.unwrap().click().await.unwrap();
+        eventually("signing in leads on", async || {
+            let url = self.client.current_url().await.unwrap();
+            (!url.path().contains("login")).then_some(())
+        })
+        .await;
+    }
+
+    /// The dashboard of somebody, live.
+    pub async fn live_dashboard(base: &str, username: &str, query: &str) -> Self {
+        let browser = Self::open(base).await;
+        browser.sign_in(username).await;
+        browser.goto(&format!("/orders/orders/{query}")).await;
+        browser.state("live").await;
+        browser
+    }
+
+    /// Waits until the badge says that state.
+    pub async fn state(&self, state: &str) {
+        self.until(&format!("document.getElementById('live-badge').dataset.state === '{state}'")).await;
+    }
+
+    pub async fn script(&self, script: &str) -> Value {
+        self.client.execute(&format!("return ({script})"), vec![]).await.unwrap_or_else(|e| panic!("{script}: {e}"))
+    }
+
+    /// Waits until the expression is true.
+    pub async fn until(&self, expression: &str) {
+        eventually(expression, async || (self.script(expression).await == true).then_some(())).await;
+    }
+
+    /// The text of the first element.
+    pub async fn text(&self, css: &str) -> String {
+        let element = self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        element.text().await.unwrap()
+    }
+
+    /// Waits until the first element has that text.
+    pub async fn wait_for_text(&self, css: &str, text: &str) {
+        let expression = format!("document.querySelector({})?.textContent.trim() === {}", json!(css), json!(text));
+        self.until(&expression).await;
+    }
+
+    pub async fn click(&self, css: &str) {
+        self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
+    }
+
+    /// Sends a command of Chromium's own protocol.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let call = DevTools(json!({ "cmd": command, "params": parameters }));
+        self.client.issue_cmd(call).await.unwrap()
+    }
+
+    pub async fn close(self) {
+        self.client.close().await.unwrap();
+    }
+}
+
+/// How long a change may take from the database to the page.
+pub const AT_ONCE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct DevTools(Value);
+
+impl fantoccini::wd::WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.0.to_string()))
+    }
+}

@@ -1,0 +1,156 @@
+//! A throw-away cluster for the whole run, and a database per test, copied from a migrated template.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use oncare_live::demo::{Cluster, Durability};
+use oncare_live::store::{DatabaseUrl, Store};
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
+
+pub const PASSWORD: &str = "correct horse";
+/// Of [`PASSWORD`], with a single iteration: tests sign in often.
+const ENCODED: &str = "pbkdf2_sha256$1$saltsaltsalt$VTZdk8Km2da17X4U5HtygxdLLPIFYadEcduZLPYCOzg=";
+
+const TEMPLATE: &str = "oncare_template";
+
+struct Shared {
+    cluster: Cluster,
+    next: AtomicUsize,
+}
+
+static SHARED: OnceCell<Shared> = OnceCell::const_new();
+
+async fn shared() -> &'static Shared {
+    SHARED
+        .get_or_init(|| async {
+            let folder = temporary_folder("oncare-live-test");
+            let cluster = Cluster::start(&folder, 0, Durability::None).await.expect("the test cluster starts");
+            cluster.create_database(TEMPLATE).await.unwrap();
+            let url = cluster.url(TEMPLATE);
+            Store::new(DatabaseUrl::parse(&url).unwrap(), 2).unwrap().migrate().await.unwrap();
+            let template = Database { url, name: TEMPLATE.to_owned() };
+            template.sql(&people()).await;
+            Shared { cluster, next: AtomicUsize::new(1) }
+        })
+        .await
+}
+
+/// A folder that no other run uses. Those of runs that are over are removed.
+pub fn temporary_folder(prefix: &str) -> PathBuf {
+    let parent = std::env::temp_dir();
+    for entry in std::fs::read_dir(&parent).unwrap().filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists() && Path::new("/proc").exists()) {
+            // another run may be removing it as well
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    parent.join(format!("{prefix}.{}", std::process::id()))
+}
+
+/// Two reps, a pharmacist, an admin, somebody inactive, and one with a role that is none.
+fn people() -> String {
+    let person = |(id, name, role, active): (i64, &str, &str, bool)| {
+        format!(
+            "({id}, '{ENCODED}', false, '{name}', '{name}', 'Tester', '', false, {active}, now(), '{role}', '', '', '', '', '', '', true, now(), now())"
+        )
+    };
+    let people = [
+        (1, "ana", "sales_rep", true),
+        (2, "ben", "sales_rep", true),
+        (3, "rx", "pharmacist_admin", true),
+        (4, "boss", "admin", true),
+        (5, "gone", "sales_rep", false),
+        (6, "odd", "auditor", true),
+    ];
+    format!(
+        "insert into accounts_user (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active,
+             date_joined, role, phone_number, address, city, state, country, zip_code, is_verified, created_at, updated_at)
+         values {};
+         insert into inventory_medicine (id, name, generic_name, strength, dosage_form, unit_price)
+         select n, 'Medicine ' || n, '', '', '', 10 from generate_series(1, 9) n",
+        people.map(person).join(", ")
+    )
+}
+
+/// A database of the test's own.
+pub struct Database {
+    pub url: String,
+    pub name: String,
+}
+
+impl Database {
+    /// With schema, people and no orders.
+    pub async fn new() -> Self {
+        Self::create(&format!("template {TEMPLATE}")).await
+    }
+
+    /// With nothing in it.
+    pub async fn empty() -> Self {
+        Self::create("template template0").await
+    }
+
+    async fn create(how: &str) -> Self {
+        let shared = shared().await;
+        let name = format!("test_{}", shared.next.fetch_add(1, Ordering::Relaxed));
+        let admin = connect(&shared.cluster.url("postgres")).await;
+        admin.batch_execute(&format!("create database {name} {how}")).await.unwrap();
+        Self { url: shared.cluster.url(&name), name }
+    }
+
+    pub fn parsed_url(&self) -> DatabaseUrl {
+        DatabaseUrl::parse(&self.url).unwrap()
+    }
+
+    pub fn store(&self) -> Store {
+        Store::new(self.parsed_url(), 4).unwrap()
+    }
+
+    /// A connection of another client.
+    pub async fn client(&self) -> Client {
+        connect(&self.url).await
+    }
+
+    /// Runs statements as another client would, each run on a connection of its own.
+    pub async fn sql(&self, statements: &str) {
+        self.client().await.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    }
+
+    /// One value, as text.
+    pub async fn value(&self, query: &str) -> String {
+        let client = self.client().await;
+        let row = client
+            .query_one(&format!("select ({query})::text"), &[])
+            .await
+            .unwrap_or_else(|e| panic!("{query}: {e:?}"));
+        row.get::<_, Option<String>>(0).unwrap_or_else(|| "null".to_owned())
+    }
+
+    /// Enters orders from a list of `(id, rep, status, payment status, total)`; `created_at` is the id in minutes after
+    /// the beginning of 2025.
+    pub async fn orders(&self, orders: &str) {
+        self.sql(&order_sql(orders)).await;
+    }
+}
+
+/// The statement that enters orders.
+pub fn order_sql(orders: &str) -> String {
+    format!(
+        "insert into orders_order (id, order_number, sales_rep_id, customer_name, customer_phone, customer_address, status,
+             payment_status, subtotal, tax_amount, shipping_cost, discount_amount, total_amount, delivery_method,
+             delivery_address, delivery_instructions, prescription_required, prescription_verified, created_at, updated_at,
+             customer_notes, internal_notes)
+         select id, 'ORD-2025-' || lpad(id::text, 5, '0'), rep, 'Customer ' || id, '0917', 'Address', status, payment, 0, 0, 0,
+             0, total, 'pickup', '', '', false, false,
+             timestamptz '2025-01-01 00:00Z' + make_interval(mins => id::int), now(), '', ''
+         from (values {orders}) o (id, rep, status, payment, total)"
+    )
+}
+
+pub async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}

@@ -1,0 +1,24 @@
+//! What the tests stand on.
+
+pub mod browser;
+pub mod database;
+pub mod http;
+pub mod proxy;
+pub mod service;
+
+use std::time::Duration;
+
+/// How long a condition may take to become true before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Waits until the condition gives a value. Tests wait for conditions, never for time.
+pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it never came true that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,91 @@
+//! A TCP proxy that can be told to break things.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+#[derive(Default)]
+struct Orders {
+    streams_blocked: AtomicBool,
+    all_blocked: AtomicBool,
+    changed: Notify,
+}
+
+/// Stands before a service. What it breaks, it breaks as a proxy does: streams end, new ones get 503.
+pub struct Proxy {
+    pub address: SocketAddr,
+    orders: Arc<Orders>,
+}
+
+impl Proxy {
+    pub async fn start(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let orders = Arc::new(Orders::default());
+        let shared = Arc::clone(&orders);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if shared.all_blocked.load(Ordering::SeqCst) {
+                    continue;
+                }
+                tokio::spawn(forward(client, target, Arc::clone(&shared)));
+            }
+        });
+        Self { address, orders }
+    }
+
+    /// Ends the streams there are and refuses new ones; all else passes.
+    pub fn block_streams(&self) {
+        self.orders.streams_blocked.store(true, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
+    }
+
+    /// Ends every connection and refuses new ones.
+    pub fn block_everything(&self) {
+        self.orders.all_blocked.store(true, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
+    }
+
+    pub fn unblock(&self) {
+        self.orders.streams_blocked.store(false, Ordering::SeqCst);
+        self.orders.all_blocked.store(false, Ordering::SeqCst);
+    }
+}
+
+async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>) {
+    let Ok(mut server) = TcpStream::connect(target).await else { return };
+    let (mut upward, mut downward) = ([0; 16_384], [0; 16_384]);
+    let mut is_stream = false;
+    loop {
+        tokio::select! {
+            () = orders.changed.notified() => {
+                let cut = orders.all_blocked.load(Ordering::SeqCst)
+                    || is_stream && orders.streams_blocked.load(Ordering::SeqCst);
+                if cut {
+                    return;
+                }
+            }
+            read = client.read(&mut upward) => {
+                let Ok(length @ 1..) = read else { return };
+                is_stream = upward[..length].starts_with(b"GET /orders/api/sales-rep/events/");
+                if is_stream && orders.streams_blocked.load(Ordering::SeqCst) {
+                    let _ = client.write_all(b"HTTP/1.1 503 Blocked\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+                    return;
+                }
+                if server.write_all(&upward[..length]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut downward) => {
+                let Ok(length @ 1..) = read else { return };
+                if client.write_all(&downward[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

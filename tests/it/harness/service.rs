@@ -1,0 +1,110 @@
+//! The service, through the door that production uses, on free ports.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use oncare_live::config::{Cli, Command, Service as Settings};
+use oncare_live::server::{Listeners, run};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::database::Database;
+use super::eventually;
+use super::http::Browserless;
+
+/// A running service. Dropping it stops it.
+pub struct Service {
+    pub web: SocketAddr,
+    pub ops: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Service {
+    /// On free ports, ready.
+    pub async fn start(database: &Database) -> Self {
+        let service = Self::start_unready(&database.url, &[]).await;
+        service.ready().await;
+        service
+    }
+
+    pub async fn start_with(database: &Database, arguments: &[&str]) -> Self {
+        let service = Self::start_unready(&database.url, arguments).await;
+        service.ready().await;
+        service
+    }
+
+    pub async fn start_unready(url: &str, arguments: &[&str]) -> Self {
+        let fixed =
+            ["oncare-live", "serve", "--database-url", url, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"];
+        let mut all: Vec<&str> = fixed.to_vec();
+        for pair in arguments.chunks(2) {
+            match all.iter().position(|argument| argument == &pair[0]) {
+                Some(place) => all[place + 1] = pair[1],
+                None => all.extend(pair),
+            }
+        }
+        let Command::Serve(serve) = Cli::parse_from(all).command else { unreachable!() };
+        let settings: Settings = serve.service;
+        let listeners = Listeners::bind(&settings).unwrap();
+        let (web, ops) = (listeners.web.local_addr().unwrap(), listeners.ops.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let url = serve.database.url().unwrap();
+        let task = tokio::spawn(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            run(url, settings, listeners, shutdown).await.unwrap();
+        });
+        Self { web, ops, stop: Some(stop), task }
+    }
+
+    pub async fn ready(&self) {
+        eventually("the service is ready", async || self.get_ops("/readyz").await.0.eq(&200).then_some(())).await;
+    }
+
+    /// Tells it to stop, as SIGTERM does, and waits until it has.
+    pub async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        (&mut self.task).await.unwrap();
+    }
+
+    pub fn begin_to_stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    pub fn base(&self) -> String {
+        format!("http://{}", self.web)
+    }
+
+    /// Status and text of an ops route.
+    pub async fn get_ops(&self, path: &str) -> (u16, String) {
+        let response = reqwest::get(format!("http://{}{path}", self.ops)).await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The value of a metric, named with its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get_ops("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// A client with nobody signed in.
+    pub fn anonymous(&self) -> Browserless {
+        Browserless::new(self.base())
+    }
+
+    /// A client with somebody signed in.
+    pub async fn signed_in(&self, username: &str) -> Browserless {
+        let client = self.anonymous();
+        client.sign_in(username).await;
+        client
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

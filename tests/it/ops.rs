@@ -1,0 +1,100 @@
+//! What ops see: health, readiness with reasons, metrics that agree.
+
+use std::collections::HashMap;
+
+use crate::harness::database::Database;
+use crate::harness::eventually;
+use crate::harness::service::Service;
+
+#[tokio::test]
+async fn readiness_says_what_is_missing() {
+    let database = Database::empty().await;
+    let service = Service::start_unready(&database.url, &[]).await;
+    assert_eq!(service.get_ops("/healthz").await, (200, "ok\n".to_owned()));
+    let (status, text) = service.get_ops("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(
+        text.contains("oncare_tables, live_schema, triggers, list_index missing: run oncare-live migrate"),
+        "{text}"
+    );
+    database.store().migrate().await.unwrap();
+    service.ready().await;
+    assert_eq!(service.get_ops("/nothing").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_service_without_a_database_lives_says_so_and_recovers() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let admin = crate::harness::database::connect(&database.url.replace(&database.name, "postgres")).await;
+    let renamed = format!("{}_away", database.name);
+    eventually("the database is taken away", async || {
+        let connections =
+            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", database.name);
+        admin.batch_execute(&connections).await.unwrap();
+        admin.batch_execute(&format!("alter database {} rename to {renamed}", database.name)).await.ok()
+    })
+    .await;
+    eventually("the service is not ready", async || (service.get_ops("/readyz").await.0 == 503).then_some(())).await;
+    assert_eq!(service.get_ops("/healthz").await.0, 200);
+    let (status, json) = ana.json(crate::harness::http::API).await;
+    assert_eq!(status, 503, "{json}");
+    assert_eq!(json["error"], "the database is unavailable; try again in a moment");
+    assert_eq!(service.metric("oncare_live_listener_live").await, 0.0);
+    eventually("the database is given back", async || {
+        admin.batch_execute(&format!("alter database {renamed} rename to {}", database.name)).await.ok()
+    })
+    .await;
+    service.ready().await;
+    ana.dashboard("").await;
+}
+
+fn metrics(text: &str) -> HashMap<&str, f64> {
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(name, value)| (name, value.parse().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn streams_opened_and_closed_always_agree_with_the_open_ones() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    let (ana, ben) = (service.signed_in("ana").await, service.signed_in("ben").await);
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let mut stream = ana.events().await;
+        stream.wait_for("ping").await;
+        streams.push(stream);
+    }
+    let _bens = ben.events().await;
+    streams.truncate(3);
+    ben.post("/accounts/logout/", &[]).await;
+    let open = "oncare_live_streams_open{role=\"sales_rep\"}";
+    eventually("three streams are left", async || {
+        let (_, text) = service.get_ops("/metrics").await;
+        let metrics = metrics(&text);
+        let closed: f64 = metrics
+            .iter()
+            .filter(|(name, _)| name.starts_with("oncare_live_streams_closed_total"))
+            .map(|(_, n)| n)
+            .sum();
+        assert_eq!(metrics["oncare_live_streams_opened_total{role=\"sales_rep\"}"] - closed, metrics[open], "{text}");
+        (metrics[open] == 3.0).then_some(())
+    })
+    .await;
+    for (reason, count) in [("client_gone", 2.0), ("signed_out", 1.0)] {
+        let name = format!("oncare_live_streams_closed_total{{role=\"sales_rep\",reason=\"{reason}\"}}");
+        assert_eq!(service.metric(&name).await, count);
+    }
+    database.sql("update orders_order set status = 'confirmed'").await;
+    for stream in &mut streams {
+        stream.patch_of(1).await;
+    }
+    assert_eq!(service.metric("oncare_live_frames_sent_total").await, 3.0);
+    assert_eq!(service.metric("oncare_live_event_age_seconds_count").await, 3.0);
+    assert_eq!(service.metric("oncare_live_event_age_seconds_bucket{le=\"+Inf\"}").await, 3.0);
+}

@@ -1,0 +1,209 @@
+//! The pages as HTML: what they show, to whom, and what their forms do.
+
+use crate::harness::database::Database;
+use crate::harness::service::Service;
+
+#[tokio::test]
+async fn a_wrong_filter_is_told_beside_its_field_and_the_list_is_unfiltered() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    let response =
+        service.signed_in("ana").await.get("/orders/orders/?status=%3Cb%3E&date_from=2025-99-01&page=x").await;
+    assert_eq!(response.status(), 400);
+    let html = response.text().await.unwrap();
+    for part in ["id=\"error-status\"", "id=\"error-date_from\"", "id=\"error-page\"", "ORD-2025-00001", "2025-99-01"] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("<b>"));
+}
+
+#[tokio::test]
+async fn paging_keeps_the_filter() {
+    let database = Database::new().await;
+    let orders: Vec<String> = (1..=45).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    let service = Service::start(&database).await;
+    let html = service
+        .signed_in("ana")
+        .await
+        .get("/orders/orders/?status=pending&date_from=2025-01-01&page=2")
+        .await
+        .text()
+        .await
+        .unwrap();
+    for link in ["?status=pending&#38;date_from=2025-01-01\"", "?status=pending&#38;date_from=2025-01-01&#38;page=3\""]
+    {
+        assert!(html.contains(link), "{link}");
+    }
+    assert!(html.contains("21–40 of 45"));
+}
+
+#[tokio::test]
+async fn an_order_page_shows_items_and_timeline() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'pending', 1500)").await;
+    database.sql("insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price,
+            prescription_notes, created_at) values (1, 2, 3, 'boxes', 500, 1500, '', now());
+        set application_name = 'nightly import'; update orders_order set payment_status = 'paid' where id = 1;
+        insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status, notes,
+            changed_by_id, changed_at) values (1, 'draft', 'pending', 'pending', 'pending', 'by telephone', 3, now() - interval '1 day')").await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let html = ana.get("/orders/orders/1/").await.text().await.unwrap();
+    for part in [
+        "Medicine 2",
+        "3 boxes",
+        "₱1,500.00",
+        "Payment: Pending → Paid",
+        "oncare (nightly import)",
+        "by telephone",
+        "Status: Draft → Pending",
+        "by rx",
+        "Order entered",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn orders_are_for_their_rep_pharmacists_and_admins() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    for (username, expected) in [("ana", 200), ("ben", 404), ("rx", 200), ("boss", 200), ("odd", 403)] {
+        let client = service.signed_in(username).await;
+        for path in ["", "edit/", "cancel/"] {
+            let response = client.get(&format!("/orders/orders/1/{path}")).await;
+            assert_eq!(response.status(), expected, "{username} {path}");
+            assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+        }
+    }
+    let ana = service.signed_in("ana").await;
+    for path in ["/orders/orders/2/", "/orders/orders/x/", "/orders/orders/99999999999999999999/", "/nowhere"] {
+        assert_eq!(ana.get(path).await.status(), 404, "{path}");
+    }
+    assert_eq!(service.signed_in("rx").await.get("/orders/orders/").await.status(), 403);
+    let found = service.signed_in("rx").await.get("/orders/find/?number=ORD-2025-00001").await;
+    assert_eq!(found.headers()["location"], "/orders/orders/1/");
+}
+
+const FIELDS: [(&str, &str); 7] = [
+    ("customer_name", "New Name"),
+    ("customer_phone", "0917 555"),
+    ("customer_address", "1 Rizal St\r\nMakati"),
+    ("delivery_method", "delivery"),
+    ("delivery_address", "2 Luna St"),
+    ("delivery_instructions", "Ring twice"),
+    ("customer_notes", "Call first"),
+];
+
+const WRITTEN: &str =
+    "select concat_ws('|', customer_name, customer_phone, customer_address, delivery_method, delivery_address,
+    delivery_instructions, customer_notes) from orders_order where id = 1";
+
+#[tokio::test]
+async fn a_rep_edits_an_own_order_while_it_is_pending() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    assert_eq!(service.signed_in("ben").await.post("/orders/orders/1/edit/", &FIELDS).await.status(), 404);
+    assert_eq!(service.anonymous().post("/orders/orders/1/edit/", &FIELDS).await.status(), 303);
+    assert!(database.value(WRITTEN).await.starts_with("Customer 1|"));
+    let ana = service.signed_in("ana").await;
+    let before = database.value("select updated_at from orders_order").await;
+    let response = ana.post("/orders/orders/1/edit/", &FIELDS).await;
+    assert_eq!(response.headers()["location"], "/orders/orders/1/");
+    let written = "New Name|0917 555|1 Rizal St\nMakati|delivery|2 Luna St|Ring twice|Call first";
+    assert_eq!(database.value(WRITTEN).await, written);
+    assert_ne!(database.value("select updated_at from orders_order").await, before);
+    let who = "select app_user from live.order_event where operation = 'update' order by id desc limit 1";
+    assert_eq!(database.value(who).await, "ana");
+
+    database.sql("update orders_order set status = 'confirmed', customer_name = 'Kept'").await;
+    let refused = ana.post("/orders/orders/1/edit/", &FIELDS).await;
+    assert_eq!(refused.status(), 409);
+    assert!(refused.text().await.unwrap().contains("is confirmed now; it can be edited only while it is pending"));
+    assert!(database.value(WRITTEN).await.starts_with("Kept|"));
+    assert_eq!(service.signed_in("rx").await.post("/orders/orders/1/edit/", &FIELDS).await.status(), 303);
+}
+
+#[tokio::test]
+async fn what_a_form_got_wrong_is_said_and_nothing_typed_is_lost() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let long = "x".repeat(101);
+    for (field, value, message) in [
+        ("customer_name", long.as_str(), "At most 100 characters; this has 101."),
+        ("customer_name", " ", "This is needed."),
+        ("customer_phone", "0123456789012345", "At most 15 characters; this has 16."),
+        ("delivery_method", "drone", "Choose pickup or delivery."),
+        ("delivery_address", "", "A delivery needs an address."),
+        ("customer_notes", "a\0b", "can&#39;t be stored"),
+    ] {
+        let mut fields = FIELDS;
+        fields.iter_mut().find(|(name, _)| *name == field).unwrap().1 = value;
+        let response = ana.post("/orders/orders/1/edit/", &fields).await;
+        assert_eq!(response.status(), 422, "{field}");
+        let html = response.text().await.unwrap();
+        assert!(html.contains(message), "{field}: {html}");
+        assert!(html.contains("Ring twice"), "what was typed elsewhere is still there");
+    }
+    assert!(database.value(WRITTEN).await.starts_with("Customer 1|"));
+}
+
+#[tokio::test]
+async fn a_rep_cancels_while_pending_or_confirmed_and_it_is_kept_in_the_history() {
+    let database = Database::new().await;
+    database
+        .orders("(1, 1, 'pending', 'paid', 1), (2, 1, 'confirmed', 'pending', 1), (3, 1, 'processing', 'paid', 1)")
+        .await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    for (id, status, after) in
+        [(1, 303, "cancelled"), (2, 303, "cancelled"), (3, 409, "processing"), (1, 409, "cancelled")]
+    {
+        let response = ana.post(&format!("/orders/orders/{id}/cancel/"), &[("reason", "changed their mind")]).await;
+        assert_eq!(response.status(), status, "{id}");
+        assert_eq!(database.value(&format!("select status from orders_order where id = {id}")).await, after);
+    }
+    let history =
+        "select string_agg(concat_ws(' ', order_id, old_status, new_status, old_payment_status, new_payment_status,
+        notes, changed_by_id), '; ' order by order_id) from orders_orderstatushistory";
+    assert_eq!(
+        database.value(history).await,
+        "1 pending cancelled paid paid changed their mind 1; 2 confirmed cancelled pending pending changed their mind 1"
+    );
+    assert_eq!(service.signed_in("boss").await.post("/orders/orders/3/cancel/", &[]).await.status(), 303);
+}
+
+#[tokio::test]
+async fn nothing_is_loaded_from_elsewhere_and_assets_are_kept_for_ever_under_their_version() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let response = ana.get("/orders/orders/").await;
+    assert!(response.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let html = response.text().await.unwrap();
+    assert!(
+        !html.contains("http://")
+            && !html.contains("https://")
+            && !html.contains("<script>")
+            && !html.contains(" style=")
+    );
+    let script = html.split('"').find(|part| part.ends_with("/js/realtime_salesrep_dashboard.js")).unwrap();
+    let response = ana.get(script).await;
+    assert_eq!(response.headers()["content-type"], "text/javascript; charset=utf-8");
+    assert!(response.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+    let unversioned = ana.get("/static/js/realtime_salesrep_dashboard.js").await;
+    assert_eq!(
+        (unversioned.status().as_u16(), unversioned.headers()["cache-control"].to_str().unwrap()),
+        (200, "no-cache")
+    );
+    for path in ["/static/js/none.js", "/static/../Cargo.toml", "/static/v-000000000000/js/stream.js"] {
+        assert_eq!(ana.get(path).await.status(), 404, "{path}");
+    }
+}

@@ -1,0 +1,326 @@
+//! The stream: what arrives, at whom, in which order, and what does not get lost when connections do.
+
+use serde_json::{Value, json};
+
+use crate::harness::database::Database;
+use crate::harness::eventually;
+use crate::harness::http::{API, Browserless, EVENTS, Event};
+use crate::harness::service::Service;
+
+async fn two_reps() -> (Database, Service) {
+    let database = Database::new().await;
+    database
+        .orders("(1, 1, 'pending', 'paid', 10), (2, 1, 'delivered', 'pending', 20), (3, 2, 'pending', 'paid', 30)")
+        .await;
+    let service = Service::start(&database).await;
+    (database, service)
+}
+
+async fn listener_backend(database: &Database) -> String {
+    database
+        .value(&format!(
+            "select pid from pg_stat_activity where datname = '{}' and application_name = 'oncare-live listener'",
+            database.name
+        ))
+        .await
+}
+
+fn row(patch: &Event, id: i64) -> &Value {
+    patch.data["orders"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()
+}
+
+#[tokio::test]
+async fn it_begins_with_the_state_and_goes_on_with_what_changes() {
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    assert_eq!(stream.headers["content-type"], "text/event-stream");
+    assert_eq!(stream.headers["cache-control"], "no-store, no-transform");
+    assert_eq!(stream.headers["x-accel-buffering"], "no");
+    assert!(!stream.headers.contains_key("content-encoding"));
+    let sync = stream.wait_for("sync").await;
+    let dashboard = ana.dashboard("").await;
+    assert_eq!(sync.data["statistics"], dashboard["statistics"]);
+    assert_eq!(sync.data["orders_by_status"], dashboard["orders_by_status"]);
+    assert_eq!(sync.data["missed"], Value::Null);
+    let ping = stream.wait_for("ping").await;
+    assert_eq!(ping.data["listener"], "live");
+    assert!(ping.data["time"].is_string() && ping.id.is_none());
+
+    database
+        .sql("select set_config('app.user', 'rx', false); update orders_order set payment_status = 'paid' where id = 2")
+        .await;
+    let patch = stream.patch_of(2).await;
+    let dashboard = ana.dashboard("").await;
+    assert_eq!(patch.data["statistics"], dashboard["statistics"]);
+    assert_eq!(patch.data["statistics"]["total_revenue"].to_string(), "20.0");
+    assert_eq!(row(&patch, 2), dashboard["orders"].as_array().unwrap().iter().find(|row| row["id"] == 2).unwrap());
+    let change = &patch.data["changes"][0];
+    assert_eq!((&change["order_id"], &change["by"], &change["operation"]), (&json!(2), &json!("rx"), &json!("update")));
+    assert_eq!(
+        change["changed"],
+        json!([{"field": "payment_status", "from": "pending", "to": "paid",
+        "from_display": "Pending", "to_display": "Paid"}])
+    );
+    let (epoch, snapshot) = patch.id.as_ref().unwrap().split_once('/').unwrap();
+    assert!(patch.data["revision"].as_str().unwrap().starts_with(epoch), "{epoch}");
+    assert_eq!(snapshot.split(':').count(), 3);
+}
+
+#[tokio::test]
+async fn it_tells_of_own_orders_alone() {
+    let (database, service) = two_reps().await;
+    let (ana, ben) = (service.signed_in("ana").await, service.signed_in("ben").await);
+    let (mut anas, mut bens) = (ana.events().await, ben.events().await);
+    anas.wait_for("ping").await;
+    bens.wait_for("ping").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 3").await;
+    // the sentinel: what comes for ana comes after what was for ben
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    let patch = anas.wait_for("patch").await;
+    assert_eq!(patch.data["orders"].as_array().unwrap().len(), 1);
+    assert_eq!(patch.data["orders"][0]["id"], 1);
+    bens.patch_of(3).await;
+
+    database
+        .sql("update orders_order set sales_rep_id = 2, status = 'shipped', customer_name = 'Hidden' where id = 1")
+        .await;
+    let left = anas.wait_for("patch").await;
+    assert_eq!(left.data["orders"], json!([{"id": 1, "removed": true}]));
+    assert_eq!(left.data["changes"][0]["operation"], "left");
+    assert!(!left.data.to_string().contains("Hidden") && left.data["changes"][0]["changed"] == json!([]));
+    let arrived = bens.patch_of(1).await;
+    assert_eq!(arrived.data["changes"][0]["operation"], "arrived");
+    assert_eq!(row(&arrived, 1)["status"], "shipped");
+    assert_eq!(arrived.data["statistics"]["total_orders"], 2);
+}
+
+#[tokio::test]
+async fn everything_that_can_happen_to_an_order_arrives() {
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    stream.wait_for("ping").await;
+
+    database.orders("(9, 1, 'pending', 'pending', 5)").await;
+    let patch = stream.patch_of(9).await;
+    assert_eq!(patch.data["changes"][0]["operation"], "insert");
+    assert_eq!(patch.data["statistics"]["total_orders"], 3);
+
+    database
+        .sql(
+            "insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price,
+        prescription_notes, created_at) values (9, 1, 1, 'boxes', 1, 1, '', now())",
+        )
+        .await;
+    let patch = stream.patch_of(9).await;
+    assert_eq!((&patch.data["changes"][0]["operation"], &row(&patch, 9)["items_count"]), (&json!("items"), &json!(1)));
+
+    database.sql("update orders_order set customer_name = 'New name' where id = 9").await;
+    let patch = stream.patch_of(9).await;
+    assert_eq!(patch.data["changes"][0]["changed"][0]["to"], "New name");
+
+    database.sql("delete from orders_orderitem; delete from orders_order where id = 9").await;
+    let patch = eventually("the deletion arrives", async || {
+        let patch = stream.patch_of(9).await;
+        (patch.data["orders"] == json!([{"id": 9, "removed": true}])).then_some(patch)
+    })
+    .await;
+    assert_eq!(patch.data["statistics"]["total_orders"], 2);
+
+    database.sql("truncate orders_order cascade").await;
+    let sync = stream.wait_for("sync").await;
+    assert_eq!(sync.data["statistics"]["total_orders"], 0);
+}
+
+#[tokio::test]
+async fn many_changes_at_once_are_one_patch_and_far_too_many_a_sync() {
+    let (database, service) = two_reps().await;
+    let orders: Vec<String> = (100..1_100).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    stream.wait_for("ping").await;
+    database.orders(&orders.join(", ")).await;
+    let patch = stream.wait_for("patch").await;
+    assert_eq!(patch.data["orders"].as_array().unwrap().len(), 1_000);
+    let orders: Vec<String> = (2_000..8_000).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    let sync = stream.wait_for("sync").await;
+    assert_eq!(sync.data["statistics"]["total_orders"], 7_002);
+}
+
+#[tokio::test]
+async fn a_page_that_was_away_is_told_what_it_missed() {
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let cursor = ana.events().await.wait_for("sync").await.id.unwrap();
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 3").await;
+    let sync = ana.events_since(Some(&cursor)).await.wait_for("sync").await;
+    let missed = sync.data["missed"].as_array().unwrap();
+    assert_eq!(missed.len(), 1, "of ben's order nothing: {missed:?}");
+    assert_eq!((&missed[0]["order_id"], &missed[0]["changed"][0]["to"]), (&json!(1), &json!("confirmed")));
+    let sync = ana.events_since(sync.id.as_deref()).await.wait_for("sync").await;
+    assert_eq!(sync.data["missed"], json!([]));
+}
+
+#[tokio::test]
+async fn a_cursor_that_means_nothing_here_gets_the_whole_state() {
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let cursor = ana.events().await.wait_for("sync").await.id.unwrap();
+    let (epoch, _) = cursor.split_once('/').unwrap();
+    let future = format!("{epoch}/999999999:999999999:");
+    let oversized = format!("{epoch}/1:99999999:{}", (1..3_000).map(|n| n.to_string()).collect::<Vec<_>>().join(","));
+    for odd in ["", "nonsense", "0000000000000000/5:5:", &future, &oversized, &format!("{epoch}/9:5:")] {
+        let sync = ana.events_since(Some(odd)).await.wait_for("sync").await;
+        assert_eq!(sync.data["missed"], Value::Null, "{odd:.60}");
+        assert_eq!(sync.data["statistics"]["total_orders"], 2);
+    }
+    // one whose events were pruned
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    let store = database.store();
+    store.fold().await.unwrap();
+    database.sql("update live.order_event set at = now() - interval '1 year'").await;
+    assert!(store.prune(std::time::Duration::from_secs(60)).await.unwrap() > 0);
+    let sync = ana.events_since(Some(&cursor)).await.wait_for("sync").await;
+    assert_eq!(sync.data["missed"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_is_committed_while_the_listener_is_away_arrives() {
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    stream.wait_for("ping").await;
+    let before = stream_revision(&ana).await;
+    for status in ["confirmed", "processing", "shipped"] {
+        let backend = listener_backend(&database).await;
+        // ended and changed in one statement: the change commits while nobody listens
+        database
+            .sql(&format!(
+                "begin; select pg_terminate_backend({backend}); update orders_order set status = '{status}'
+            where id = 1; commit"
+            ))
+            .await;
+        let patch = stream.patch_of(1).await;
+        assert_eq!(row(&patch, 1)["status"], status);
+        assert_ne!(patch.data["revision"], before);
+        eventually("the listener is back", async || {
+            let back = listener_backend(&database).await;
+            (back != "null" && back != backend).then_some(())
+        })
+        .await;
+    }
+    assert!(service.metric("oncare_live_listener_reconnects_total").await >= 3.0);
+    service.ready().await;
+}
+
+async fn stream_revision(client: &Browserless) -> Value {
+    client.dashboard("").await["revision"].clone()
+}
+
+#[tokio::test]
+async fn a_degraded_listener_is_told_and_so_is_its_recovery() {
+    let (database, service) = two_reps().await;
+    let mut stream = service.signed_in("ana").await.events().await;
+    assert_eq!(stream.wait_for("ping").await.data["listener"], "live");
+    let backend = listener_backend(&database).await;
+    database.sql(&format!("select pg_terminate_backend({backend})")).await;
+    assert_eq!(stream.wait_for("ping").await.data["listener"], "degraded");
+    assert_eq!(stream.wait_for("ping").await.data["listener"], "live");
+}
+
+#[tokio::test]
+async fn a_notification_that_never_came_is_made_up_for() {
+    let (database, service) = two_reps().await;
+    let mut stream = service.signed_in("ana").await.events().await;
+    stream.wait_for("ping").await;
+    // as if it were lost on the way
+    database.sql("create or replace function live.notify(reps text) returns void language sql as ''").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    stream.patch_of(1).await;
+    assert_eq!(service.metric("oncare_live_listener_events_found_late_total").await, 1.0);
+}
+
+#[tokio::test]
+async fn forged_notifications_cause_reads_and_nothing_else() {
+    let (database, service) = two_reps().await;
+    let mut stream = service.signed_in("ana").await.events().await;
+    stream.wait_for("ping").await;
+    let long = "x".repeat(7_999);
+    database.sql(&format!("select pg_notify(c, p || n) from generate_series(1, 500) n,
+        (values ('live_orders'), ('live_canary')) v (c), (values ('reps:1'), ('reps:99999999999999999999'), ('{{'), ('')) w (p);
+        select pg_notify('live_orders', '{long}')")).await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    let patch = stream.wait_for("patch").await;
+    assert_eq!(patch.data["orders"][0]["id"], 1);
+    service.ready().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_reading_gets_the_whole_state_when_it_goes_on() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let cookie = ana.try_sign_in("ana", crate::harness::database::PASSWORD).await.headers()["set-cookie"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let cookie = cookie.split(';').next().unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut slow = socket.connect(service.web).await.unwrap();
+    slow.write_all(format!("GET {EVENTS} HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut healthy = ana.events().await;
+    healthy.wait_for("ping").await;
+    eventually("both streams are open", async || {
+        (service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await == 2.0).then_some(())
+    })
+    .await;
+    let orders: Vec<String> = (100..1_000).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    healthy.patch_of(100).await;
+    eventually("the slow reader's mailbox overflows", async || {
+        database.sql("update orders_order set total_amount = total_amount + 1").await;
+        healthy.patch_of(100).await;
+        (service.metric("oncare_live_mailboxes_overrun_total").await > 0.0).then_some(())
+    })
+    .await;
+    database.sql("update orders_order set status = 'cancelled' where id = 1").await;
+    healthy.patch_of(1).await;
+    let mut read = String::new();
+    let mut chunk = [0; 65_536];
+    while !(read.matches("event: sync").count() == 2
+        && read.rsplit("event: sync").next().unwrap().contains("\"cancelled_orders\":1"))
+    {
+        let length = slow.read(&mut chunk).await.unwrap();
+        assert!(length > 0, "the stream goes on");
+        read.push_str(&String::from_utf8_lossy(&chunk[..length]));
+    }
+}
+
+#[tokio::test]
+async fn it_says_goodbye_when_the_service_stops() {
+    let (_database, mut service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    stream.wait_for("sync").await;
+    service.begin_to_stop();
+    assert_eq!(stream.wait_for("bye").await.data, json!({"reason": "draining"}));
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn streams_are_refused_as_the_api_is() {
+    let (_database, service) = two_reps().await;
+    for (client, expected) in
+        [(service.anonymous(), 401), (service.signed_in("rx").await, 403), (service.signed_in("odd").await, 403)]
+    {
+        for path in [EVENTS, API] {
+            let (status, json) = client.json(path).await;
+            assert_eq!(status, expected);
+            assert!(json["error"].is_string());
+        }
+    }
+}
