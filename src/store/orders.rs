@@ -101,6 +101,8 @@ pub enum WriteOutcome {
     Done,
     /// The order is in a status in which it may not be written so.
     Refused(Status),
+    /// Somebody else changed what is to be written; this is what they made of it.
+    Overtaken(Edit),
     /// There is no such order for this user.
     Gone,
 }
@@ -151,7 +153,7 @@ impl Store {
         }))
     }
 
-    /// Writes what a rep may change, if the order is in one of the statuses.
+    /// Writes what a rep may change, if the order is in one of the statuses and what is there now is known to the writer.
     ///
     /// # Errors
     /// If the database can't be reached. Nothing is written then.
@@ -159,13 +161,16 @@ impl Store {
         &self,
         id: OrderId,
         edit: &Edit,
+        is_known: impl Fn(&Edit) -> bool,
         user: &SignedIn,
         allowed: &[Status],
     ) -> Result<WriteOutcome, StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.attempt("begin the edit")?;
-        let outcome = lock_order(&transaction, id, user, allowed).await?;
-        if let Ok(_before) = &outcome {
+        let outcome = lock_order(&transaction, id, user, allowed).await?.and_then(|locked| {
+            if is_known(&locked.editable) { Ok(()) } else { Err(WriteOutcome::Overtaken(locked.editable)) }
+        });
+        if outcome.is_ok() {
             transaction
                 .execute(
                     "update public.orders_order set customer_name = $2, customer_phone = $3, customer_address = $4,
@@ -187,7 +192,7 @@ impl Store {
                 .attempt("write the edit")?;
         }
         transaction.commit().await.attempt("commit the edit")?;
-        Ok(outcome.map_or_else(|refusal| refusal, |_| WriteOutcome::Done))
+        Ok(outcome.map_or_else(|refusal| refusal, |()| WriteOutcome::Done))
     }
 
     /// Cancels an order, if it is in one of the statuses, with the history that the existing application would write.
@@ -204,7 +209,7 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.attempt("begin the cancellation")?;
         let outcome = lock_order(&transaction, id, user, allowed).await?;
-        if let Ok((status, payment_status)) = &outcome {
+        if let Ok(Locked { status, payment_status, .. }) = &outcome {
             transaction
                 .execute(
                     "with cancelled as (
@@ -238,7 +243,12 @@ impl Store {
 
 type Parameters<'a> = &'a [&'a (dyn tokio_postgres::types::ToSql + Sync)];
 
-type Codes = (Status, PaymentStatus);
+/// An order as it is while it is locked.
+struct Locked {
+    status: Status,
+    payment_status: PaymentStatus,
+    editable: Edit,
+}
 
 /// Locks the order for this user's change and names the user to the triggers. `Err` is why it may not be written.
 async fn lock_order(
@@ -246,7 +256,7 @@ async fn lock_order(
     id: OrderId,
     user: &SignedIn,
     allowed: &[Status],
-) -> Result<Result<Codes, WriteOutcome>, StoreError> {
+) -> Result<Result<Locked, WriteOutcome>, StoreError> {
     let only = user.as_rep().map(|rep| rep.0);
     transaction
         .execute("select set_config('app.user', $1, true)", &[&user.username])
@@ -254,7 +264,9 @@ async fn lock_order(
         .attempt("name the user to the database")?;
     let row = transaction
         .query_opt(
-            "select status, payment_status from public.orders_order
+            "select status, payment_status, customer_name, customer_phone, customer_address, delivery_method,
+                 delivery_address, delivery_instructions, customer_notes
+             from public.orders_order
              where id = $1 and ($2::bigint is null or sales_rep_id = $2) for no key update",
             &[&id.0, &only],
         )
@@ -265,7 +277,8 @@ async fn lock_order(
     if !allowed.contains(&status) {
         return Ok(Err(WriteOutcome::Refused(status)));
     }
-    Ok(Ok((status, PaymentStatus::from(row.get::<_, &str>("payment_status")))))
+    let payment_status = PaymentStatus::from(row.get::<_, &str>("payment_status"));
+    Ok(Ok(Locked { status, payment_status, editable: edit(&row) }))
 }
 
 const ITEMS: &str = "select m.name, m.strength, m.dosage_form, i.quantity, i.unit,

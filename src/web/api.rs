@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::session::SalesRep;
 use crate::cursor::Cursor;
 use crate::live::Subscriber;
-use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RowJson, Summary};
+use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RepId, RowJson, Summary};
 
 /// How many rows a page may ask for by id. It shows twenty.
 const MOST_VISIBLE: usize = 100;
@@ -53,6 +53,7 @@ pub(super) async fn dashboard(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let query = query.unwrap_or_default();
+    still_the_same(rep, &query)?;
     let (filter, visible) = match (Filter::parse(&query), visible(&query)) {
         (Ok(filter), Ok(visible)) => (filter, visible),
         (filter, visible) => {
@@ -81,9 +82,21 @@ fn present(id: OrderId, rows: &[OrderRow], zone: Tz) -> VisibleJson<'_> {
     }
 }
 
+/// A page says whose it is: in its browser somebody else may be signed in by now, whose orders it must not show.
+fn still_the_same(rep: RepId, query: &str) -> Result<(), Failure> {
+    match last_value(query, "rep") {
+        Some(expected) if expected != rep.to_string() => Err(Failure::NotSignedIn),
+        _ => Ok(()),
+    }
+}
+
+fn last_value(query: &str, parameter: &str) -> Option<String> {
+    let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
+    pairs.filter(|(name, _)| name == parameter).last().map(|(_, value)| value)
+}
+
 fn visible(query: &str) -> Result<Option<Vec<OrderId>>, Invalid> {
-    let list = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "visible").last();
-    let Some((_, list)) = list else { return Ok(None) };
+    let Some(list) = last_value(query, "visible") else { return Ok(None) };
     let ids: Option<Vec<OrderId>> =
         list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok().map(OrderId)).collect();
     match ids {
@@ -100,12 +113,10 @@ pub(super) async fn events(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
+    let query = query.unwrap_or_default();
+    still_the_same(rep, &query)?;
     let from_header = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let cursor = from_header.or_else(|| {
-        let query = query.unwrap_or_default();
-        let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
-        pairs.filter(|(name, _)| name == "cursor").last().map(|(_, value)| value)
-    });
+    let cursor = from_header.or_else(|| last_value(&query, "cursor"));
     let cursor: Option<Cursor> = cursor.and_then(|text| text.parse().ok());
     let opened = app.live.open(Subscriber { rep, session: user.session }, cursor.as_ref()).await?;
     let body = Body::from_stream(opened.events().map(Ok::<_, Infallible>));

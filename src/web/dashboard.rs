@@ -9,7 +9,7 @@ use super::App;
 use super::failure::Failure;
 use super::session::SalesRep;
 use super::shell::{Shell, page as render};
-use crate::order::{Filter, Invalid, OrderRow, PAGE_SIZE, Pagination, Status, Summary, display_time, iso_time};
+use crate::order::{Filter, Invalid, OrderRow, PAGE_SIZE, Pagination, RepId, Status, Summary, display_time, iso_time};
 use crate::store::Dashboard;
 
 #[derive(Template)]
@@ -24,6 +24,7 @@ struct DashboardPage {
     asked: Asked,
     lines: Vec<Line>,
     pagination: Pagination,
+    rep: RepId,
     cursor: String,
     revision: String,
     poll_milliseconds: u128,
@@ -107,6 +108,7 @@ pub(super) async fn page(
     let (from, before) = filter.instants(zone);
     let html = render(&DashboardPage {
         shell: Shell::for_user(&app, &user),
+        rep,
         segments: segments(&summary),
         asked: asked(&query),
         lines: lines.collect(),

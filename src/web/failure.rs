@@ -12,6 +12,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::App;
+use super::session::who;
 use super::shell::Shell;
 use crate::order::Invalid;
 use crate::password::TooBusy;
@@ -132,6 +133,7 @@ struct FailurePage {
 
 /// Makes pages of failures, and of "not signed in" the way to the login and back.
 pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
     let response = next.run(request).await;
     let status = response.status();
     let Some(Told(message)) = response.extensions().get::<Told>().cloned() else { return response };
@@ -148,7 +150,10 @@ pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
         StatusCode::BAD_REQUEST => "That could not be understood",
         _ => "That did not work",
     };
-    let page = FailurePage { shell: Shell::for_nobody(&app), heading, message: sentence(&message) };
+    // where the database is out of reach, nobody knows who it is
+    let user = if status.is_client_error() { who(&app, &headers).await.ok().flatten() } else { None };
+    let shell = user.map_or_else(|| Shell::for_nobody(&app), |user| Shell::for_user(&app, &user));
+    let page = FailurePage { shell, heading, message: sentence(&message) };
     match page.render() {
         Ok(html) => (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
         Err(_) => response,

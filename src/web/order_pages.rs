@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use sha2::{Digest, Sha256};
+
 use super::App;
 use super::failure::Failure;
 use super::form::Form;
@@ -64,6 +66,9 @@ struct EditPage {
     id: OrderId,
     number: String,
     edit: Edit,
+    /// Of what the form was made from: it tells on return whether that is still there.
+    version: String,
+    overtaken: bool,
     errors: Vec<(&'static str, String)>,
 }
 
@@ -147,7 +152,9 @@ pub(super) async fn edit_form(
         return Err(refused("edited", &order.row.status, &edits(&reader.user)));
     }
     let shell = Shell::for_user(&app, &reader.user);
-    page(&EditPage { shell, id, number: order.row.order_number, edit: order.editable, errors: Vec::new() })
+    let version = version(&order.editable);
+    let number = order.row.order_number;
+    page(&EditPage { shell, id, number, edit: order.editable, version, overtaken: false, errors: Vec::new() })
 }
 
 pub(super) async fn edit(
@@ -169,13 +176,27 @@ pub(super) async fn edit(
     if !errors.is_empty() {
         let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
         let shell = Shell::for_user(&app, &reader.user);
-        let again = page(&EditPage { shell, id, number: order.row.order_number, edit, errors })?;
+        let version = form.field("version").to_owned();
+        let number = order.row.order_number;
+        let again = page(&EditPage { shell, id, number, edit, version, overtaken: false, errors })?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
     }
     let allowed = edits(&reader.user);
-    match app.store.edit_order(id, &edit, &reader.user, &allowed).await? {
+    // a client that never saw a form knows of no version and overwrites
+    let known = form.field("version");
+    let is_known = |present: &Edit| known.is_empty() || known == version(present);
+    match app.store.edit_order(id, &edit, is_known, &reader.user, &allowed).await? {
         WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
         WriteOutcome::Refused(status) => Err(refused("edited", &status, &allowed)),
+        WriteOutcome::Overtaken(present) => {
+            let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+            let shell = Shell::for_user(&app, &reader.user);
+            let errors = differences(&edit, &present);
+            let version = version(&present);
+            let number = order.row.order_number;
+            let again = page(&EditPage { shell, id, number, edit, version, overtaken: true, errors })?;
+            Ok((StatusCode::CONFLICT, again).into_response())
+        }
         WriteOutcome::Gone => Err(Failure::NotFound),
     }
 }
@@ -203,6 +224,7 @@ pub(super) async fn cancel(
     match app.store.cancel_order(id, &reason, &reader.user, &allowed).await? {
         WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
         WriteOutcome::Refused(status) => Err(refused("cancelled", &status, &allowed)),
+        WriteOutcome::Overtaken(_) => Err(Failure::Conflict("this order was changed meanwhile".to_owned())),
         WriteOutcome::Gone => Err(Failure::NotFound),
     }
 }
@@ -253,6 +275,35 @@ fn refused(done: &str, status: &Status, allowed: &[Status]) -> Failure {
         status.label().to_lowercase(),
         while_it_is.join(" or ")
     ))
+}
+
+/// Tells one content of the form from another.
+fn version(edit: &Edit) -> String {
+    let mut digest = Sha256::new();
+    for (_, text) in texts(edit) {
+        digest.update(text.len().to_le_bytes());
+        digest.update(text);
+    }
+    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is in the database now, beside each field in which the form has something else.
+fn differences(edit: &Edit, present: &Edit) -> Vec<(&'static str, String)> {
+    let pairs = texts(edit).into_iter().zip(texts(present));
+    let different = pairs.filter(|((_, typed), (_, there))| typed != there);
+    different.map(|((field, _), (_, there))| (field, format!("Now there: “{there}”"))).collect()
+}
+
+fn texts(edit: &Edit) -> [(&'static str, &str); 7] {
+    [
+        ("customer_name", &edit.customer_name),
+        ("customer_phone", &edit.customer_phone),
+        ("customer_address", &edit.customer_address),
+        ("delivery_method", edit.delivery_method.code()),
+        ("delivery_address", &edit.delivery_address),
+        ("delivery_instructions", &edit.delivery_instructions),
+        ("customer_notes", &edit.customer_notes),
+    ]
 }
 
 fn check(edit: &Edit) -> Vec<(&'static str, String)> {

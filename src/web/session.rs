@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::App;
 use super::failure::Failure;
 use crate::order::RepId;
-use crate::store::{Role, SessionHash, SignedIn};
+use crate::store::{Role, SessionHash, SignedIn, StoreError};
 
 const COOKIE: &str = "oncare_live_session";
 
@@ -65,12 +65,19 @@ fn token(headers: &HeaderMap) -> Option<Token> {
 /// Anybody who is signed in.
 pub(super) struct Visitor(pub(super) SignedIn);
 
+/// Who sent the request, if somebody who is signed in.
+pub(super) async fn who(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, StoreError> {
+    match token(headers) {
+        Some(token) => app.store.signed_in(token.hash()).await,
+        None => Ok(None),
+    }
+}
+
 impl FromRequestParts<App> for Visitor {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let token = token(&parts.headers).ok_or(Failure::NotSignedIn)?;
-        app.store.signed_in(token.hash()).await?.map(Self).ok_or(Failure::NotSignedIn)
+        who(app, &parts.headers).await?.map(Self).ok_or(Failure::NotSignedIn)
     }
 }
 

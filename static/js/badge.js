@@ -1,3 +1,6 @@
+/** Older than this, in milliseconds, what is shown is not trusted while nothing is known. */
+const LONGEST_TRUST = 15_000;
+
 /**
  * Says what the page is worth now. The product's conscience: it never says more than is known.
  *
@@ -9,7 +12,7 @@ export class Badge {
   #interval;
   /** @type {Date | null} */
   #changed = null;
-  #heard = new Date();
+  #trueAt = new Date();
   /** @type {State} */
   #state = "connecting";
 
@@ -24,7 +27,8 @@ export class Badge {
     this.#badge = badge;
     this.#interval = interval;
     badge.querySelector("button")?.addEventListener("click", retry);
-    badge.querySelector("a")?.setAttribute("href", `/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
+    const next = encodeURIComponent(location.pathname + location.search);
+    badge.querySelector("a")?.setAttribute("href", `/accounts/login/?next=${next}`);
     this.show("connecting");
   }
 
@@ -32,14 +36,9 @@ export class Badge {
     return this.#state;
   }
 
-  /** The last time that the server was heard, however. */
-  get heardAt() {
-    return this.#heard;
-  }
-
-  /** The server was heard. */
-  heard() {
-    this.#heard = new Date();
+  /** What is shown is known to be true now. */
+  confirm() {
+    this.#trueAt = new Date();
     this.#tell();
   }
 
@@ -53,7 +52,9 @@ export class Badge {
   show(state) {
     this.#state = state;
     this.#badge.dataset["state"] = state;
-    this.#root.toggleAttribute("data-stale", state === "stale" || state === "signed_out");
+    const old = Date.now() - this.#trueAt.getTime() > LONGEST_TRUST;
+    const stale = state === "stale" || state === "signed_out" || (state === "connecting" && old);
+    this.#root.toggleAttribute("data-stale", stale);
     const word = this.#badge.querySelector(".word");
     const text = this.#words(state);
     if (word && word.textContent !== text) word.textContent = text;
@@ -72,7 +73,7 @@ export class Badge {
       case "polling":
         return `Polling every ${this.#interval / 1_000} s`;
       case "stale":
-        return `Stale since ${clock(this.#heard)}`;
+        return `Stale since ${clock(this.#trueAt)}`;
       case "signed_out":
         return "Signed out";
     }
@@ -80,7 +81,7 @@ export class Badge {
 
   #tell() {
     const changed = this.#changed ? `Last change ${clock(this.#changed)}` : "No change since the page was loaded";
-    this.#badge.title = `${changed}. The server was last heard at ${clock(this.#heard)}.`;
+    this.#badge.title = `${changed}. What is shown was last known to be true at ${clock(this.#trueAt)}.`;
   }
 }
 

@@ -1,4 +1,4 @@
-/** @import { Change } from "./types.js" */
+/** @import { Change, Field } from "./types.js" */
 
 /** Between two announcements to a screen reader at least this long, in milliseconds. */
 const PAUSE = 3_000;
@@ -63,6 +63,23 @@ export class Notices {
   }
 }
 
+/** What each column is called. */
+const NAMES = new Map([
+  ["status", ""],
+  ["payment_status", "payment "],
+  ["total_amount", "total "],
+  ["customer_name", "customer "],
+  ["order_number", "number "],
+  ["created_at", "placed "],
+  ["items", "items "],
+]);
+
+/** @param {Field} field */
+function toldField({ field, from_display, to_display }) {
+  const name = NAMES.get(field) ?? `${field} `;
+  return from_display === null ? `${name}${to_display ?? ""}` : `${name}${from_display} → ${to_display ?? ""}`;
+}
+
 /** @param {Change} change */
 function told({ order_id, order_number, operation, changed, by }) {
   const order = order_number ?? `Order ${order_id}`;
@@ -76,8 +93,7 @@ function told({ order_id, order_number, operation, changed, by }) {
     case "left":
       return `${order}: no longer yours, by ${by}.`;
     default: {
-      const what = changed.map(({ from_display, to_display }) => `${from_display ?? ""} → ${to_display ?? ""}`);
-      return `${order}: ${what.join(", ")}, by ${by}.`;
+      return `${order}: ${changed.map(toldField).join(", ")}, by ${by}.`;
     }
   }
 }

@@ -58,7 +58,7 @@ export class Placement {
    */
   note(row, moves) {
     const known = this.#places.get(row.id);
-    this.#entered.delete(row.id);
+    const hadEntered = this.#entered.delete(row.id);
     this.#moved.delete(row.id);
     this.#left.delete(row.id);
     if (row.removed || !this.#fits(row)) {
@@ -68,24 +68,20 @@ export class Placement {
     const place = this.#place(row.status, row.created_at, row.id);
     if (known) {
       if (compare(known, place) !== 0) this.#moved.add(row.id);
-    } else if (moves && this.#isOnPage(place)) {
+    } else if ((moves || hadEntered) && this.#isOnPage(place)) {
       this.#entered.add(row.id);
     }
   }
 
   /**
-   * Compares with the page as just read, which is exact.
-   * @param {Row[]} rows
+   * Compares with the list as just read. An order that is on it only because others went or came is no news.
+   * @param {Row[]} listed the page of the list
+   * @param {(Row | GoneRow)[]} visible the rows shown
    */
-  read(rows) {
-    const listed = new Set(rows.map((row) => row.id));
-    this.#entered = new Set([...listed].filter((id) => !this.#places.has(id)));
-    this.#left = new Set([...this.#places.keys()].filter((id) => !listed.has(id)));
-    this.#moved.clear();
-    for (const row of rows) {
-      const known = this.#places.get(row.id);
-      if (known && compare(known, this.#place(row.status, row.created_at, row.id)) !== 0) this.#moved.add(row.id);
-    }
+  read(listed, visible) {
+    this.#entered.clear();
+    for (const row of visible) this.note(row, false);
+    for (const row of listed) this.note(row, true);
   }
 
   /** `3 new orders, 1 left: show`, or nothing. */

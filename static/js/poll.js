@@ -3,6 +3,9 @@
 /** How long one answer may take, in milliseconds. */
 const PATIENCE = 10_000;
 
+/** Why a read was aborted by the page itself. */
+const DROPPED = new DOMException("nobody waits for the answer", "AbortError");
+
 /**
  * Reads the dashboard's API: once when asked, or again and again while the stream is not there. Never two at once, and
  * on its own only while the page is visible.
@@ -20,6 +23,7 @@ export class Poll {
   #timer;
   /** @type {AbortController | null} */
   #reading = null;
+  #again = false;
   #running = false;
 
   /**
@@ -39,24 +43,38 @@ export class Poll {
   start() {
     if (this.#running) return;
     this.#running = true;
-    void this.once();
+    this.now();
   }
 
   /** Reads no more by itself; a read under way is finished. */
   stop() {
     this.#running = false;
+    this.#again = false;
     clearTimeout(this.#timer);
   }
 
-  /** Reads now, unless a read is under way, and says whether the answer was good. */
-  async once() {
-    if (this.#reading) return false;
+  /** Reads no more, and drops a read under way. */
+  abort() {
+    this.stop();
+    this.#reading?.abort(DROPPED);
+  }
+
+  /** Reads now; after the read under way, if there is one, as that may have begun too early. */
+  now() {
+    if (this.#reading) this.#again = true;
+    else void this.#read();
+  }
+
+  async #read() {
     clearTimeout(this.#timer);
     const reading = new AbortController();
     this.#reading = reading;
     const patience = setTimeout(() => reading.abort(), PATIENCE);
     const begun = this.#listeners.begun();
     let status = 0;
+    /** @type {Answer | null} */
+    let answer = null;
+    let dropped = false;
     try {
       const response = await fetch(this.#listeners.url(), {
         headers: { accept: "application/json" },
@@ -64,29 +82,32 @@ export class Poll {
         signal: reading.signal,
       });
       status = response.status;
-      if (response.ok) {
-        const answer = await response.json();
-        this.#listeners.answer(answer, begun);
-        return true;
-      }
+      answer = response.ok ? await response.json() : null;
     } catch (error) {
-      // no answer, or half of one: the status tells which
+      // no answer, half of one, or one that nobody waits for any more
       if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
       status = 0;
+      dropped = reading.signal.reason === DROPPED;
     } finally {
       clearTimeout(patience);
       this.#reading = null;
-      this.#schedule();
     }
-    this.#listeners.failure(status);
-    return false;
+    if (answer) this.#listeners.answer(answer, begun);
+    else if (!dropped) this.#listeners.failure(status);
+    this.#schedule();
   }
 
   #schedule() {
-    if (!this.#running) return;
-    this.#timer = setTimeout(() => {
-      if (document.visibilityState === "visible") void this.once();
-      else this.#schedule();
-    }, this.#interval);
+    if (this.#reading) return;
+    clearTimeout(this.#timer);
+    if (this.#again) {
+      this.#again = false;
+      void this.#read();
+    } else if (this.#running) {
+      this.#timer = setTimeout(() => {
+        if (document.visibilityState === "visible") void this.#read();
+        else this.#schedule();
+      }, this.#interval);
+    }
   }
 }

@@ -6,10 +6,16 @@ import { Patch } from "./patch.js";
 import { Placement } from "./placement.js";
 import { Poll } from "./poll.js";
 import { Revision } from "./revision.js";
-import { LONGEST_SILENCE, Stream } from "./stream.js";
+import { Stream } from "./stream.js";
 
 /** How long the first connection may take before polling begins, in milliseconds. */
 const CONNECT_PATIENCE = 4_000;
+
+/** How soon a read that a newer state overtook is tried again, in milliseconds. */
+const OVERTAKEN_PAUSE = 250;
+
+/** How long reading the list anew may take, in milliseconds. */
+const RELOAD_PATIENCE = 10_000;
 
 /** Operations that can bring an order onto a list that it was not on. */
 const ARRIVALS = new Set(["insert", "arrived"]);
@@ -36,11 +42,14 @@ export class RealtimeSalesRepDashboard {
   #behind = false;
   /** The server told this page to use no stream. */
   #streamless = false;
+  /** The session is over: this page tells nothing more, whoever signs in next in the same browser. */
+  #over = false;
+  #reloading = false;
 
   /** @param {HTMLElement} root `#sales-rep-orders-dashboard` */
   constructor(root) {
     this.#root = root;
-    const { apiUrl = "", eventsUrl = "", cursor = "", revision = "", pollInterval = "5000" } = root.dataset;
+    const { apiUrl = "", eventsUrl = "", rep = "", cursor = "", revision = "", pollInterval = "5000" } = root.dataset;
     const interval = Number(pollInterval);
     this.#revision = new Revision(revision);
     this.#patch = new Patch(root);
@@ -57,7 +66,7 @@ export class RealtimeSalesRepDashboard {
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),
     });
-    this.#stream = new Stream(eventsUrl, cursor, {
+    this.#stream = new Stream(`${eventsUrl}?rep=${rep}`, cursor, {
       sync: (sync) => this.#synced(sync),
       patch: (patch) => this.#patched(patch),
       ping: (ping) => this.#pinged(ping),
@@ -79,7 +88,7 @@ export class RealtimeSalesRepDashboard {
     window.addEventListener("pagehide", () => {
       this.#streaming = false;
       this.#stream.close();
-      this.#poll.stop();
+      this.#poll.abort();
     });
     window.addEventListener("pageshow", (event) => {
       if (event.persisted) this.retry();
@@ -88,44 +97,52 @@ export class RealtimeSalesRepDashboard {
 
   /** Tries everything again now. */
   retry() {
+    if (this.#over) return;
     this.#streaming = false;
-    if (!this.#streamless) this.#stream.open();
-    this.#poll.stop();
+    this.#streamless = false;
+    this.#badge.show("connecting");
+    this.#stream.open();
     this.#poll.start();
+    this.#poll.now();
+  }
+
+  /** Whether what is shown is what the database says, and stays so by itself. */
+  get #isLive() {
+    return this.#streaming && this.#listening && !this.#behind;
   }
 
   /** @param {Sync} sync */
   #synced(sync) {
     const wasPolling = this.#poll.isRunning;
     this.#streaming = true;
-    this.#badge.heard();
-    this.#accept(sync, true);
-    if (sync.missed) {
+    if (this.#accept(sync, true) && sync.missed) {
       if (sync.missed.length > 0) this.#notices.sayMissed(sync.missed.length);
       this.#customers(sync.missed);
     }
     // the state of the rows is known only if the server says that nothing of them changed since the page's last
-    this.#behind ||= wasPolling || sync.missed === null || sync.missed.length > 0;
+    if (wasPolling || sync.missed === null || sync.missed.length > 0) this.#fallBehind();
     this.#settle();
   }
 
   /** @param {PatchEvent} patch */
   #patched(patch) {
-    this.#badge.heard();
     if (!this.#accept(patch, false)) return;
     for (const row of patch.orders) {
+      const changes = patch.changes.filter((change) => change.order_id === row.id);
       this.#patch.row(row);
-      this.#placement.note(row, patch.changes.some((change) => change.order_id === row.id && canMove(change)));
+      this.#placement.note(row, changes.some(canMove));
+      // the customer of an order that comes back may have changed while it was away
+      if (this.#patch.line(row.id) && changes.some(({ operation }) => ARRIVALS.has(operation))) this.#fallBehind();
     }
     this.#customers(patch.changes);
     this.#notices.offer(this.#placement.words);
     this.#notices.say(patch.changes);
     this.#badge.changed();
+    this.#settle();
   }
 
   /** @param {Ping} ping */
   #pinged(ping) {
-    this.#badge.heard();
     this.#listening = ping.listener === "live";
     this.#settle();
   }
@@ -133,7 +150,7 @@ export class RealtimeSalesRepDashboard {
   /** @param {Bye} bye */
   #dismissed(bye) {
     if (bye.reason === "signed_out") {
-      this.#signedOut();
+      this.#end();
       return;
     }
     this.#streamless = bye.reason === "replaced";
@@ -141,6 +158,7 @@ export class RealtimeSalesRepDashboard {
   }
 
   #streamDown() {
+    if (this.#over) return;
     this.#streaming = false;
     if (this.#badge.state === "live") this.#badge.show("connecting");
     this.#poll.start();
@@ -151,56 +169,66 @@ export class RealtimeSalesRepDashboard {
    * @param {{ epoch: string, placement: Placement }} begun the page's epoch and list when the read began
    */
   #answered(answer, { epoch, placement }) {
-    this.#badge.heard();
+    if (this.#over || placement !== this.#placement) return;
     const revision = new Revision(answer.revision);
     const overtaken = epoch !== this.#revision.epoch && revision.epoch !== this.#revision.epoch;
-    if (placement === this.#placement && !overtaken && this.#accept(answer, true)) {
-      answer.visible.forEach((row) => this.#patch.row(row));
-      this.#placement.read(answer.orders);
-      this.#notices.offer(this.#placement.words);
-      this.#behind = false;
-      if (!this.#streaming || !this.#listening) this.#badge.show("polling");
+    if (overtaken || !this.#accept(answer, true)) {
+      if (!this.#isLive) setTimeout(() => this.#poll.isRunning && this.#poll.now(), OVERTAKEN_PAUSE);
+      return;
     }
+    answer.visible.forEach((row) => this.#patch.row(row));
+    this.#placement.read(answer.orders, answer.visible);
+    this.#notices.offer(this.#placement.words);
+    this.#behind = false;
+    this.#badge.confirm();
+    if (!this.#isLive) this.#badge.show("polling");
     this.#settle();
   }
 
   /** @param {number} status */
   #failed(status) {
-    if (status === 401) {
-      this.#signedOut();
-      return;
-    }
-    if (this.#badge.state !== "live" || !this.#streaming) this.#badge.show("stale");
+    if (this.#over) return;
+    if (status === 401) this.#end();
+    else if (!this.#isLive) this.#badge.show("stale");
   }
 
-  #signedOut() {
+  /** The session is over. */
+  #end() {
+    this.#over = true;
     this.#streaming = false;
     this.#stream.close();
-    this.#poll.stop();
+    this.#poll.abort();
     this.#badge.show("signed_out");
+  }
+
+  /** The rows must be read: what the stream told does not say all of them. */
+  #fallBehind() {
+    this.#behind = true;
+    this.#poll.start();
+    this.#poll.now();
   }
 
   /** Live only with a stream, a listening server, and rows that are known to be right; else it polls until so. */
   #settle() {
-    if (!this.#streaming) return;
-    if (this.#behind) {
-      this.#poll.start();
-    } else if (this.#listening) {
+    if (!this.#streaming || this.#over) return;
+    if (this.#isLive) {
       this.#poll.stop();
+      this.#badge.confirm();
       this.#badge.show("live");
-    } else {
-      this.#poll.start();
+      return;
     }
+    if (this.#badge.state === "live") this.#badge.show("connecting");
+    this.#poll.start();
   }
 
   /** Somebody looks at the page again. */
   #returned() {
-    if (document.visibilityState !== "visible") return;
-    const silent = Date.now() - this.#badge.heardAt.getTime() > LONGEST_SILENCE;
-    if (this.#badge.state === "live" && !silent) return;
+    if (document.visibilityState !== "visible" || this.#over) return;
+    this.#stream.check();
+    if (this.#badge.state === "live") return;
     this.#badge.show("connecting");
-    if (this.#streaming && !silent) void this.#poll.once();
-    else this.retry();
+    if (this.#streamless || !this.#streaming) this.retry();
+    else this.#poll.now();
   }
 
   /**
@@ -229,31 +257,49 @@ export class RealtimeSalesRepDashboard {
   /** @param {string} url */
   #apiUrl(url) {
     const query = new URLSearchParams(this.#root.dataset["query"] ?? "");
+    query.set("rep", this.#root.dataset["rep"] ?? "");
     query.set("visible", this.#patch.lines().map((line) => line.dataset["orderId"]).join(","));
     return `${url}?${query}`;
   }
 
   /** Reads the list anew, as the person asked for, in place of the one shown. */
   async #reloadList() {
-    const response = await fetch(location.href, { cache: "no-store" }).catch(() => null);
-    const html = response?.ok ? await response.text() : "";
-    const fresh = new DOMParser().parseFromString(html, "text/html");
-    const list = fresh.getElementById("orders-list");
-    const root = fresh.getElementById(this.#root.id);
-    if (!list || !root) {
-      this.retry();
-      return;
+    if (this.#reloading) return;
+    this.#reloading = true;
+    try {
+      const fresh = await this.#freshPage();
+      const list = fresh?.getElementById("orders-list");
+      const root = fresh?.getElementById(this.#root.id);
+      if (!list || !root) {
+        this.retry();
+        return;
+      }
+      const imported = document.importNode(list, true);
+      element("orders-list", HTMLElement).replaceWith(imported);
+      for (const name of ["page", "totalPages", "query"]) this.#root.dataset[name] = root.dataset[name] ?? "";
+      this.#placement = new Placement(this.#root, this.#patch.lines());
+      showAge(this.#root);
+      this.#notices.offer("");
+      imported.focus({ preventScroll: true });
+      // what was patched while the list was on its way is not in it
+      this.#poll.abort();
+      this.#fallBehind();
+      this.#settle();
+    } finally {
+      this.#reloading = false;
     }
-    const shown = element("orders-list", HTMLElement);
-    shown.replaceWith(document.importNode(list, true));
-    for (const name of ["page", "totalPages", "query"]) this.#root.dataset[name] = root.dataset[name] ?? "";
-    this.#placement = new Placement(this.#root, this.#patch.lines());
-    showAge(this.#root);
-    this.#notices.offer("");
-    // what was patched while the list was on its way is not in it
-    this.#behind = true;
-    this.#poll.stop();
-    this.#poll.start();
+  }
+
+  /** This page, as it would be loaded now; nothing if that can't be had. */
+  async #freshPage() {
+    const url = location.pathname + (this.#root.dataset["query"] ?? "");
+    try {
+      const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(RELOAD_PATIENCE) });
+      return response.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
+    } catch (error) {
+      if (error instanceof TypeError || error instanceof DOMException) return null;
+      throw error;
+    }
   }
 }
 

@@ -1,7 +1,10 @@
 /** @import { Sync, Patch, Ping, Bye } from "./types.js" */
 
 /** After this silence the stream counts as dead, in milliseconds. The server pings every 15 s. */
-export const LONGEST_SILENCE = 35_000;
+const LONGEST_SILENCE = 35_000;
+
+/** How often the silence is measured, in milliseconds: by the clock, as a sleeping machine stops its timers. */
+const SILENCE_CHECK = 3_000;
 
 /** Waits between attempts to reconnect, in milliseconds: the first and the longest, each shortened at random. */
 const FIRST_BACKOFF = 1_000;
@@ -29,13 +32,14 @@ export class Stream {
   #source = null;
   #backoff = FIRST_BACKOFF;
   #openedAt = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #heardAt = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
   #silence;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
 
   /**
-   * @param {string} url
+   * @param {string} url with a query
    * @param {string} cursor where the page stands, `epoch/snapshot`
    * @param {Listeners} listeners
    */
@@ -49,9 +53,10 @@ export class Stream {
   open() {
     this.close();
     this.#openedAt = Date.now();
-    const source = new EventSource(`${this.#url}?cursor=${encodeURIComponent(this.#cursor)}`);
+    const source = new EventSource(`${this.#url}&cursor=${encodeURIComponent(this.#cursor)}`);
     this.#source = source;
-    this.#listenForSilence();
+    this.#heardAt = Date.now();
+    this.#silence = setInterval(() => this.check(), SILENCE_CHECK);
     this.#on(source, "sync", this.#listeners.sync);
     this.#on(source, "patch", this.#listeners.patch);
     this.#on(source, "ping", this.#listeners.ping);
@@ -63,9 +68,14 @@ export class Stream {
     source.addEventListener("error", () => this.#fail());
   }
 
+  /** Gives the stream up if it was silent for too long, and tries again. */
+  check() {
+    if (this.#source && Date.now() - this.#heardAt > LONGEST_SILENCE) this.#fail();
+  }
+
   /** Closes the stream and tries no more. */
   close() {
-    clearTimeout(this.#silence);
+    clearInterval(this.#silence);
     clearTimeout(this.#retry);
     this.#source?.close();
     this.#source = null;
@@ -80,16 +90,12 @@ export class Stream {
   #on(source, name, listener) {
     source.addEventListener(name, (/** @type {MessageEvent<string>} */ event) => {
       if (source !== this.#source) return;
-      this.#listenForSilence();
+      this.#heardAt = Date.now();
       if (event.lastEventId) this.#cursor = event.lastEventId;
       listener(JSON.parse(event.data));
     });
   }
 
-  #listenForSilence() {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#fail(), LONGEST_SILENCE);
-  }
 
   #fail() {
     this.close();

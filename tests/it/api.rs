@@ -163,6 +163,16 @@ async fn rows_that_a_page_shows_can_be_asked_for_by_id() {
 }
 
 #[tokio::test]
+async fn a_page_of_somebody_else_is_not_signed_in() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    assert_eq!(ana.json(&format!("{API}?rep=1")).await.0, 200);
+    assert_eq!(ana.json(&format!("{API}?rep=2")).await.0, 401);
+    assert_eq!(ana.json("/orders/api/sales-rep/events/?rep=2").await.0, 401);
+}
+
+#[tokio::test]
 async fn content_that_no_client_can_show_hurts_nobody() {
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'paid', 'NaN'::numeric), (2, 1, 'delivered', 'paid', 'NaN'), (3, 1, 'delivered', 'paid', 5),

@@ -261,6 +261,79 @@ async fn a_page_that_reaches_nobody_says_since_when_and_recovers() {
 }
 
 #[tokio::test]
+async fn the_database_away_under_an_open_page() {
+    let (database, service) = some_orders().await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
+    let away = database.take_away().await;
+    browser.state("stale").await;
+    let since = browser.text("#live-badge .word").await;
+    let polls = "performance.getEntriesByType('resource').filter(e => e.name.includes('dashboard/?')).length";
+    let before = browser.script(polls).await;
+    browser.until(&format!("{polls} > {before}")).await;
+    assert_eq!(browser.text("#live-badge .word").await, since, "the time does not creep forward");
+    away.give_back().await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    browser.state("live").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Confirmed").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_page_never_shows_the_orders_of_whoever_signs_in_next() {
+    let (database, service) = some_orders().await;
+    let proxy = Proxy::start(service.web).await;
+    let base = format!("http://{}", proxy.address);
+    let browser = Browser::live_dashboard(&base, "ana", "").await;
+    // the network is away while ben signs in, so that the page hears nothing of the end of ana's session
+    proxy.block_everything();
+    browser.state("stale").await;
+    let bens = service.anonymous().try_sign_in("ben", crate::harness::database::PASSWORD).await;
+    let cookie = bens.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let (name, value) = cookie.split_once('=').unwrap();
+    let cookie = json!({ "name": name, "value": value, "url": base, "httpOnly": true });
+    browser.devtools("Network.setCookie", cookie).await;
+    proxy.unblock();
+    browser.click("#live-badge button").await;
+    browser.state("signed_out").await;
+    assert_eq!(browser.text("#stat-total-orders").await, "4");
+    database.sql("update orders_order set status = 'confirmed' where id = 4").await;
+    assert_eq!(browser.script("document.querySelector('tr[data-order-id=\"4\"]')").await, json!(null));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn what_the_notice_counts_does_not_depend_on_how_it_was_learned() {
+    let database = Database::new().await;
+    let orders: Vec<String> = (1..=30).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    let service = Service::start(&database).await;
+    let proxy = Proxy::start(service.web).await;
+    let base = format!("http://{}", proxy.address);
+    let streaming = Browser::live_dashboard(&base, "ana", "").await;
+    let second = Browser::live_dashboard(&base, "ana", "?page=2").await;
+    database.orders("(31, 1, 'pending', 'paid', 1)").await;
+    // its items come in a transaction of their own
+    database
+        .sql(
+            "insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price,
+        prescription_notes, created_at) values (31, 1, 1, 'boxes', 1, 1, '', now())",
+        )
+        .await;
+    database.sql("update orders_order set status = 'delivered' where id = 20").await;
+    streaming.wait_for_text("tr[data-order-id='20'] .status-badge", "Delivered").await;
+    streaming.wait_for_text("#list-notice", "1 new order, 1 moved: show").await;
+    proxy.block_streams();
+    for browser in [&streaming, &second] {
+        browser.state("polling").await;
+    }
+    assert_eq!(streaming.text("#list-notice").await, "1 new order, 1 moved: show");
+    assert_eq!(second.script("document.getElementById('list-notice').textContent").await, "");
+    for browser in [streaming, second] {
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
 async fn the_server_restarted_under_an_open_page() {
     let (database, service) = some_orders().await;
     let (web, base) = (service.web.to_string(), service.base());

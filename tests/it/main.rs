@@ -8,6 +8,7 @@ mod browser;
 mod commands;
 mod database;
 mod harness;
+mod latency;
 mod ops;
 mod pages;
 mod sessions;

@@ -27,25 +27,14 @@ async fn a_service_without_a_database_lives_says_so_and_recovers() {
     let database = Database::new().await;
     let service = Service::start(&database).await;
     let ana = service.signed_in("ana").await;
-    let admin = crate::harness::database::connect(&database.url.replace(&database.name, "postgres")).await;
-    let renamed = format!("{}_away", database.name);
-    eventually("the database is taken away", async || {
-        let connections =
-            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", database.name);
-        admin.batch_execute(&connections).await.unwrap();
-        admin.batch_execute(&format!("alter database {} rename to {renamed}", database.name)).await.ok()
-    })
-    .await;
+    let away = database.take_away().await;
     eventually("the service is not ready", async || (service.get_ops("/readyz").await.0 == 503).then_some(())).await;
     assert_eq!(service.get_ops("/healthz").await.0, 200);
     let (status, json) = ana.json(crate::harness::http::API).await;
     assert_eq!(status, 503, "{json}");
     assert_eq!(json["error"], "the database is unavailable; try again in a moment");
     assert_eq!(service.metric("oncare_live_listener_live").await, 0.0);
-    eventually("the database is given back", async || {
-        admin.batch_execute(&format!("alter database {renamed} rename to {}", database.name)).await.ok()
-    })
-    .await;
+    away.give_back().await;
     service.ready().await;
     ana.dashboard("").await;
 }

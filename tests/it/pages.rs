@@ -129,6 +129,32 @@ async fn a_rep_edits_an_own_order_while_it_is_pending() {
 }
 
 #[tokio::test]
+async fn a_form_does_not_silently_overwrite_a_newer_change() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let version = async || {
+        let html = ana.get("/orders/orders/1/edit/").await.text().await.unwrap();
+        html.split("name=\"version\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let seen = version().await;
+    database.sql("update orders_order set customer_phone = 'theirs' where id = 1").await;
+    let mut fields = FIELDS.to_vec();
+    fields.push(("version", &seen));
+    let response = ana.post("/orders/orders/1/edit/", &fields).await;
+    assert_eq!(response.status(), 409);
+    let html = response.text().await.unwrap();
+    assert!(html.contains("Somebody else changed this order") && html.contains("Now there: “theirs”"), "{html}");
+    assert!(html.contains("0917 555"), "what was typed is kept");
+    assert!(database.value(WRITTEN).await.contains("|theirs|"));
+    let seen = html.split("name=\"version\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    fields.last_mut().unwrap().1 = &seen;
+    assert_eq!(ana.post("/orders/orders/1/edit/", &fields).await.status(), 303);
+    assert!(database.value(WRITTEN).await.contains("|0917 555|"));
+}
+
+#[tokio::test]
 async fn what_a_form_got_wrong_is_said_and_nothing_typed_is_lost() {
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'paid', 1)").await;

@@ -8,6 +8,8 @@ use oncare_live::store::{DatabaseUrl, Store};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
+use super::eventually;
+
 pub const PASSWORD: &str = "correct horse";
 /// Of [`PASSWORD`], with a single iteration: tests sign in often.
 const ENCODED: &str = "pbkdf2_sha256$1$saltsaltsalt$VTZdk8Km2da17X4U5HtygxdLLPIFYadEcduZLPYCOzg=";
@@ -118,6 +120,20 @@ impl Database {
         self.client().await.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
     }
 
+    /// Takes the database away from its users, as an outage does. It comes back when the guard is told so.
+    pub async fn take_away(&self) -> Away {
+        let away = Away { admin: connect(&self.url.replace(&self.name, "postgres")).await, name: self.name.clone() };
+        eventually("the database is taken away", async || {
+            let Away { admin, name } = &away;
+            let connections =
+                format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'");
+            admin.batch_execute(&connections).await.unwrap();
+            admin.batch_execute(&format!("alter database {name} rename to {name}_away")).await.ok()
+        })
+        .await;
+        away
+    }
+
     /// One value, as text.
     pub async fn value(&self, query: &str) -> String {
         let client = self.client().await;
@@ -132,6 +148,19 @@ impl Database {
     /// the beginning of 2025.
     pub async fn orders(&self, orders: &str) {
         self.sql(&order_sql(orders)).await;
+    }
+}
+
+/// A database that is away.
+pub struct Away {
+    admin: Client,
+    name: String,
+}
+
+impl Away {
+    pub async fn give_back(self) {
+        let Away { admin, name } = self;
+        admin.batch_execute(&format!("alter database {name}_away rename to {name}")).await.unwrap();
     }
 }
 
