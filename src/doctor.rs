@@ -27,7 +27,11 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
         Err(error) => {
             findings.push(Finding::bad(
                 format!("connection to {url}"),
-                format!("{}; check host, port, database, user, password and sslmode of --database-url", error.chain()),
+                format!(
+                    "{}; check host, port, database, user, password and sslmode of --database-url; if a transaction \
+                     pooler stands between, name the server itself",
+                    error.chain()
+                ),
             ));
             return Ok(());
         }
@@ -73,6 +77,14 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     for (trigger, state) in store.triggers().await? {
         findings.push(trigger_finding(&trigger, state));
     }
+    let changed = store.changed_functions().await?;
+    findings.push(if changed.is_empty() {
+        Finding::good("functions of schema live")
+    } else {
+        let told =
+            format!("not those of this version: {}; run oncare-live migrate as the tables' owner", changed.join(", "));
+        Finding::bad("functions of schema live", told)
+    });
     let different = store.statistics_that_differ().await?;
     findings.push(if different.is_empty() {
         Finding::good("statistics equal the orders")
@@ -106,30 +118,21 @@ async fn notifications(url: &DatabaseUrl, store: &Store) -> Finding {
             "a notification did not come back within 3 s: a transaction pooler such as PgBouncer stands between; give \
              --database-url the server's own address, or a pooler's session mode",
         ),
-        Err(error) => Finding::bad(subject, error.chain()),
+        Err(error) => Finding::bad(
+            subject,
+            format!("{}; if a pooler stands between, give --database-url the server's own address", error.chain()),
+        ),
     }
 }
 
 fn trigger_finding(trigger: &str, state: TriggerState) -> Finding {
-    let subject = format!("trigger {trigger}");
-    let (table, name) = trigger.split_once('.').unwrap_or((trigger, ""));
-    match state {
-        TriggerState::Current => Finding::good(subject),
-        TriggerState::Missing => Finding::bad(
-            subject,
-            "it is missing, so changes go unnoticed; run: drop schema live cascade; then oncare-live migrate",
-        ),
-        TriggerState::Disabled => Finding::bad(
-            subject,
-            format!(
-                "it does not fire in every session; run: alter table public.{table} enable always trigger {name}; then \
-                 oncare-live migrate --rebuild-statistics"
-            ),
-        ),
-        TriggerState::Outdated => Finding::bad(
-            subject,
-            "it is of another version of this program; use that version, or run: drop schema live cascade; then \
-             oncare-live migrate",
-        ),
-    }
+    const REMEDY: &str = "so changes go unnoticed; run oncare-live migrate as the tables' owner: it puts the trigger back and \
+                          builds the statistics anew";
+    let what = match state {
+        TriggerState::Current => return Finding::good(format!("trigger {trigger}")),
+        TriggerState::Missing => "it is missing",
+        TriggerState::Disabled => "it does not fire in every session",
+        TriggerState::Changed => "it is not the one of this version",
+    };
+    Finding::bad(format!("trigger {trigger}"), format!("{what}, {REMEDY}"))
 }

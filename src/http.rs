@@ -29,6 +29,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// What the kernel may buffer for one reader. A reader that stops would otherwise hold megabytes.
 const SEND_BUFFER: usize = 64 * 1_024;
 
+/// Pause between two looks at a preface that comes in parts.
+const PREFACE_PAUSE: Duration = Duration::from_millis(10);
+
 /// Pause after a failed accept, as when the process has no file left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -66,10 +69,13 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         if let Err(error) = tune(&stream) {
             tracing::debug!(%error, "could not tune a connection");
         }
+        let (builder, watcher) = (builder.clone(), graceful.watcher());
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
         tokio::spawn(async move {
+            let speaks_http2 = tokio::time::timeout(HEADER_TIMEOUT, begins_with_preface(&stream)).await;
+            let Ok(Ok(speaks_http2)) = speaks_http2 else { return };
+            let builder = if speaks_http2 { builder.http2_only() } else { builder.http1_only() };
+            let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
             if let Err(error) = connection.await {
                 tracing::debug!(error, "a connection ended");
             }
@@ -78,6 +84,22 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
     drop(listener);
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// Whether the client begins with the preface of HTTP/2. hyper would find out as well, but without a time-out, so that a
+/// client that says nothing would hold its connection for ever.
+async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut first = [0; PREFACE.len()];
+    loop {
+        match stream.peek(&mut first).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            length if first[..length] != PREFACE[..length] => return Ok(false),
+            length if length == PREFACE.len() => return Ok(true),
+            // a part of it: what was peeked at stays there, so that only time tells whether more comes
+            _ => tokio::time::sleep(PREFACE_PAUSE).await,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -12,11 +13,17 @@ use oncare_live::{demo, doctor, password};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// How long what still runs may take when all is done.
+const LAST_GRACE: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = start_log(&cli).and_then(|()| {
         let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
-        runtime.block_on(obey(cli.command))
+        let outcome = runtime.block_on(obey(cli.command));
+        // a name look-up that hangs must not hold the process
+        runtime.shutdown_timeout(LAST_GRACE);
+        outcome
     });
     match outcome {
         Ok(code) => code,
@@ -42,8 +49,13 @@ async fn serve_until_told(Serve { database, service, migrate }: Serve) -> anyhow
     let url = database.url()?;
     let shutdown = told_to_stop()?;
     let listeners = Listeners::bind(&service)?;
+    tokio::pin!(shutdown);
     if migrate {
-        Store::new(url.clone(), service.pool_size)?.migrate().await?;
+        let store = Store::new(url.clone(), service.pool_size)?;
+        tokio::select! {
+            applied = store.migrate() => drop(applied?),
+            () = &mut shutdown => return Ok(()),
+        }
     }
     tracing::info!(address = %listeners.web.local_addr()?, ops = %listeners.ops.local_addr()?, database = %url, "serving");
     run(url, service, listeners, shutdown).await?;
@@ -52,15 +64,15 @@ async fn serve_until_told(Serve { database, service, migrate }: Serve) -> anyhow
 
 async fn migrate(Migrate { database, rebuild_statistics }: Migrate) -> anyhow::Result<()> {
     let store = Store::new(database.url()?, 2)?;
-    if rebuild_statistics {
-        store.discard_fold().await?;
-    }
     let applied = store.migrate().await?;
     match applied.migrations.as_slice() {
         [] => println!("The database is up to date."),
         names => println!("Applied {}.", names.join(", ")),
     }
-    if rebuild_statistics {
+    if applied.put_back {
+        println!("Put back triggers and functions that had been changed, and built the statistics anew.");
+    } else if rebuild_statistics {
+        store.rebuild_statistics().await?;
         println!("Built the statistics anew.");
     }
     Ok(())

@@ -31,10 +31,20 @@ pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow:
     let url = cluster.url(DATABASE);
     let parsed = DatabaseUrl::parse(&url).map_err(anyhow::Error::msg)?;
     let store = Store::new(parsed.clone(), 2)?;
-    store.migrate().await?;
-    if data::fill(&url).await.context("could not write the demonstration data")? {
-        store.discard_fold().await?;
-        store.fold().await?;
+    tokio::pin!(shutdown);
+    let preparing = async {
+        store.migrate().await?;
+        if data::fill(&url).await.context("could not write the demonstration data")? {
+            store.rebuild_statistics().await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        prepared = preparing => prepared?,
+        () = &mut shutdown => {
+            cluster.stop().await?;
+            return Ok(());
+        }
     }
 
     let stop = CancellationToken::new();

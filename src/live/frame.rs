@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::mailbox::Bye;
-use crate::cursor::{Cursor, Revision};
+use crate::cursor::Cursor;
 use crate::order::{Change, Operation, OrderId, OrderRow, RepId, RowJson, Summary, iso_time};
 use crate::store::{Events, Sync};
 
@@ -17,7 +17,9 @@ use crate::store::{Events, Sync};
 #[derive(Debug)]
 pub struct Frame {
     /// The state that it tells.
-    pub revision: Revision,
+    pub cursor: Cursor,
+    /// The transactions of the changes that led to it.
+    pub xids: Vec<u64>,
     /// When the oldest of its changes was recorded.
     pub recorded_at: DateTime<Utc>,
     /// The event as it goes over the wire.
@@ -77,10 +79,14 @@ fn patch(rep: RepId, summary: &Summary, batch: &Events, cursor: &Cursor, zone: T
             None => PatchedOrder::Left { id: *id, removed: true },
         })
         .collect();
-    let changes = events.iter().filter_map(|event| event.as_seen_by(rep)).collect();
-    let revision = cursor.revision();
-    let json = PatchJson { revision: revision.to_string(), summary, orders, changes };
-    Some(Frame { revision, recorded_at, bytes: event("patch", Some(cursor), &json) })
+    // of an item's change in another rep's time the row says enough
+    let own = events.iter().filter(|event| event.concerns(rep));
+    let changes = own.filter_map(|event| event.as_seen_by(rep)).collect();
+    let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes };
+    let bytes = event("patch", Some(cursor), &json);
+    let xids: BTreeSet<u64> = events.iter().map(|event| event.xid).collect();
+    let (cursor, xids) = (cursor.clone(), xids.into_iter().collect());
+    Some(Frame { cursor, xids, recorded_at, bytes })
 }
 
 /// `sync`: the state that a stream begins with.
@@ -128,7 +134,6 @@ fn event(name: &str, cursor: Option<&Cursor>, data: &impl Serialize) -> Bytes {
 #[cfg(test)]
 impl Frame {
     pub(super) fn for_test(cursor: &str) -> Self {
-        let cursor: Cursor = cursor.parse().unwrap();
-        Self { revision: cursor.revision(), recorded_at: Utc::now(), bytes: Bytes::new() }
+        Self { cursor: cursor.parse().unwrap(), xids: Vec::new(), recorded_at: Utc::now(), bytes: Bytes::new() }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::mailbox::{Bye, Delivery, Mailbox};
+use super::meter::SALES_REP;
 use super::{Frame, Meter};
 use crate::order::RepId;
 use crate::store::SessionHash;
@@ -31,9 +32,6 @@ pub struct Subscriber {
     /// The session it was opened with.
     pub session: SessionHash,
 }
-
-/// The role that streams are counted under.
-const ROLE: &str = "sales_rep";
 
 /// Who listens to what.
 pub struct Hub {
@@ -80,7 +78,7 @@ impl Hub {
         }
         entries.push(Entry { number, session: subscriber.session, mailbox: Arc::clone(&mailbox) });
         drop(subscriptions);
-        self.meter.opened(ROLE);
+        self.meter.opened(SALES_REP);
         Subscription { hub: Arc::clone(self), rep: subscriber.rep, number, mailbox, reason: "client_gone" }
     }
 
@@ -208,6 +206,6 @@ impl Drop for Subscription {
             }
         }
         drop(subscriptions);
-        self.hub.meter.closed(ROLE, self.reason);
+        self.hub.meter.closed(SALES_REP, self.reason);
     }
 }

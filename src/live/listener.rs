@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::Rng;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::hub::ListenerState;
@@ -42,14 +42,13 @@ const LIMIT: BatchLimit = BatchLimit { events: 5_000 };
 struct Heard {
     inbox: Mutex<Inbox>,
     something: Notify,
-    canary_back: Notify,
 }
 
 #[derive(Default)]
 struct Inbox {
     hint: Hint,
-    /// The canary that is on its way.
-    canary: Option<String>,
+    /// The canary that is on its way, and whom to tell when it comes back.
+    canary: Option<(String, oneshot::Sender<()>)>,
 }
 
 /// Whom the heard notifications concern.
@@ -85,8 +84,9 @@ impl Heard {
     fn hear(&self, channel: &str, payload: &str) {
         let mut inbox = self.lock();
         if is_canary(channel) {
-            if inbox.canary.take_if(|nonce| nonce == payload).is_some() {
-                self.canary_back.notify_one();
+            if let Some((_, back)) = inbox.canary.take_if(|(nonce, _)| nonce == payload) {
+                // nobody waits any more for one that comes too late
+                let _ = back.send(());
             }
         } else {
             inbox.hint.add(payload);
@@ -98,8 +98,10 @@ impl Heard {
         std::mem::take(&mut self.lock().hint)
     }
 
-    fn expect_canary(&self, nonce: &str) {
-        self.lock().canary = Some(nonce.to_owned());
+    fn expect_canary(&self, nonce: &str) -> oneshot::Receiver<()> {
+        let (back, comes_back) = oneshot::channel();
+        self.lock().canary = Some((nonce.to_owned(), back));
+        comes_back
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
@@ -146,6 +148,8 @@ async fn listen(live: &Live, cursor: &mut Option<Cursor>) -> Result<Never, Store
     let reading = async {
         // A link that was just opened may have missed anything: the first read is unconditional.
         let mut read_now = true;
+        // heard of, and left for the next read, as it concerned nobody here then
+        let mut skipped = false;
         let mut next_read = Instant::now();
         loop {
             tokio::select! {
@@ -159,11 +163,15 @@ async fn listen(live: &Live, cursor: &mut Option<Cursor>) -> Result<Never, Store
             let hinted = match heard.take_hint() {
                 Hint::Nobody => false,
                 Hint::Everybody => true,
-                Hint::Reps(reps) => reps.into_iter().any(|rep| live.hub.is_open(rep)),
+                Hint::Reps(reps) => {
+                    let concerns_somebody = reps.into_iter().any(|rep| live.hub.is_open(rep));
+                    skipped |= !concerns_somebody;
+                    concerns_somebody
+                }
             };
             if hinted || read_now {
-                read_and_publish(live, &mut link, cursor, hinted).await?;
-                read_now = false;
+                read_and_publish(live, &mut link, cursor, hinted || skipped).await?;
+                (read_now, skipped) = (false, false);
                 next_read = Instant::now() + SAFETY_READ;
             }
         }
@@ -232,7 +240,7 @@ async fn read_and_publish(
 async fn prove_by_canary(live: &Live, heard: &Heard) -> Result<Never, StoreError> {
     loop {
         let nonce = format!("{:032x}", rand::rng().random::<u128>());
-        heard.expect_canary(&nonce);
+        let comes_back = heard.expect_canary(&nonce);
         let sent = timeout(CANARY_PATIENCE, live.store.send_canary(&nonce)).await;
         if !matches!(sent, Ok(Ok(()))) {
             // the pool's trouble, not necessarily the listener's: it still reads on its own
@@ -240,7 +248,7 @@ async fn prove_by_canary(live: &Live, heard: &Heard) -> Result<Never, StoreError
             sleep(Duration::from_secs(1)).await;
             continue;
         }
-        if timeout(CANARY_PATIENCE, heard.canary_back.notified()).await.is_err() {
+        if timeout(CANARY_PATIENCE, comes_back).await.is_err() {
             return Err(StoreError::Unavailable {
                 attempted: "hear the canary within 4 s",
                 cause: "notifications do not arrive: a hung connection, or a transaction pooler in the URL".into(),

@@ -8,13 +8,23 @@ use std::time::Duration;
 /// Upper bounds of the histogram of event ages, in seconds.
 const AGE_BOUNDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
+/// The role whose streams there are.
+pub(super) const SALES_REP: &str = "sales_rep";
+
 /// Streams opened and closed so far. The open ones are the difference, so that the three always agree.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamCounts {
     /// By role.
     pub opened: BTreeMap<&'static str, u64>,
     /// By role and reason.
     pub closed: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+impl Default for StreamCounts {
+    /// A count that is there from the start, so that nobody waits for a metric that comes only with the first stream.
+    fn default() -> Self {
+        Self { opened: BTreeMap::from([(SALES_REP, 0)]), closed: BTreeMap::new() }
+    }
 }
 
 impl StreamCounts {

@@ -1,6 +1,8 @@
 //! One stream: first the state, then what changes it, with a ping now and then.
 
 use std::cmp::Ordering;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -8,12 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::Utc;
 use futures_util::Stream;
+use futures_util::future::OptionFuture;
 use rand::Rng;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::mailbox::Delivery;
 use super::{Frame, Live, Subscriber, Subscription, frame};
-use crate::cursor::{Cursor, Revision};
+use crate::cursor::Cursor;
+use crate::order::RepId;
 use crate::store::{StoreError, Sync};
 
 /// How often a stream pings, give or take a fifth, so that thousands do not ping at once.
@@ -39,46 +43,69 @@ impl Live {
     /// # Errors
     /// If the database can't be reached.
     pub async fn open(self: &Arc<Self>, subscriber: Subscriber, since: Option<&Cursor>) -> Result<Opened, StoreError> {
-        let subscription = self.hub.subscribe(subscriber);
-        let first = self.sync(&subscription, since).await?;
+        let mut subscription = self.hub.subscribe(subscriber);
+        let first =
+            self.sync(subscription.rep(), since).await.inspect_err(|_| subscription.closes_because("unavailable"))?;
         Ok(Opened { live: Arc::clone(self), subscription, first })
     }
 
-    async fn sync(&self, subscription: &Subscription, since: Option<&Cursor>) -> Result<Sync, StoreError> {
+    async fn sync(&self, rep: RepId, since: Option<&Cursor>) -> Result<Sync, StoreError> {
         // the semaphore is never closed
         let _permit = self.syncs.acquire().await;
-        self.store.sync(subscription.rep(), since).await
+        self.store.sync(rep, since).await
+    }
+
+    /// Reads the state anew, for a stream that knows all up to a cursor; after a pause, if an earlier attempt failed.
+    fn resync(self: &Arc<Self>, rep: RepId, known: &Cursor, pause: Duration) -> Resync {
+        let (live, known) = (Arc::clone(self), known.clone());
+        Box::pin(async move {
+            sleep(pause).await;
+            live.sync(rep, Some(&known)).await
+        })
     }
 }
+
+type Resync = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
 
 impl Opened {
     /// The events of the stream, each as the bytes that go over the wire.
     pub fn events(self) -> impl Stream<Item = Bytes> + Send + 'static {
         let Self { live, mut subscription, first } = self;
         async_stream::stream! {
+            let rep = subscription.rep();
             yield frame::retry(retry_time());
-            let mut revision = first.cursor.revision();
             yield frame::sync(&first);
-            drop(first);
+            // everything up to here was told
+            let mut known = first.cursor;
             let mut listener = subscription.watch_listener();
             yield frame::ping(listener.is_live());
             let mut next_ping = ping_time();
+            // under way while the stream is behind: until its state is there, patches can't help
+            let mut resync: OptionFuture<Resync> = None.into();
             let mut behind = false;
-            let mut next_resync = Instant::now();
             loop {
                 tokio::select! {
                     delivery = subscription.delivery() => match delivery {
                         Delivery::Frames(frames) => for patch in frames {
-                            // while behind, only a new state can help
-                            if !behind && is_news(&patch, revision) {
-                                revision = patch.revision;
-                                count(&live, &patch);
-                                yield patch.bytes.clone();
+                            if behind {
+                                continue;
+                            }
+                            match novelty(&patch, &known) {
+                                Novelty::All => {
+                                    known = patch.cursor.clone();
+                                    count(&live, &patch);
+                                    yield patch.bytes.clone();
+                                }
+                                Novelty::None => {}
+                                Novelty::Some => {
+                                    behind = true;
+                                    resync = Some(live.resync(rep, &known, Duration::ZERO)).into();
+                                }
                             }
                         },
                         Delivery::Resync => {
                             behind = true;
-                            next_resync = Instant::now();
+                            resync = Some(live.resync(rep, &known, Duration::ZERO)).into();
                         }
                         Delivery::Bye(reason) => {
                             subscription.closes_because(reason.reason());
@@ -86,20 +113,17 @@ impl Opened {
                             break;
                         }
                     },
-                    () = sleep_until(next_resync), if behind => {
-                        match live.sync(&subscription, None).await {
-                            Ok(sync) => {
-                                behind = false;
-                                revision = sync.cursor.revision();
-                                live.meter.frames_sent.fetch_add(1, Relaxed);
-                                yield frame::sync(&sync);
-                            }
-                            Err(error) => {
-                                tracing::debug!(error = error.chain(), "a stream could not read its state");
-                                next_resync = Instant::now() + RESYNC_PAUSE;
-                            }
+                    Some(outcome) = &mut resync, if behind => match outcome {
+                        Ok(sync) => {
+                            behind = false;
+                            yield frame::sync(&sync);
+                            known = sync.cursor;
                         }
-                    }
+                        Err(error) => {
+                            tracing::debug!(error = error.chain(), "a stream could not read its state");
+                            resync = Some(live.resync(rep, &known, RESYNC_PAUSE)).into();
+                        }
+                    },
                     () = listener.changed() => yield frame::ping(listener.is_live()),
                     () = sleep_until(next_ping) => {
                         next_ping = ping_time();
@@ -111,9 +135,23 @@ impl Opened {
     }
 }
 
-/// A frame of another epoch comes with a resync of its own; nothing orders it against what was sent.
-fn is_news(patch: &Frame, sent: Revision) -> bool {
-    patch.revision.partial_cmp(&sent) == Some(Ordering::Greater)
+/// How much of a frame a stream has not told yet.
+enum Novelty {
+    All,
+    None,
+    /// A batch that began before the stream's state was read has changes from both sides of it.
+    Some,
+}
+
+/// A frame of another epoch comes with a resync of its own; nothing orders it against what was told.
+fn novelty(patch: &Frame, known: &Cursor) -> Novelty {
+    let newer = patch.cursor.revision().partial_cmp(&known.revision()) == Some(Ordering::Greater);
+    let told = patch.xids.iter().filter(|xid| known.snapshot.has(**xid)).count();
+    match told {
+        0 if newer => Novelty::All,
+        told if newer && told < patch.xids.len() => Novelty::Some,
+        _ => Novelty::None,
+    }
 }
 
 fn count(live: &Live, patch: &Frame) {

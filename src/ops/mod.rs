@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -75,10 +75,18 @@ async fn ready(State(ops): State<Ops>) -> Response {
     (status, Json(readiness)).into_response()
 }
 
-async fn scrape(State(ops): State<Ops>) -> Response {
+/// In OpenMetrics for who asks for it, as Prometheus does; else in its older text format, which everything reads.
+async fn scrape(State(ops): State<Ops>, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let open = accepted.contains("application/openmetrics-text");
+    let kind = if open {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
     match metrics::encode(&ops.live) {
         Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            let text = if open { text } else { metrics::as_plain_text(&text) };
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
         Err(error) => {

@@ -46,6 +46,8 @@ impl Writer {
 /// One row of `live.order_event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderEvent {
+    /// The transaction that wrote it: what tells whether a snapshot has it already.
+    pub xid: u64,
     /// When the trigger recorded it, by the database's clock.
     pub at: DateTime<Utc>,
     /// What was done.
@@ -117,19 +119,21 @@ impl OrderEvent {
             Operation::Truncate => return None,
             Operation::Insert => "insert",
             Operation::Delete => "delete",
-            // an item's event can be routed by the order's present rep, whom the trigger did not see yet
             Operation::Items => "items",
             Operation::Update if before && !after => "left",
             Operation::Update if after && !before => "arrived",
             Operation::Update => "update",
         };
-        let changed = if matches!(operation, "update" | "items") { self.fields() } else { Vec::new() };
+        // An item's event may be of another rep's time, or the trigger may not have seen the present rep yet: then the
+        // rep is told that the order changed, and no more.
+        let own = before || after;
+        let changed = if own && matches!(operation, "update" | "items") { self.fields() } else { Vec::new() };
         Some(Change {
             order_id: self.order?,
             order_number: self.order_number.clone(),
             operation,
             at: iso_time(self.at),
-            by: self.writer.name(),
+            by: if own { self.writer.name() } else { String::new() },
             changed,
         })
     }
@@ -168,6 +172,7 @@ mod tests {
 
     fn moved() -> OrderEvent {
         OrderEvent {
+            xid: 7,
             at: "2025-01-15T10:30:00Z".parse().unwrap(),
             operation: Operation::Update,
             order: Some(OrderId(9)),

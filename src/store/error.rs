@@ -112,10 +112,11 @@ impl<T> Attempt<T> for Result<T, deadpool_postgres::BuildError> {
     }
 }
 
-/// Lost connections have no SQL state. Classes 08, 53 and 57P say that the server can't serve now.
+/// Lost connections have no SQL state. Classes 08, 53 and 57P say that the server can't serve now,
+/// 25006 that it is a standby.
 fn is_outage(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>()),
-        Some(state) => ["08", "53", "57P", "57014"].iter().any(|class| state.code().starts_with(class)),
+        Some(state) => ["08", "25006", "53", "57P", "57014"].iter().any(|class| state.code().starts_with(class)),
     }
 }

@@ -235,7 +235,7 @@ pub fn is_canary(channel: &str) -> bool {
 }
 
 /// The columns that [`order_event`] reads, of an event `e`.
-pub(super) const EVENT_COLUMNS: &str = "e.at, e.operation, e.order_id, e.order_number, e.old_sales_rep_id, \
+pub(super) const EVENT_COLUMNS: &str = "e.xid::text, e.at, e.operation, e.order_id, e.order_number, e.old_sales_rep_id, \
      e.new_sales_rep_id, e.old_status, e.new_status, e.old_payment_status, e.new_payment_status, e.old_total, e.new_total, \
      e.items_delta, e.other, e.app_user, e.application, e.database_role";
 
@@ -256,7 +256,9 @@ pub(super) fn order_event(row: &Row) -> Result<OrderEvent, StoreError> {
             .map(|amount| amount.map(Money::new))
             .map_err(|cause| StoreError::unreadable("an event's total", cause))
     };
+    let xid = row.get::<_, &str>("xid").parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))?;
     Ok(OrderEvent {
+        xid,
         at: row.get("at"),
         operation,
         order: row.get::<_, Option<i64>>("order_id").map(OrderId),

@@ -12,6 +12,9 @@ const FOLD_LOCK: i64 = 0x6f6e_6361_666f_6c64;
 /// Events deleted in one transaction.
 const PRUNE_BATCH: i64 = 5_000;
 
+/// With more events than this, counting the orders is the shorter way.
+const MOST_FOLDED: i64 = 500_000;
+
 /// What a turn at the fold did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folded {
@@ -40,6 +43,8 @@ impl Store {
         }
         let folded = async {
             let transaction = client.transaction_in_one_snapshot(false).await.attempt("begin folding")?;
+            // a fold cut short would be begun again and again
+            transaction.batch_execute("set local statement_timeout = 0").await.attempt("begin folding")?;
             let folded = fold_in(&transaction).await?;
             transaction.commit().await.attempt("commit the fold")?;
             Ok(folded)
@@ -100,6 +105,10 @@ async fn fold_in(transaction: &Transaction<'_>) -> Result<Folded, StoreError> {
     if events == 0 {
         return Ok(Folded::Nothing);
     }
+    if events > MOST_FOLDED {
+        transaction.batch_execute(REBUILD).await.attempt("build the statistics anew")?;
+        return Ok(Folded::Rebuilt);
+    }
     if truncations > 0 {
         transaction.execute("delete from live.order_stats", &[]).await.attempt("fold a truncation")?;
     }
@@ -132,7 +141,6 @@ async fn fold_in(transaction: &Transaction<'_>) -> Result<Folded, StoreError> {
 /// older than any snapshot. They stay in the timeline.
 const REBUILD: &str = "
     set local enable_seqscan = on;
-    set local statement_timeout = 0;
     update live.order_event set xid = '0' where xid <> '0'
         and exists (select from live.fold where system_identifier not in (0, (select system_identifier from pg_control_system())));
     delete from live.order_stats;

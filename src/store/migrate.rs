@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
-use super::{Attempt, DatabaseUrl, Link, Store, StoreError};
+use super::{Attempt, DatabaseUrl, Folded, Link, Store, StoreError, TriggerState};
 
 /// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
-
-/// How long another process's migration is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often the lock is asked for. It is asked, not waited for: a waiting statement holds a snapshot, and building an
 /// index concurrently waits for all older snapshots.
@@ -37,13 +34,15 @@ enum Kind {
     HostTables,
     /// In one transaction.
     Plain,
-    /// In one transaction that gives up soon where it would make writers wait, and is tried again.
+    /// The same; can be run again to put back what somebody changed.
+    Functions,
+    /// The same again, in a transaction that gives up soon where it would make writers wait, and is tried again.
     LocksHostTables,
     /// One statement that can't run in a transaction.
     ConcurrentIndex,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -52,20 +51,26 @@ const MIGRATIONS: [Migration; 4] = [
     },
     Migration {
         version: 2,
-        name: "live_schema",
-        sql: include_str!("../../sql/0002_live_schema.sql"),
+        name: "live_tables",
+        sql: include_str!("../../sql/0002_live_tables.sql"),
         kind: Kind::Plain,
     },
     Migration {
         version: 3,
-        name: "triggers",
-        sql: include_str!("../../sql/0003_triggers.sql"),
-        kind: Kind::LocksHostTables,
+        name: "live_functions",
+        sql: include_str!("../../sql/0003_live_functions.sql"),
+        kind: Kind::Functions,
     },
     Migration {
         version: 4,
+        name: "triggers",
+        sql: include_str!("../../sql/0004_triggers.sql"),
+        kind: Kind::LocksHostTables,
+    },
+    Migration {
+        version: 5,
         name: "list_index",
-        sql: include_str!("../../sql/0004_list_index.sql"),
+        sql: include_str!("../../sql/0005_list_index.sql"),
         kind: Kind::ConcurrentIndex,
     },
 ];
@@ -79,6 +84,8 @@ const HOST_TABLES: [&str; 5] =
 pub struct Applied {
     /// The names of the migrations that were applied now; empty where all were before.
     pub migrations: Vec<&'static str>,
+    /// Whether triggers or functions that somebody had changed were put back.
+    pub put_back: bool,
 }
 
 /// The oldest PostgreSQL that has what the design needs: `xid8` and `pg_snapshot`.
@@ -88,15 +95,39 @@ pub fn oldest_supported_version() -> i32 {
 }
 
 impl Store {
-    /// Applies what is missing, under an advisory lock, and builds the statistics.
+    /// Applies what is missing, under an advisory lock, and builds the statistics. Triggers that somebody took away or
+    /// changed are put back, and the statistics built anew, as changes went unnoticed.
     ///
     /// # Errors
     /// If the server is too old or a standby, the host's tables are there in part only, or the role lacks a right. What
     /// was applied before stays applied; running it again goes on.
     pub async fn migrate(&self) -> Result<Applied, StoreError> {
-        let applied = migrate(&self.url).await?;
-        self.fold().await?;
+        let mut applied = migrate(&self.url).await?;
+        let triggers = self.triggers().await?;
+        let changed = triggers.iter().any(|(_, state)| *state != TriggerState::Current);
+        if changed || !self.changed_functions().await?.is_empty() {
+            put_back(&self.url).await?;
+            applied.put_back = true;
+            self.discard_fold().await?;
+        }
+        self.fold_now().await?;
         Ok(applied)
+    }
+
+    /// Builds the statistics anew from the orders.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn rebuild_statistics(&self) -> Result<(), StoreError> {
+        self.discard_fold().await?;
+        self.fold_now().await
+    }
+
+    async fn fold_now(&self) -> Result<(), StoreError> {
+        while self.fold().await? == Folded::Elsewhere {
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+        Ok(())
     }
 
     /// The names of the migrations that are not applied.
@@ -120,19 +151,45 @@ impl Store {
     }
 }
 
-/// The body of a function as the migrations define it last.
-pub(super) fn defines_body(function: &str, body: &str) -> bool {
-    let heading = format!("function live.{function}(");
-    MIGRATIONS.iter().rev().find(|m| m.sql.contains(&heading)).is_some_and(|m| m.sql.contains(body))
+/// The functions that the migrations define in schema `live`.
+pub(super) fn functions() -> impl Iterator<Item = &'static str> {
+    let defined = MIGRATIONS.iter().flat_map(|m| m.sql.split("function live.").skip(1));
+    defined
+        .filter_map(|rest| rest.split_once('('))
+        .map(|(name, _)| name)
+        .filter(|name| !name.contains(char::is_whitespace))
 }
 
-async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
+/// Whether the body is the function's, as the migrations define it last.
+pub(super) fn defines_body(function: &str, body: &str) -> bool {
+    let heading = format!("function live.{function}(");
+    let definitions = MIGRATIONS.iter().rev().filter_map(|migration| migration.sql.split_once(&heading));
+    let bodies = definitions.filter_map(|(_, definition)| definition.split("$$").nth(1));
+    bodies.take(1).any(|defined| defined == body)
+}
+
+async fn open(url: &DatabaseUrl) -> Result<Link, StoreError> {
     let link = Link::open(url, "migration", |_, _| {}).await?;
-    let client = &link.client;
-    client
+    link.client
         .batch_execute("set statement_timeout = 0; set enable_seqscan = on; set client_min_messages = warning")
         .await
         .attempt("prepare the session")?;
+    Ok(link)
+}
+
+async fn put_back(url: &DatabaseUrl) -> Result<(), StoreError> {
+    let link = open(url).await?;
+    lock(&link.client).await?;
+    let again = [Kind::Functions, Kind::LocksHostTables];
+    for migration in MIGRATIONS.iter().filter(|migration| again.contains(&migration.kind)) {
+        without_queueing_writers(&link.client, migration, "").await?;
+    }
+    Ok(())
+}
+
+async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
+    let link = open(url).await?;
+    let client = &link.client;
     let row = client
         .query_one(
             "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()",
@@ -172,48 +229,35 @@ async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
         .execute("insert into live.incarnation default values on conflict do nothing", &[])
         .await
         .attempt("name the server's incarnation")?;
-    Ok(Applied { migrations })
+    Ok(Applied { migrations, put_back: false })
 }
 
 /// The lock belongs to the session and goes with it.
 async fn lock(client: &tokio_postgres::Client) -> Result<(), StoreError> {
-    let asking = async {
-        loop {
-            let row = client
-                .query_one("select pg_try_advisory_lock($1)", &[&MIGRATION_LOCK])
-                .await
-                .attempt("lock the migrations")?;
-            if row.get(0) {
-                return Ok(());
-            }
-            tokio::time::sleep(LOCK_POLL).await;
+    let mut waiting = false;
+    loop {
+        let row = client
+            .query_one("select pg_try_advisory_lock($1)", &[&MIGRATION_LOCK])
+            .await
+            .attempt("lock the migrations")?;
+        if row.get(0) {
+            return Ok(());
         }
-    };
-    tokio::time::timeout(LOCK_PATIENCE, asking).await.unwrap_or_else(|_| {
-        Err(StoreError::Unsuitable(
-            "another process has been migrating for two minutes; try again when it is done".into(),
-        ))
-    })
+        if !std::mem::replace(&mut waiting, true) {
+            tracing::info!("another process is migrating; waiting until it is done");
+        }
+        tokio::time::sleep(LOCK_POLL).await;
+    }
 }
 
 async fn apply(client: &tokio_postgres::Client, migration: &Migration) -> Result<(), StoreError> {
     tracing::info!(migration = migration.name, "applying");
     match migration.kind {
         Kind::HostTables if has_host_tables(client).await? => note(client, migration).await,
-        Kind::HostTables | Kind::Plain => in_transaction(client, migration, "").await.map_err(|e| told(migration, e)),
-        Kind::LocksHostTables => {
-            let timeout = format!("set local lock_timeout = '{TRIGGER_LOCK_TIMEOUT}';");
-            for attempt in 1.. {
-                match in_transaction(client, migration, &timeout).await {
-                    Err(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && attempt < TRIGGER_LOCK_ATTEMPTS => {
-                        tracing::warn!(attempt, "the orders are locked by another transaction; trying again in 1 s");
-                        tokio::time::sleep(TRIGGER_LOCK_PAUSE).await;
-                    }
-                    outcome => return outcome.map_err(|e| told(migration, e)),
-                }
-            }
-            Ok(())
+        Kind::HostTables | Kind::Plain | Kind::Functions => {
+            in_transaction(client, migration, "", &noting(migration)).await.map_err(|e| told(migration, e))
         }
+        Kind::LocksHostTables => without_queueing_writers(client, migration, &noting(migration)).await,
         Kind::ConcurrentIndex => {
             if !has_list_index(client).await? {
                 client
@@ -227,14 +271,36 @@ async fn apply(client: &tokio_postgres::Client, migration: &Migration) -> Result
     }
 }
 
+async fn without_queueing_writers(
+    client: &tokio_postgres::Client,
+    migration: &Migration,
+    after: &str,
+) -> Result<(), StoreError> {
+    let timeout = format!("set local lock_timeout = '{TRIGGER_LOCK_TIMEOUT}';");
+    for attempt in 1.. {
+        match in_transaction(client, migration, &timeout, after).await {
+            Err(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && attempt < TRIGGER_LOCK_ATTEMPTS => {
+                tracing::warn!(attempt, "the orders are locked by another transaction; trying again in 1 s");
+                tokio::time::sleep(TRIGGER_LOCK_PAUSE).await;
+            }
+            outcome => return outcome.map_err(|e| told(migration, e)),
+        }
+    }
+    Ok(())
+}
+
+/// The statement that notes a migration as applied.
+fn noting(Migration { version, name, .. }: &Migration) -> String {
+    format!("insert into live.migration (version, name) values ({version}, '{name}');")
+}
+
 async fn in_transaction(
     client: &tokio_postgres::Client,
     migration: &Migration,
     before: &str,
+    after: &str,
 ) -> Result<(), tokio_postgres::Error> {
-    let Migration { version, name, sql, .. } = migration;
-    let note = format!("insert into live.migration (version, name) values ({version}, '{name}')");
-    let outcome = client.batch_execute(&format!("begin; {before}\n{sql}\n; {note}; commit")).await;
+    let outcome = client.batch_execute(&format!("begin; {before}\n{}\n{after} commit", migration.sql)).await;
     if outcome.is_err() {
         client.batch_execute("rollback").await?;
     }
@@ -242,11 +308,7 @@ async fn in_transaction(
 }
 
 async fn note(client: &tokio_postgres::Client, migration: &Migration) -> Result<(), StoreError> {
-    client
-        .execute("insert into live.migration (version, name) values ($1, $2)", &[&migration.version, &migration.name])
-        .await
-        .attempt("note the migration")?;
-    Ok(())
+    client.batch_execute(&noting(migration)).await.attempt("note the migration")
 }
 
 fn told(migration: &Migration, error: tokio_postgres::Error) -> StoreError {

@@ -13,6 +13,7 @@ mod orders;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, Transaction};
 
 use crate::cursor::Cursor;
@@ -102,11 +103,18 @@ impl OneSnapshot for tokio_postgres::Client {
 
 /// The transaction's snapshot as a cursor.
 async fn present(transaction: &Transaction<'_>) -> Result<Cursor, StoreError> {
-    let row = transaction
-        .query_one("select pg_current_snapshot()::text, live.epoch()", &[])
-        .await
-        .attempt("read the current snapshot")?;
+    let read = transaction.query_one("select pg_current_snapshot()::text, live.epoch()", &[]).await;
+    let row = match read {
+        Err(error) if is_of_a_standby(&error) => return Err(StoreError::Standby),
+        read => read.attempt("read the current snapshot")?,
+    };
     cursor_of(row.get(0), row.get(1))
+}
+
+/// During recovery there is no write-ahead log position to tell the timeline by, and no unlogged table can be read.
+fn is_of_a_standby(error: &tokio_postgres::Error) -> bool {
+    let of_recovery = [SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, SqlState::FEATURE_NOT_SUPPORTED];
+    error.code().is_some_and(|state| of_recovery.contains(state))
 }
 
 fn cursor_of(snapshot: &str, epoch: Option<&str>) -> Result<Cursor, StoreError> {

@@ -102,13 +102,14 @@ pub enum WriteOutcome {
     /// The order is in a status in which it may not be written so.
     Refused(Status),
     /// Somebody else changed what is to be written; this is what they made of it.
-    Overtaken(Edit),
+    Overtaken(Box<Edit>),
     /// There is no such order for this user.
     Gone,
 }
 
 impl Store {
-    /// Everything that an order's page shows; of one rep only, if given.
+    /// Everything that an order's page shows; of one rep's order only, if a rep is given, and of its time with another
+    /// rep nothing.
     ///
     /// # Errors
     /// If the database can't be reached or read.
@@ -126,9 +127,12 @@ impl Store {
         let Some(order) = transaction.query_opt(&sql, &[&id.0, &only]).await.attempt("read the order")? else {
             return Ok(None);
         };
-        let events =
-            format!("select {EVENT_COLUMNS} from live.order_event e where e.order_id = $1 order by e.id desc limit $2");
-        let (this, latest): (Parameters<'_>, Parameters<'_>) = (&[&id.0], &[&id.0, &TIMELINE_LENGTH]);
+        let events = format!(
+            "select {EVENT_COLUMNS} from live.order_event e
+             where e.order_id = $1 and ($3::bigint is null or e.old_sales_rep_id = $3 or e.new_sales_rep_id = $3)
+             order by e.id desc limit $2"
+        );
+        let (this, latest): (Parameters<'_>, Parameters<'_>) = (&[&id.0], &[&id.0, &TIMELINE_LENGTH, &only]);
         let (items, events, history) = tokio::try_join!(
             transaction.query(ITEMS, this),
             transaction.query(&events, latest),
@@ -168,7 +172,7 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.attempt("begin the edit")?;
         let outcome = lock_order(&transaction, id, user, allowed).await?.and_then(|locked| {
-            if is_known(&locked.editable) { Ok(()) } else { Err(WriteOutcome::Overtaken(locked.editable)) }
+            if is_known(&locked.editable) { Ok(()) } else { Err(WriteOutcome::Overtaken(Box::new(locked.editable))) }
         });
         if outcome.is_ok() {
             transaction
@@ -289,7 +293,11 @@ const ITEMS: &str = "select m.name, m.strength, m.dosage_form, i.quantity, i.uni
 const HISTORY: &str = "select h.changed_at, u.username, h.old_status, h.new_status, h.old_payment_status,
          h.new_payment_status, h.notes
      from public.orders_orderstatushistory h join public.accounts_user u on u.id = h.changed_by_id
-     where h.order_id = $1 and isfinite(h.changed_at) order by h.changed_at desc, h.id desc limit $2";
+     where h.order_id = $1 and isfinite(h.changed_at)
+       and ($3::bigint is null or h.changed_at >= coalesce((
+           select max(e.at) from live.order_event e
+           where e.order_id = $1 and e.new_sales_rep_id = $3 and e.old_sales_rep_id <> $3), '-infinity'))
+     order by h.changed_at desc, h.id desc limit $2";
 
 fn edit(row: &Row) -> Edit {
     Edit {

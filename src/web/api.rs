@@ -117,7 +117,7 @@ pub(super) async fn events(
     still_the_same(rep, &query)?;
     let from_header = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cursor = from_header.or_else(|| last_value(&query, "cursor"));
-    let cursor: Option<Cursor> = cursor.and_then(|text| text.parse().ok());
+    let cursor = cursor.and_then(|text| Cursor::from_outside(&text));
     let opened = app.live.open(Subscriber { rep, session: user.session }, cursor.as_ref()).await?;
     let body = Body::from_stream(opened.events().map(Ok::<_, Infallible>));
     let about = [

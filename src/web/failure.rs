@@ -31,6 +31,10 @@ pub(super) enum Failure {
     NotFound,
     /// 405.
     WrongMethod,
+    /// 413.
+    TooLarge,
+    /// 503: the answer took too long.
+    TooSlow,
     /// 400: parameters that do not parse.
     Invalid(Vec<Invalid>),
     /// 409: the order is in a status in which this can't be done.
@@ -72,9 +76,10 @@ impl Failure {
             Self::WrongRole(_) | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooSlow | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -88,6 +93,8 @@ impl Failure {
             Self::CrossSite => "the request came from another site and was refused".to_owned(),
             Self::NotFound => "not found".to_owned(),
             Self::WrongMethod => "this method is not allowed here".to_owned(),
+            Self::TooLarge => "the request is too large".to_owned(),
+            Self::TooSlow => "the answer took too long; try again in a moment".to_owned(),
             Self::Invalid(invalid) => {
                 let each = invalid.iter().map(|Invalid { parameter, expected }| format!("{parameter}: {expected}"));
                 each.collect::<Vec<_>>().join("; ")
@@ -123,6 +130,20 @@ impl IntoResponse for Failure {
     }
 }
 
+/// Below this path every answer is for programs.
+const API: &str = "/orders/api/";
+
+/// Gives what layers refuse by themselves the same form as all failures.
+pub(super) async fn in_one_form(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let ours = response.extensions().get::<Told>().is_some() || response.headers().contains_key(header::CACHE_CONTROL);
+    match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE if !ours => Failure::TooLarge.into_response(),
+        StatusCode::SERVICE_UNAVAILABLE if !ours => Failure::TooSlow.into_response(),
+        _ => response,
+    }
+}
+
 #[derive(Template)]
 #[template(path = "failure.html")]
 struct FailurePage {
@@ -136,7 +157,10 @@ pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
     let headers = request.headers().clone();
     let response = next.run(request).await;
     let status = response.status();
-    let Some(Told(message)) = response.extensions().get::<Told>().cloned() else { return response };
+    let for_programs = uri.path().starts_with(API);
+    let Some(Told(message)) = response.extensions().get::<Told>().filter(|_| !for_programs).cloned() else {
+        return response;
+    };
     if status == StatusCode::UNAUTHORIZED {
         let here = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", here).finish();

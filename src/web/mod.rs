@@ -95,6 +95,7 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(guard::security_headers))
         .layer(from_fn(guard::refuse_cross_site))
+        .layer(from_fn(failure::in_one_form))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT));
     pages.merge(api).merge(assets).layer(answers).merge(streams).layer(everything).with_state(app)
 }

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::form::Form;
 use super::session::OrderReader;
 use super::shell::{Shell, page};
-use crate::order::{DeliveryMethod, OrderId, Status, display_time, iso_time};
+use crate::order::{DeliveryMethod, OrderId, RepId, Status, display_time, iso_time};
 use crate::store::{Edit, OrderDetail, Role, SignedIn, Timeline, WriteOutcome};
 
 /// What a rep may write, from `oncare-schema`: edit while pending, cancel while pending or confirmed.
@@ -129,7 +129,7 @@ pub(super) async fn detail(
     let zone = app.settings.zone;
     let timeline = std::mem::take(&mut order.timeline);
     let shell = Shell::for_user(&app, &reader.user);
-    let entries = timeline.into_iter().map(|item| entry(item, reader.only().is_some(), &shell, zone)).collect();
+    let entries = timeline.into_iter().map(|item| entry(item, reader.only(), &shell, zone)).collect();
     page(&OrderPage {
         created: order.row.created_at.map_or_else(|| "–".to_owned(), |at| display_time(at, zone)),
         created_iso: order.row.created_at.map(iso_time).unwrap_or_default(),
@@ -163,21 +163,21 @@ pub(super) async fn edit(
     OrderPath(id): OrderPath,
     form: Form,
 ) -> Result<Response, Failure> {
+    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let (number, present) = (order.row.order_number, order.editable);
     let edit = Edit {
-        customer_name: form.text("customer_name"),
-        customer_phone: form.text("customer_phone"),
-        customer_address: form.text("customer_address"),
-        delivery_method: form.field("delivery_method").into(),
-        delivery_address: form.text("delivery_address"),
-        delivery_instructions: form.text("delivery_instructions"),
-        customer_notes: form.text("customer_notes"),
+        customer_name: form.text_or("customer_name", present.customer_name),
+        customer_phone: form.text_or("customer_phone", present.customer_phone),
+        customer_address: form.text_or("customer_address", present.customer_address),
+        delivery_method: form.text_or("delivery_method", present.delivery_method.code().to_owned()).as_str().into(),
+        delivery_address: form.text_or("delivery_address", present.delivery_address),
+        delivery_instructions: form.text_or("delivery_instructions", present.delivery_instructions),
+        customer_notes: form.text_or("customer_notes", present.customer_notes),
     };
+    let shell = Shell::for_user(&app, &reader.user);
     let errors = check(&edit);
     if !errors.is_empty() {
-        let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
-        let shell = Shell::for_user(&app, &reader.user);
         let version = form.field("version").to_owned();
-        let number = order.row.order_number;
         let again = page(&EditPage { shell, id, number, edit, version, overtaken: false, errors })?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
     }
@@ -189,11 +189,7 @@ pub(super) async fn edit(
         WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
         WriteOutcome::Refused(status) => Err(refused("edited", &status, &allowed)),
         WriteOutcome::Overtaken(present) => {
-            let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
-            let shell = Shell::for_user(&app, &reader.user);
-            let errors = differences(&edit, &present);
-            let version = version(&present);
-            let number = order.row.order_number;
+            let (errors, version) = (differences(&edit, &present), version(&present));
             let again = page(&EditPage { shell, id, number, edit, version, overtaken: true, errors })?;
             Ok((StatusCode::CONFLICT, again).into_response())
         }
@@ -341,8 +337,8 @@ fn too_long_or_unwritable(text: &str, longest: usize) -> Option<String> {
     text.contains('\0').then(|| "This has a character that can't be stored.".to_owned())
 }
 
-/// A rep is told of an order's time with another rep only that it came and went.
-fn entry(item: Timeline, for_rep: bool, shell: &Shell, zone: chrono_tz::Tz) -> Entry {
+/// Of a move, a rep is told only that it was one; of an order's time with another rep, nothing was read.
+fn entry(item: Timeline, reader: Option<RepId>, shell: &Shell, zone: chrono_tz::Tz) -> Entry {
     match item {
         Timeline::History { at, by, status, payment_status, notes } => {
             let mut lines = Vec::new();
@@ -362,7 +358,8 @@ fn entry(item: Timeline, for_rep: bool, shell: &Shell, zone: chrono_tz::Tz) -> E
             let lines = match event.operation {
                 crate::order::Operation::Insert => vec!["Order entered".to_owned()],
                 crate::order::Operation::Delete => vec!["Order deleted".to_owned()],
-                _ if moved && for_rep => vec!["Assigned to another representative".to_owned()],
+                _ if moved && reader == event.rep.1 && reader.is_some() => vec!["Assigned to you".to_owned()],
+                _ if moved && reader.is_some() => vec!["Assigned to another representative".to_owned()],
                 _ => {
                     let fields = event.fields();
                     let mut lines: Vec<String> = fields.iter().map(|field| told(field, shell)).collect();

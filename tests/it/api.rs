@@ -163,6 +163,26 @@ async fn rows_that_a_page_shows_can_be_asked_for_by_id() {
 }
 
 #[tokio::test]
+async fn every_error_of_the_api_is_json() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    for (path, status) in [("/orders/api/nothing", 404), ("/orders/api/sales-rep/dashboard", 404)] {
+        let (found, json) = ana.json(path).await;
+        assert!(found == status && json["error"].is_string(), "{path}: {found} {json}");
+    }
+    let large = "x".repeat(100_000);
+    for (path, fields, status) in
+        [(API, vec![], 405), ("/orders/orders/1/cancel/", vec![("reason", large.as_str())], 413)]
+    {
+        let response = ana.post(path, &fields).await;
+        assert_eq!(response.status(), status, "{path}");
+        let json: Value = response.json().await.unwrap();
+        assert!(json["error"].is_string(), "{path}: {json}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_somebody_else_is_not_signed_in() {
     let database = Database::new().await;
     let service = Service::start(&database).await;

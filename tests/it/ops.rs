@@ -14,7 +14,9 @@ async fn readiness_says_what_is_missing() {
     let (status, text) = service.get_ops("/readyz").await;
     assert_eq!(status, 503);
     assert!(
-        text.contains("oncare_tables, live_schema, triggers, list_index missing: run oncare-live migrate"),
+        text.contains(
+            "oncare_tables, live_tables, live_functions, triggers, list_index missing: run oncare-live migrate"
+        ),
         "{text}"
     );
     database.store().migrate().await.unwrap();
@@ -75,6 +77,8 @@ async fn streams_opened_and_closed_always_agree_with_the_open_ones() {
         (metrics[open] == 3.0).then_some(())
     })
     .await;
+    let (_, text) = service.get_ops("/metrics").await;
+    assert!(text.contains("# TYPE oncare_live_streams_opened_total counter"), "{text}");
     for (reason, count) in [("client_gone", 2.0), ("signed_out", 1.0)] {
         let name = format!("oncare_live_streams_closed_total{{role=\"sales_rep\",reason=\"{reason}\"}}");
         assert_eq!(service.metric(&name).await, count);

@@ -67,6 +67,25 @@ async fn an_order_page_shows_items_and_timeline() {
 }
 
 #[tokio::test]
+async fn a_rep_sees_nothing_of_an_orders_time_with_another() {
+    let database = Database::new().await;
+    database.orders("(1, 2, 'pending', 'pending', 10)").await;
+    database.sql("update orders_order set customer_name = 'Bens secret', total_amount = 4321 where id = 1").await;
+    database.sql("insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status,
+        new_payment_status, notes, changed_by_id, changed_at) values (1, 'pending', 'pending', 'pending', 'pending', 'secret note', 2, now())").await;
+    database
+        .sql("update orders_order set sales_rep_id = 1, customer_name = 'Shared', total_amount = 10 where id = 1")
+        .await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    let service = Service::start(&database).await;
+    let html = service.signed_in("ana").await.get("/orders/orders/1/").await.text().await.unwrap();
+    assert!(!html.contains("secret") && !html.contains("4321"), "{html}");
+    assert!(html.contains("Assigned to you") && html.contains("Status: Pending → Confirmed"));
+    let html = service.signed_in("rx").await.get("/orders/orders/1/").await.text().await.unwrap();
+    assert!(html.contains("secret note") && html.contains("Bens secret"));
+}
+
+#[tokio::test]
 async fn orders_are_for_their_rep_pharmacists_and_admins() {
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'paid', 1)").await;
@@ -119,6 +138,10 @@ async fn a_rep_edits_an_own_order_while_it_is_pending() {
     assert_ne!(database.value("select updated_at from orders_order").await, before);
     let who = "select app_user from live.order_event where operation = 'update' order by id desc limit 1";
     assert_eq!(database.value(who).await, "ana");
+
+    // what a form does not have stays as it is; what it has empty is cleared
+    ana.post("/orders/orders/1/edit/", &[("customer_name", "Newer"), ("customer_notes", "")]).await;
+    assert_eq!(database.value(WRITTEN).await, written.replace("New Name", "Newer").replace("Call first", ""));
 
     database.sql("update orders_order set status = 'confirmed', customer_name = 'Kept'").await;
     let refused = ana.post("/orders/orders/1/edit/", &FIELDS).await;

@@ -165,6 +165,56 @@ async fn a_page_that_was_away_is_told_what_it_missed() {
 }
 
 #[tokio::test]
+async fn what_a_page_was_told_on_its_return_is_not_told_again() {
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let cursor = ana.events().await.wait_for("sync").await.id.unwrap();
+    eventually("nobody is there", async || {
+        (service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await == 0.0).then_some(())
+    })
+    .await;
+    // heard of by the listener, and not read, as it concerns nobody who is there
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    let mut stream = ana.events_since(Some(&cursor)).await;
+    let sync = stream.wait_for("sync").await;
+    assert_eq!(sync.data["missed"].as_array().unwrap().len(), 1);
+    // another that is new makes the listener read both
+    database.sql("update orders_order set status = 'confirmed' where id = 2").await;
+    let mut told = Vec::new();
+    while !told.contains(&json!(2)) {
+        let event = stream.next().await.unwrap();
+        let changes = if event.name == "sync" { &event.data["missed"] } else { &event.data["changes"] };
+        told.extend(changes.as_array().into_iter().flatten().map(|change| change["order_id"].clone()));
+    }
+    assert_eq!(told, [json!(2)]);
+    assert_eq!(service.metric("oncare_live_listener_events_found_late_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn an_items_change_of_another_reps_time_is_not_told() {
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let cursor = ana.events().await.wait_for("sync").await.id.unwrap();
+    let mut stream = ana.events().await;
+    stream.wait_for("ping").await;
+    database
+        .sql(
+            "begin; insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price,
+            prescription_notes, created_at) values (3, 1, 1, 'boxes', 1, 1, '', now());
+        update orders_order set sales_rep_id = 1 where id = 3; commit",
+        )
+        .await;
+    let patch = stream.patch_of(3).await;
+    let operations = |changes: &Value| -> Vec<Value> {
+        changes.as_array().unwrap().iter().map(|change| json!([change["operation"], change["changed"]])).collect()
+    };
+    assert_eq!(operations(&patch.data["changes"]), [json!(["arrived", []])]);
+    let sync = ana.events_since(Some(&cursor)).await.wait_for("sync").await;
+    assert_eq!(operations(&sync.data["missed"]), [json!(["items", []]), json!(["arrived", []])]);
+    assert_eq!(sync.data["missed"][0]["by"], "");
+}
+
+#[tokio::test]
 async fn a_cursor_that_means_nothing_here_gets_the_whole_state() {
     let (database, service) = two_reps().await;
     let ana = service.signed_in("ana").await;

@@ -1,47 +1,9 @@
--- Everything the service owns: the events that triggers record, the statistics folded from them, and the sessions.
--- The host's tables are not touched here; `drop schema live cascade` takes all of it away again, triggers included.
-
--- One row per changed order and statement. At once outbox, replay log, delta of the statistics and audit trail.
--- `id` is in the order of writing, never of commit: no reader may use it as a cursor (see live.events_since).
--- Old values are null for an insert, new ones for a delete; an 'items' event has only the sales reps.
--- Texts and amounts are unbounded so that a wider column in the host can never make recording fail.
-create table live.order_event (
-    id bigint generated always as identity constraint order_event_pkey primary key,
-    xid xid8 not null default pg_current_xact_id(),
-    at timestamptz not null default clock_timestamp(),
-    operation text not null constraint order_event_operation_check
-        check (operation in ('insert', 'update', 'delete', 'items', 'truncate', 'truncate_items')),
-    order_id bigint,
-    order_number text,
-    old_sales_rep_id bigint,
-    new_sales_rep_id bigint,
-    old_status text,
-    new_status text,
-    old_payment_status text,
-    new_payment_status text,
-    old_total numeric,
-    new_total numeric,
-    items_delta integer,
-    -- other columns that the list shows, where they changed: {"customer_name": ["old", "new"]}
-    other jsonb,
-    app_user text default nullif(current_setting('app.user', true), ''),
-    application text default nullif(current_setting('application_name', true), ''),
-    database_role text not null default session_user
-);
-
--- A transaction has few events, but one import may have them all when the table is analysed: the planner must not come
--- to think that looking a transaction up means reading the table.
-alter table live.order_event alter column xid set (n_distinct = -0.5);
-
-create index order_event_xid_idx on live.order_event (xid);
-create index order_event_truncate_xid_idx on live.order_event (xid) where operation = 'truncate';
-create index order_event_order_id_idx on live.order_event (order_id, id);
-create index order_event_at_idx on live.order_event (at);
+-- What is read from the service's tables. Run again, it puts back what somebody changed.
 
 -- The primitive behind tail, fold and resume: the events that are committed now and were not visible in `since`,
 -- each exactly once. It must stay a plain SQL function without settings, so that it is inlined into its caller's plan
 -- and reads nothing but the index.
-create function live.events_since(since pg_snapshot) returns setof live.order_event
+create or replace function live.events_since(since pg_snapshot) returns setof live.order_event
 language sql stable as $$
     select *
     from live.order_event
@@ -50,7 +12,7 @@ $$;
 
 -- What the events since a snapshot add to the number and amount of orders by sales rep, status and payment status.
 -- TRUNCATE holds an exclusive lock until it commits, so that ids do tell what came before it from what came after.
-create function live.deltas_since(since pg_snapshot)
+create or replace function live.deltas_since(since pg_snapshot)
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
 language sql stable as $$
     select d.sales_rep_id, d.status, d.payment_status, d.orders, d.amount
@@ -63,36 +25,15 @@ language sql stable as $$
     where d.status is not null and (cut.id is null or e.id > cut.id)
 $$;
 
--- The statistics as far as they are folded, and the snapshot up to which that is. Only the fold writes them.
-create table live.order_stats (
-    sales_rep_id bigint,
-    status text not null,
-    payment_status text not null,
-    orders bigint not null,
-    amount numeric not null,
-    constraint order_stats_key unique (sales_rep_id, status, payment_status)
-);
-create unique index order_stats_unassigned_key on live.order_stats (status, payment_status) where sales_rep_id is null;
-
-create table live.fold (
-    singleton boolean not null default true constraint fold_pkey primary key constraint fold_singleton_check check (singleton),
-    -- transaction ids mean nothing in another cluster: a restored dump voids the fold
-    system_identifier bigint not null,
-    snapshot pg_snapshot not null,
-    folded_at timestamptz not null default now(),
-    -- the newest transaction of which events were pruned: an older cursor can't be resumed
-    pruned_xid xid8 not null default '0'
-);
-
 -- The snapshot of the fold, or null where there is none that holds here.
-create function live.folded() returns pg_snapshot
+create or replace function live.folded() returns pg_snapshot
 language sql stable as $$
     select snapshot from live.fold where system_identifier = (select system_identifier from pg_control_system())
 $$;
 
 -- The plain aggregate that the statistics must always equal. NaN is a possible numeric(10,2): it counts as nothing. It
 -- is a function and no view, because a view would keep the host from altering its columns.
-create function live.aggregate()
+create or replace function live.aggregate()
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
 language sql stable as $$
     select o.sales_rep_id, o.status, o.payment_status, count(*), coalesce(sum(nullif(o.total_amount, 'NaN')), 0)
@@ -102,7 +43,7 @@ $$;
 
 -- Number and amount of the given reps' orders by status and payment status: what is folded plus the events since,
 -- in the caller's snapshot. Without a valid fold it is the plain aggregate: slower, never wrong.
-create function live.statistics(reps bigint[])
+create or replace function live.statistics(reps bigint[])
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
 language plpgsql stable set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
@@ -133,7 +74,7 @@ end
 $$;
 
 -- The same for every order, those without a rep included.
-create function live.all_statistics()
+create or replace function live.all_statistics()
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
 language plpgsql stable as $$
 #variable_conflict use_column
@@ -159,30 +100,14 @@ begin
 end
 $$;
 
--- Emptied by crash recovery, as it is unlogged, and not replicated: its token tells a server that may hand out a
--- transaction id a second time from the one that handed it out first, even where the postmaster survived.
-create unlogged table live.incarnation (
-    singleton boolean not null default true constraint incarnation_pkey primary key
-        constraint incarnation_singleton_check check (singleton),
-    token uuid not null default gen_random_uuid()
-);
-
 -- Within one epoch snapshots can be compared and resumed. Null while the incarnation has no token yet.
-create function live.epoch() returns text
+create or replace function live.epoch() returns text
 language sql stable as $$
     select substr(encode(sha256(convert_to(
         (select system_identifier from pg_control_system())
             || '/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
             || '/' || extract(epoch from pg_postmaster_start_time())
+            || '/' || (select oid from pg_database where datname = current_database())
+            || '/' || 'live.order_event'::regclass::oid
             || '/' || (select token from live.incarnation), 'UTF8')), 'hex'), 1, 16)
 $$;
-
--- Who is signed in. Only a hash of the token is here; the password's digest ends a session when the password changes.
-create table live.session (
-    token_hash bytea constraint session_pkey primary key,
-    user_id bigint not null,
-    password_digest bytea not null,
-    created_at timestamptz not null default now(),
-    expires_at timestamptz not null
-);
-create index session_expires_at_idx on live.session (expires_at);

@@ -1,15 +1,15 @@
 -- The triggers that record what changed and wake the listeners. All are statement-level: a statement that changes
--- 10,000 orders costs one insert and at most one notification. The functions are `security definer`, so that a writer
+-- 10,000 orders costs one insert and at most one notification. Run again, it puts back what somebody took away. The functions are `security definer`, so that a writer
 -- needs no right on schema live, and touch nothing that another writer could hold a lock on.
 
 -- Wakes the listeners. The payload says which reps are concerned, where that is short; a payload of 8,000 bytes or more
 -- would abort the writer's transaction. Nothing else about an order leaves by this door.
-create function live.notify(reps text) returns void
+create or replace function live.notify(reps text) returns void
 language sql volatile as $$
     select pg_notify('live_orders', case when octet_length(reps) <= 2000 then 'reps:' || reps else 'all' end)
 $$;
 
-create function live.record_insert() returns trigger
+create or replace function live.record_insert() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     reps text;
@@ -29,7 +29,7 @@ end
 $$;
 
 -- A changed primary key is the end of one order and the beginning of another, whatever the statement calls it.
-create function live.record_update() returns trigger
+create or replace function live.record_update() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     reps text;
@@ -74,7 +74,7 @@ begin
 end
 $$;
 
-create function live.record_delete() returns trigger
+create or replace function live.record_delete() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     reps text;
@@ -93,7 +93,7 @@ begin
 end
 $$;
 
-create function live.record_truncate() returns trigger
+create or replace function live.record_truncate() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     insert into live.order_event (operation) values (tg_argv[0]);
@@ -102,14 +102,13 @@ begin
 end
 $$;
 
--- The number of items is shown with an order, so that a statement that changes it changes the order. The order's rep
--- is read here only as a hint: in a transaction with an older snapshot it may have another rep by now, so all are woken.
-create function live.record_items() returns trigger
+-- The number of items is shown with an order, so that a statement that changes it changes the order. The order may be
+-- on its way to another rep in a transaction that is not visible here, so everybody is woken.
+create or replace function live.record_items() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     orders bigint[];
     deltas integer[];
-    reps text;
 begin
     if tg_op = 'INSERT' then
         select array_agg(c.order_id), array_agg(c.items) into orders, deltas
@@ -126,40 +125,40 @@ begin
             having sum(i.items) <> 0
         ) c;
     end if;
-    with recorded as (
-        insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, items_delta)
-        select 'items', o.id, o.order_number, o.sales_rep_id, o.sales_rep_id, c.delta
-        from unnest(orders, deltas) c (order_id, delta)
-        join public.orders_order o on o.id = c.order_id
-        returning new_sales_rep_id as rep
-    )
-    select coalesce(string_agg(distinct rep::text, ','), '') into reps from recorded having count(*) > 0;
-    if reps is not null then
-        if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
-            perform pg_notify('live_orders', 'all');
-        else
-            perform live.notify(reps);
-        end if;
+    insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, items_delta)
+    select 'items', o.id, o.order_number, o.sales_rep_id, o.sales_rep_id, c.delta
+    from unnest(orders, deltas) c (order_id, delta)
+    join public.orders_order o on o.id = c.order_id;
+    if found then
+        perform pg_notify('live_orders', 'all');
     end if;
     return null;
 end
 $$;
 
+drop trigger if exists live_insert on public.orders_order;
 create trigger live_insert after insert on public.orders_order
     referencing new table as new_rows for each statement execute function live.record_insert();
+drop trigger if exists live_update on public.orders_order;
 create trigger live_update after update on public.orders_order
     referencing old table as old_rows new table as new_rows for each statement execute function live.record_update();
+drop trigger if exists live_delete on public.orders_order;
 create trigger live_delete after delete on public.orders_order
     referencing old table as old_rows for each statement execute function live.record_delete();
+drop trigger if exists live_truncate on public.orders_order;
 create trigger live_truncate after truncate on public.orders_order
     for each statement execute function live.record_truncate('truncate');
 
+drop trigger if exists live_insert on public.orders_orderitem;
 create trigger live_insert after insert on public.orders_orderitem
     referencing new table as new_rows for each statement execute function live.record_items();
+drop trigger if exists live_update on public.orders_orderitem;
 create trigger live_update after update on public.orders_orderitem
     referencing old table as old_rows new table as new_rows for each statement execute function live.record_items();
+drop trigger if exists live_delete on public.orders_orderitem;
 create trigger live_delete after delete on public.orders_orderitem
     referencing old table as old_rows for each statement execute function live.record_items();
+drop trigger if exists live_truncate on public.orders_orderitem;
 create trigger live_truncate after truncate on public.orders_orderitem
     for each statement execute function live.record_truncate('truncate_items');
 
