@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::poll_fn;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{AsyncMessage, Client, Config};
@@ -130,39 +132,25 @@ impl DatabaseUrl {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|cause| StoreError::unreadable("the TLS settings", cause))?;
-        let tls = if self.verification == Verification::Full {
-            builder.with_root_certificates(self.roots()?).with_no_client_auth()
-        } else {
-            let authority = match self.verification {
-                Verification::Authority => Some(self.roots()?),
-                _ => None,
-            };
-            let verifier = NameBlind::new(authority, provider)?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        let verifier = match self.verification {
+            Verification::None => AsLibpq::unchecked(provider),
+            Verification::Authority => AsLibpq::checked(self.trusted()?, false, provider)?,
+            Verification::Full => AsLibpq::checked(self.trusted()?, true, provider)?,
         };
+        let tls = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
         Ok(MakeRustlsConnect::new(tls))
     }
 
-    /// The file of `sslrootcert`, else what the machine trusts.
-    fn roots(&self) -> Result<RootCertStore, StoreError> {
-        let mut roots = RootCertStore::empty();
-        let unreadable = |path: &PathBuf, cause: &dyn fmt::Display| {
-            StoreError::Unsuitable(format!("could not read certificates from sslrootcert {}: {cause}", path.display()))
+    /// The certificates of the file of `sslrootcert`, else what the machine trusts.
+    fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, StoreError> {
+        let Some(path) = &self.root_certificate else {
+            return Ok(rustls_native_certs::load_native_certs().certs);
         };
-        if let Some(path) = &self.root_certificate {
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unreadable(path, &e))? {
-                let certificate = certificate.map_err(|e| unreadable(path, &e))?;
-                roots.add(certificate).map_err(|e| unreadable(path, &e))?;
-            }
-        } else {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-        if roots.is_empty() {
-            return Err(StoreError::Unsuitable(
-                "no trusted certificate was found: name one with sslrootcert in the database URL".to_owned(),
-            ));
-        }
-        Ok(roots)
+        let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        read.map_err(|cause| {
+            let path = path.display();
+            StoreError::Unsuitable(format!("could not read certificates from sslrootcert {path}: {cause}"))
+        })
     }
 }
 
@@ -177,27 +165,41 @@ fn without_password(base: &str) -> String {
     }
 }
 
-/// Checks what libpq checks for `sslmode` below `verify-full`: the authority if there is one, never the name.
+/// Checks what libpq checks: nothing, the authority, or the authority and the name. A certificate that signed itself is
+/// its own authority where it is trusted, as PostgreSQL's manual has people make them.
 #[derive(Debug)]
-struct NameBlind {
-    authority: Option<Arc<rustls::client::WebPkiServerVerifier>>,
+struct AsLibpq {
+    authority: Option<Arc<WebPkiServerVerifier>>,
+    trusted: Vec<CertificateDer<'static>>,
+    for_name: bool,
     provider: Arc<CryptoProvider>,
 }
 
-impl NameBlind {
-    fn new(roots: Option<RootCertStore>, provider: Arc<CryptoProvider>) -> Result<Self, StoreError> {
-        let authority = roots
-            .map(|roots| {
-                rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                    .build()
-                    .map_err(|cause| StoreError::unreadable("the trusted certificates", cause))
-            })
-            .transpose()?;
-        Ok(Self { authority, provider })
+impl AsLibpq {
+    fn unchecked(provider: Arc<CryptoProvider>) -> Self {
+        Self { authority: None, trusted: Vec::new(), for_name: false, provider }
+    }
+
+    fn checked(
+        trusted: Vec<CertificateDer<'static>>,
+        for_name: bool,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, StoreError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(trusted.iter().cloned());
+        if roots.is_empty() {
+            return Err(StoreError::Unsuitable(
+                "no trusted certificate was found: name a file of them with sslrootcert in the database URL".to_owned(),
+            ));
+        }
+        let authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|cause| StoreError::unreadable("the trusted certificates", cause))?;
+        Ok(Self { authority: Some(authority), trusted, for_name, provider })
     }
 }
 
-impl ServerCertVerifier for NameBlind {
+impl ServerCertVerifier for AsLibpq {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -208,8 +210,16 @@ impl ServerCertVerifier for NameBlind {
     ) -> Result<ServerCertVerified, rustls::Error> {
         use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
         let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        if self.trusted.contains(end_entity) {
+            if self.for_name {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
         match authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+            Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
+                if !self.for_name =>
+            {
                 Ok(ServerCertVerified::assertion())
             }
             verdict => verdict,

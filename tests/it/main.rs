@@ -14,4 +14,5 @@ mod pages;
 mod sessions;
 mod statistics;
 mod streams;
+mod tls;
 mod triggers;
