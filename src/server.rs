@@ -17,7 +17,7 @@ use crate::store::{DatabaseUrl, Store, StoreError};
 use crate::web::{self, App, WebSettings};
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
-const GRACE: Duration = Duration::from_secs(7);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the background tasks may take after that.
 const TASKS_GRACE: Duration = Duration::from_secs(1);

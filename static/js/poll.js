@@ -46,6 +46,12 @@ export class Poll {
     this.now();
   }
 
+  /** Reads now, whether it was reading or not, and then after each interval. */
+  restart() {
+    this.stop();
+    this.start();
+  }
+
   /** Reads no more by itself; a read under way is finished. */
   stop() {
     this.#running = false;

@@ -102,8 +102,7 @@ export class RealtimeSalesRepDashboard {
     this.#streamless = false;
     this.#badge.show("connecting");
     this.#stream.open();
-    this.#poll.start();
-    this.#poll.now();
+    this.#poll.restart();
   }
 
   /** Whether what is shown is what the database says, and stays so by itself. */
@@ -204,8 +203,7 @@ export class RealtimeSalesRepDashboard {
   /** The rows must be read: what the stream told does not say all of them. */
   #fallBehind() {
     this.#behind = true;
-    this.#poll.start();
-    this.#poll.now();
+    this.#poll.restart();
   }
 
   /** Live only with a stream, a listening server, and rows that are known to be right; else it polls until so. */

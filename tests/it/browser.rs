@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::harness::browser::{AT_ONCE, Browser};
 use crate::harness::database::Database;
+use crate::harness::eventually;
 use crate::harness::proxy::Proxy;
 use crate::harness::service::Service;
 
@@ -233,6 +234,39 @@ async fn polling_takes_over_while_the_stream_is_blocked_and_ends_when_it_is_back
     database.sql("update orders_order set status = 'shipped' where id = 1").await;
     browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
     assert_eq!(browser.script(polls).await, after, "no more polls");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_late_poll_answer_never_overwrites_a_newer_stream_event() {
+    let (database, service) = some_orders().await;
+    let proxy = Proxy::start(service.web).await;
+    let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
+    let record =
+        "(() => { window.seen = []; const badge = document.querySelector('tr[data-order-id=\"1\"] .status-badge');
+        new MutationObserver(() => window.seen.push(badge.textContent)).observe(badge, { childList: true });
+        return true; })()";
+    browser.script(record).await;
+    // an answer that says \"pending\" is on its way when the stream comes back and says \"shipped\"
+    proxy.hold_answers();
+    proxy.block_streams();
+    eventually("an answer is held back", async || (proxy.held_answers() > 0).then_some(())).await;
+    proxy.unblock();
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    // its state is on the page, the rows are not
+    browser.wait_for_text("#stat-pending-orders", "0").await;
+    browser.wait_for_text("#status-count-confirmed", "1").await;
+    database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
+    assert_ne!(
+        browser.script("document.getElementById('live-badge').dataset.state").await,
+        "live",
+        "rows are not known yet"
+    );
+    proxy.release_answers();
+    browser.state("live").await;
+    let went_back = browser.script("window.seen.at(-1) !== 'Shipped' || window.seen.includes('Pending')").await;
+    assert_eq!(went_back, false);
     browser.close().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 struct Orders {
     streams_blocked: AtomicBool,
     all_blocked: AtomicBool,
+    answers_held: AtomicBool,
+    held: AtomicUsize,
     changed: Notify,
 }
 
@@ -50,6 +52,21 @@ impl Proxy {
         self.orders.changed.notify_waiters();
     }
 
+    /// Keeps the API's answers back until they are released.
+    pub fn hold_answers(&self) {
+        self.orders.answers_held.store(true, Ordering::SeqCst);
+    }
+
+    /// How many answers are kept back.
+    pub fn held_answers(&self) -> usize {
+        self.orders.held.load(Ordering::SeqCst)
+    }
+
+    pub fn release_answers(&self) {
+        self.orders.answers_held.store(false, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
+    }
+
     pub fn unblock(&self) {
         self.orders.streams_blocked.store(false, Ordering::SeqCst);
         self.orders.all_blocked.store(false, Ordering::SeqCst);
@@ -59,7 +76,7 @@ impl Proxy {
 async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>) {
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     let (mut upward, mut downward) = ([0; 16_384], [0; 16_384]);
-    let mut is_stream = false;
+    let (mut is_stream, mut is_api) = (false, false);
     loop {
         tokio::select! {
             () = orders.changed.notified() => {
@@ -72,6 +89,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
             read = client.read(&mut upward) => {
                 let Ok(length @ 1..) = read else { return };
                 is_stream = upward[..length].starts_with(b"GET /orders/api/sales-rep/events/");
+                is_api = upward[..length].starts_with(b"GET /orders/api/sales-rep/dashboard/");
                 if is_stream && orders.streams_blocked.load(Ordering::SeqCst) {
                     let _ = client.write_all(b"HTTP/1.1 503 Blocked\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
                     return;
@@ -82,6 +100,12 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
             }
             read = server.read(&mut downward) => {
                 let Ok(length @ 1..) = read else { return };
+                if is_api && orders.answers_held.load(Ordering::SeqCst) {
+                    orders.held.fetch_add(1, Ordering::SeqCst);
+                    while orders.answers_held.load(Ordering::SeqCst) {
+                        orders.changed.notified().await;
+                    }
+                }
                 if client.write_all(&downward[..length]).await.is_err() {
                     return;
                 }
