@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::mailbox::{Bye, Delivery, Mailbox};
 use super::meter::SALES_REP;
@@ -37,6 +37,7 @@ pub struct Subscriber {
 pub struct Hub {
     subscriptions: Mutex<Subscriptions>,
     listener: watch::Sender<ListenerState>,
+    opened: Notify,
     next: AtomicU64,
     meter: Arc<Meter>,
 }
@@ -57,7 +58,7 @@ struct Entry {
 impl Hub {
     pub(super) fn new(meter: Arc<Meter>) -> Self {
         let (listener, _) = watch::channel(ListenerState::Degraded("the listener is starting".to_owned()));
-        Self { subscriptions: Mutex::default(), listener, next: AtomicU64::new(0), meter }
+        Self { subscriptions: Mutex::default(), listener, opened: Notify::new(), next: AtomicU64::new(0), meter }
     }
 
     /// Registers a stream. From now on it misses nothing that is published for its rep.
@@ -78,8 +79,14 @@ impl Hub {
         }
         entries.push(Entry { number, session: subscriber.session, mailbox: Arc::clone(&mailbox) });
         drop(subscriptions);
+        self.opened.notify_one();
         self.meter.opened(SALES_REP);
         Subscription { hub: Arc::clone(self), rep: subscriber.rep, number, mailbox, reason: "client_gone" }
+    }
+
+    /// Returns when a stream was opened since this was last asked.
+    pub(super) async fn opened(&self) {
+        self.opened.notified().await;
     }
 
     /// Whether anybody is subscribed to the rep's orders.

@@ -155,6 +155,8 @@ async fn listen(live: &Live, cursor: &mut Option<Cursor>) -> Result<Never, Store
             tokio::select! {
                 () = heard.something.notified() => {}
                 () = sleep_until(next_read) => read_now = true,
+                // what was skipped must not come to a stream that opens later, together with what is new to it
+                () = live.hub.opened(), if skipped => read_now = true,
                 () = link.closed() => return Err(StoreError::Unavailable {
                     attempted: "go on listening",
                     cause: "the server closed the connection".into(),
