@@ -133,7 +133,7 @@ fn event(name: &str, cursor: Option<&Cursor>, data: &impl Serialize) -> Bytes {
 
 #[cfg(test)]
 impl Frame {
-    pub(super) fn for_test(cursor: &str) -> Self {
-        Self { cursor: cursor.parse().unwrap(), xids: Vec::new(), recorded_at: Utc::now(), bytes: Bytes::new() }
+    pub(super) fn for_test(cursor: &str, xids: &[u64]) -> Self {
+        Self { cursor: cursor.parse().unwrap(), xids: xids.to_vec(), recorded_at: Utc::now(), bytes: Bytes::new() }
     }
 }

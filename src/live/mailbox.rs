@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn frame() -> Arc<Frame> {
-        Arc::new(Frame::for_test("00000000000000ff/5:9:"))
+        Arc::new(Frame::for_test("00000000000000ff/5:9:", &[]))
     }
 
     #[tokio::test]

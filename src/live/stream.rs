@@ -136,6 +136,7 @@ impl Opened {
 }
 
 /// How much of a frame a stream has not told yet.
+#[derive(Debug, PartialEq, Eq)]
 enum Novelty {
     All,
     None,
@@ -165,4 +166,27 @@ fn retry_time() -> u64 {
 
 fn ping_time() -> Instant {
     Instant::now() + PING_INTERVAL.mul_f64(rand::rng().random_range(0.8..1.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_news_as_far_as_the_stream_does_not_have_its_transactions() {
+        // 5 and 7 are in progress, 6 and 8 are told
+        let known: Cursor = "00000000000000ff/5:9:5,7".parse().unwrap();
+        for (cursor, xids, expected) in [
+            ("ff/9:10:9", &[5][..], Novelty::All),
+            ("ff/10:12:", &[5, 7, 9, 11], Novelty::All),
+            ("ff/10:12:", &[6, 8], Novelty::None),
+            ("ff/10:12:", &[4, 9], Novelty::Some),
+            ("ff/5:9:5,7", &[5], Novelty::None),
+            ("ff/5:8:5,7", &[5], Novelty::None),
+            ("fe/10:12:", &[9], Novelty::None),
+        ] {
+            let frame = Frame::for_test(&format!("00000000000000{cursor}"), xids);
+            assert_eq!(novelty(&frame, &known), expected, "{cursor} {xids:?}");
+        }
+    }
 }
