@@ -284,7 +284,8 @@ async fn a_page_that_reaches_nobody_says_since_when_and_recovers() {
     );
     database.sql("update orders_order set status = 'cancelled' where id = 1").await;
     proxy.unblock();
-    browser.click("#live-badge button").await;
+    // the page may be quicker to recover by itself, and take the button away
+    browser.script("document.querySelector('#live-badge button').click() ?? true").await;
     browser.state("live").await;
     browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Cancelled").await;
     assert_eq!(
@@ -328,7 +329,8 @@ async fn a_page_never_shows_the_orders_of_whoever_signs_in_next() {
     let cookie = json!({ "name": name, "value": value, "url": base, "httpOnly": true });
     browser.devtools("Network.setCookie", cookie).await;
     proxy.unblock();
-    browser.click("#live-badge button").await;
+    // the page may be quicker to recover by itself, and take the button away
+    browser.script("document.querySelector('#live-badge button').click() ?? true").await;
     browser.state("signed_out").await;
     assert_eq!(browser.text("#stat-total-orders").await, "4");
     database.sql("update orders_order set status = 'confirmed' where id = 4").await;
