@@ -89,7 +89,8 @@ pub fn router(app: App) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CompressionLayer::new());
     let everything = ServiceBuilder::new()
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &http::Request<_>| {
+        // what failed is logged once, with its cause, where it becomes a response
+        .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
             tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
         }))
         .layer(CatchPanicLayer::custom(failure::panicked))

@@ -16,7 +16,8 @@ use super::shell::{Shell, page};
 use crate::order::{DeliveryMethod, OrderId, RepId, Status, display_time, iso_time};
 use crate::store::{Edit, OrderDetail, Role, SignedIn, Timeline, WriteOutcome};
 
-/// What a rep may write, from `oncare-schema`: edit while pending, cancel while pending or confirmed.
+/// What a rep may write by the rules of the existing system: edit while pending, cancel while pending or
+/// confirmed.
 const REP_EDITS: &[Status] = &[Status::Pending];
 const REP_CANCELS: &[Status] = &[Status::Pending, Status::Confirmed];
 

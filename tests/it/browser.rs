@@ -206,7 +206,7 @@ async fn hostile_text_is_text_in_every_place() {
         database.sql("update orders_order set status = 'pending' where id = 1").await;
         browser.goto(&format!("/orders/orders/1/{page}")).await;
         assert!(
-            browser.script("document.body.innerHTML").await.as_str().unwrap().contains("&lt;script&gt;window.hacked")
+            browser.script("document.body.outerHTML").await.as_str().unwrap().contains("&lt;script&gt;window.hacked")
         );
         assert_eq!(browser.script(hacked).await, false, "{page}");
     }

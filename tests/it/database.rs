@@ -4,6 +4,7 @@ use oncare_live::doctor;
 use oncare_live::store::{Finding, StoreError};
 
 use crate::harness::database::{Database, order_sql};
+use crate::harness::service::Service;
 
 const COLUMNS: &str =
     "select string_agg(format('%s.%s %s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
@@ -263,6 +264,24 @@ async fn the_doctor_names_the_privileges_that_are_missing() {
     let finding = findings.iter().find(|finding| finding.subject == "privileges").unwrap();
     let problem = finding.problem.as_ref().unwrap();
     assert!(problem.contains("grant select on public.orders_order to"), "{problem}");
+
+    // what the README grants is enough to serve with
+    database
+        .sql(&format!(
+            "grant select, insert, update, delete on all tables in schema live to {role};
+             grant select on accounts_user, inventory_medicine, orders_order, orders_orderitem, orders_orderstatushistory to {role};
+             grant update on orders_order to {role}; grant insert on orders_orderstatushistory to {role}"
+        ))
+        .await;
+    let findings = doctor::examine(&oncare_live::store::DatabaseUrl::parse(&url).unwrap()).await;
+    assert!(findings.iter().all(|finding| finding.problem.is_none()), "{findings:?}");
+    database.orders("(1, 1, 'pending', 'paid', 5)").await;
+    let service = Service::start_unready(&url, &[]).await;
+    service.ready().await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    assert_eq!(ana.post("/orders/orders/1/cancel/", &[]).await.status(), 303);
+    stream.patch_of(1).await;
 }
 
 #[tokio::test]
