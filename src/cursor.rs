@@ -38,12 +38,6 @@ impl Snapshot {
     pub fn has(&self, xid: u64) -> bool {
         xid < self.xmin || (xid < self.xmax && self.xip.binary_search(&xid).is_err())
     }
-
-    /// The first transaction that had not begun.
-    #[must_use]
-    pub fn xmax(&self) -> u64 {
-        self.xmax
-    }
 }
 
 impl FromStr for Snapshot {

@@ -117,12 +117,6 @@ impl Cluster {
         format!("postgresql://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The port on 127.0.0.1.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// A shell command that connects to a database in it.
     #[must_use]
     pub fn psql(&self, database: &str) -> String {

@@ -109,8 +109,7 @@ impl Filter {
 }
 
 /// The first instant of a day in a time zone. Where clocks are put forward at midnight, the day begins later.
-#[must_use]
-pub fn first_instant(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+fn first_instant(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     const QUARTERS_OF_A_DAY: i64 = 96;
     let midnight = day.and_time(NaiveTime::MIN);
     (0..QUARTERS_OF_A_DAY)

@@ -12,7 +12,7 @@ mod statistics;
 
 pub use change::{Change, Field, Operation, OrderEvent, Writer};
 pub use code::{DeliveryMethod, PaymentStatus, Status};
-pub use filter::{Filter, Invalid, first_instant};
+pub use filter::{Filter, Invalid};
 pub use id::{OrderId, RepId, UserId};
 pub use money::{Currency, Money};
 pub use page::{PAGE_SIZE, PageNumber, Pagination};

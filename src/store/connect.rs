@@ -119,14 +119,6 @@ impl DatabaseUrl {
         self.config.clone()
     }
 
-    /// The same server and role, another database.
-    #[must_use]
-    pub fn with_database(&self, name: &str) -> Self {
-        let mut config = self.config.clone();
-        config.dbname(name);
-        Self { config, shown: format!("{} (database {name})", self.shown), ..self.clone() }
-    }
-
     pub(super) fn connector(&self) -> Result<MakeRustlsConnect, StoreError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))

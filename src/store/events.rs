@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Row, Transaction};
 
 use super::dashboard::{ROW_COLUMNS, order_row, summaries};
-use super::{Attempt, Link, OneSnapshot, Store, StoreError, present};
+use super::{Attempt, Link, Store, StoreError, one_snapshot, present};
 use crate::cursor::Cursor;
 use crate::order::{Change, Money, Operation, OrderEvent, OrderId, OrderRow, RepId, Summary, Writer};
 
@@ -68,7 +68,7 @@ impl Link {
             .execute("insert into live.incarnation default values on conflict do nothing", &[])
             .await
             .attempt("name the server's incarnation")?;
-        let transaction = self.client.transaction_in_one_snapshot(true).await.attempt("begin reading")?;
+        let transaction = one_snapshot(&mut self.client).await.attempt("begin reading")?;
         let cursor = present(&transaction).await?;
         transaction.commit().await.attempt("end reading")?;
         Ok(cursor)
@@ -85,7 +85,7 @@ impl Link {
         limit: BatchLimit,
         is_open: impl Fn(RepId) -> bool,
     ) -> Result<Batch, StoreError> {
-        let transaction = self.client.transaction_in_one_snapshot(true).await.attempt("begin reading")?;
+        let transaction = one_snapshot(&mut self.client).await.attempt("begin reading")?;
         let snapshot = since.snapshot.to_string();
         let most = limit.events + 1;
         let (cursor, rows) = tokio::try_join!(present(&transaction), async {

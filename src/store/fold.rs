@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Transaction;
+use tokio_postgres::{IsolationLevel, Transaction};
 
-use super::{Attempt, OneSnapshot, Store, StoreError};
+use super::{Attempt, Store, StoreError};
 
 /// The key of the advisory lock under which one instance folds at a time: "oncafold" in ASCII.
 const FOLD_LOCK: i64 = 0x6f6e_6361_666f_6c64;
@@ -42,7 +42,12 @@ impl Store {
             return Ok(Folded::Elsewhere);
         }
         let folded = async {
-            let transaction = client.transaction_in_one_snapshot(false).await.attempt("begin folding")?;
+            let transaction = client
+                .build_transaction()
+                .isolation_level(IsolationLevel::RepeatableRead)
+                .start()
+                .await
+                .attempt("begin folding")?;
             // a fold cut short would be begun again and again
             transaction.batch_execute("set local statement_timeout = 0").await.attempt("begin folding")?;
             let folded = fold_in(&transaction).await?;

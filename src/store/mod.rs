@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{IsolationLevel, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::cursor::Cursor;
 
@@ -86,19 +86,9 @@ impl Store {
     }
 }
 
-/// Begins a transaction in which all statements see one snapshot.
-async fn one_snapshot(client: &mut Object) -> Result<Transaction<'_>, tokio_postgres::Error> {
-    client.transaction_in_one_snapshot(true).await
-}
-
-trait OneSnapshot {
-    async fn transaction_in_one_snapshot(&mut self, read_only: bool) -> Result<Transaction<'_>, tokio_postgres::Error>;
-}
-
-impl OneSnapshot for tokio_postgres::Client {
-    async fn transaction_in_one_snapshot(&mut self, read_only: bool) -> Result<Transaction<'_>, tokio_postgres::Error> {
-        self.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(read_only).start().await
-    }
+/// Begins a transaction that reads, all of it in one snapshot.
+async fn one_snapshot(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
+    client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await
 }
 
 /// The transaction's snapshot as a cursor.
