@@ -1,6 +1,7 @@
 -- The triggers that record what changed and wake the listeners. All are statement-level: a statement that changes
--- 10,000 orders costs one insert and at most one notification. Run again, it puts back what somebody took away. The functions are `security definer`, so that a writer
--- needs no right on schema live, and touch nothing that another writer could hold a lock on.
+-- 10,000 orders costs one insert and at most one notification. The functions are `security definer`, so that a writer
+-- needs no right on schema live, and touch nothing that another writer could hold a lock on. Run again, this file puts
+-- back what somebody took away.
 
 -- Wakes the listeners. The payload says which reps are concerned, where that is short; a payload of 8,000 bytes or more
 -- would abort the writer's transaction. Nothing else about an order leaves by this door.

@@ -1,5 +1,7 @@
 //! What `doctor` and the health checks ask the database.
 
+use tokio_postgres::Client;
+
 use super::migrate::{defines_body, functions};
 use super::{Attempt, Store, StoreError};
 
@@ -71,11 +73,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn server(&self) -> Result<(i32, String, bool), StoreError> {
-        let client = self.client().await?;
-        let sql =
-            "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()";
-        let row = client.query_one(sql, &[]).await.attempt("ask for the server's version")?;
-        Ok((row.get(0), row.get(1), row.get(2)))
+        server(&*self.client().await?).await
     }
 
     /// Answers if the database does.
@@ -226,4 +224,12 @@ impl Store {
         client.execute("update live.fold set system_identifier = 0", &[]).await.attempt("discard the fold")?;
         Ok(())
     }
+}
+
+/// Version and role of the server at the other end of a connection.
+pub(super) async fn server(client: &Client) -> Result<(i32, String, bool), StoreError> {
+    let sql =
+        "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()";
+    let row = client.query_one(sql, &[]).await.attempt("ask for the server's version")?;
+    Ok((row.get(0), row.get(1), row.get(2)))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
+use super::inspect::server;
 use super::{Attempt, DatabaseUrl, Folded, Link, Store, StoreError, TriggerState};
 
 /// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
@@ -190,18 +191,11 @@ async fn put_back(url: &DatabaseUrl) -> Result<(), StoreError> {
 async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
     let link = open(url).await?;
     let client = &link.client;
-    let row = client
-        .query_one(
-            "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()",
-            &[],
-        )
-        .await
-        .attempt("ask for the server's version")?;
-    if row.get::<_, i32>(0) < POSTGRES_13 {
-        let version: String = row.get(1);
+    let (number, version, standby) = server(client).await?;
+    if number < POSTGRES_13 {
         return Err(StoreError::Unsuitable(format!("PostgreSQL 13 or newer is needed; the server is {version}")));
     }
-    if row.get(2) {
+    if standby {
         return Err(StoreError::Standby);
     }
     lock(client).await?;
