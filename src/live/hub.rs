@@ -173,8 +173,8 @@ impl Subscription {
         self.rep
     }
 
-    pub(super) async fn delivery(&self) -> Delivery {
-        self.mailbox.delivery().await
+    pub(super) async fn delivery(&self, wants_news: bool) -> Delivery {
+        self.mailbox.delivery(wants_news).await
     }
 
     pub(super) fn watch_listener(&self) -> ListenerWatch {

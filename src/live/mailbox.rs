@@ -93,21 +93,25 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
-    /// The next delivery. The resync mark is cleared here, before its reader reads the database: what comes in during
-    /// that read is kept, and dropped later if the read was newer.
-    pub(super) async fn delivery(&self) -> Delivery {
+    /// The next delivery. The resync mark is cleared here, before its reader reads the database. During that read the
+    /// reader wants no news: what comes in stays here, as it may be newer than the read, and only a goodbye is handed
+    /// out.
+    pub(super) async fn delivery(&self, wants_news: bool) -> Delivery {
         loop {
-            if let Some(delivery) = self.take() {
+            if let Some(delivery) = self.take(wants_news) {
                 return delivery;
             }
             self.arrived.notified().await;
         }
     }
 
-    fn take(&self) -> Option<Delivery> {
+    fn take(&self, wants_news: bool) -> Option<Delivery> {
         let mut inbox = self.lock();
         if let Some(bye) = inbox.bye {
             return Some(Delivery::Bye(bye));
+        }
+        if !wants_news {
+            return None;
         }
         if std::mem::take(&mut inbox.resync) {
             return Some(Delivery::Resync);
@@ -134,9 +138,22 @@ mod tests {
         let mailbox = Mailbox::default();
         assert!((0..CAPACITY).all(|_| mailbox.put(frame())));
         assert!(!mailbox.put(frame()));
-        assert!(matches!(mailbox.delivery().await, Delivery::Resync));
+        assert!(matches!(mailbox.delivery(true).await, Delivery::Resync));
         mailbox.put(frame());
-        assert!(matches!(mailbox.delivery().await, Delivery::Frames(frames) if frames.len() == 1));
+        assert!(matches!(mailbox.delivery(true).await, Delivery::Frames(frames) if frames.len() == 1));
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_the_state_is_read_is_kept_for_afterwards() {
+        let mailbox = Mailbox::default();
+        mailbox.resync();
+        assert!(matches!(mailbox.delivery(true).await, Delivery::Resync));
+        mailbox.put(frame());
+        assert!(mailbox.take(false).is_none());
+        assert!(matches!(mailbox.delivery(true).await, Delivery::Frames(frames) if frames.len() == 1));
+        mailbox.put(frame());
+        mailbox.close(Bye::Draining);
+        assert!(matches!(mailbox.delivery(false).await, Delivery::Bye(Bye::Draining)));
     }
 
     #[tokio::test]
@@ -145,6 +162,6 @@ mod tests {
         mailbox.put(frame());
         mailbox.close(Bye::SignedOut);
         mailbox.close(Bye::Draining);
-        assert!(matches!(mailbox.delivery().await, Delivery::Bye(Bye::SignedOut)));
+        assert!(matches!(mailbox.delivery(true).await, Delivery::Bye(Bye::SignedOut)));
     }
 }

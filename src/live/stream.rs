@@ -80,16 +80,13 @@ impl Opened {
             let mut listener = subscription.watch_listener();
             yield frame::ping(listener.is_live());
             let mut next_ping = ping_time();
-            // under way while the stream is behind: until its state is there, patches can't help
+            // under way while the stream is behind
             let mut resync: OptionFuture<Resync> = None.into();
             let mut behind = false;
             loop {
                 tokio::select! {
-                    delivery = subscription.delivery() => match delivery {
+                    delivery = subscription.delivery(!behind) => match delivery {
                         Delivery::Frames(frames) => for patch in frames {
-                            if behind {
-                                continue;
-                            }
                             match novelty(&patch, &known) {
                                 Novelty::All => {
                                     known = patch.cursor.clone();
@@ -100,6 +97,8 @@ impl Opened {
                                 Novelty::Some => {
                                     behind = true;
                                     resync = Some(live.resync(rep, &known, Duration::ZERO)).into();
+                                    // the rest was published before the state is read, and is in it
+                                    break;
                                 }
                             }
                         },
