@@ -80,7 +80,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// The life of one server during which no transaction id is handed out twice. See `live.epoch()` in `sql/`.
+/// The life of one server during which no transaction id is handed out twice. See `live.server_life()` in `sql/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
 
@@ -158,6 +158,26 @@ impl PartialOrd for Revision {
     }
 }
 
+impl FromStr for Revision {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = Malformed { expected: "a revision `epoch.xmax.in_progress`" };
+        let mut parts = text.split('.');
+        let (Some(epoch), Some(xmax), Some(in_progress), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(malformed);
+        };
+        let number = |digits: &str| -> Result<u64, Malformed> {
+            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            is_number.then(|| digits.parse().ok()).flatten().ok_or_else(|| malformed.clone())
+        };
+        let in_progress = usize::try_from(number(in_progress)?).map_err(|_| malformed.clone())?;
+        Ok(Self { epoch: epoch.parse()?, xmax: number(xmax)?, in_progress })
+    }
+}
+
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.epoch, self.xmax, self.in_progress)
@@ -178,6 +198,8 @@ mod tests {
             assert_eq!(text.parse::<Snapshot>().unwrap().to_string(), text);
             let cursor = format!("00000000000000ff/{text}");
             assert_eq!(cursor.parse::<Cursor>().unwrap().to_string(), cursor);
+            let revision = cursor.parse::<Cursor>().unwrap().revision();
+            assert_eq!(revision.to_string().parse(), Ok(revision));
         }
     }
 

@@ -1,17 +1,28 @@
-//! Accepting connections and serving a router on them, with the time-outs that `axum::serve` lacks.
+//! Accepting connections and serving a router on them, with the time-outs that `axum::serve` lacks, and with connections
+//! that a handler may take over.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, Request, StatusCode, Version, header};
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
@@ -43,48 +54,170 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let listener = socket.listen(BACKLOG)?;
+    tune(&listener)?;
+    Ok(listener)
 }
 
-/// Serves until `stop` is ready, then lets requests finish for at most `grace`.
+/// Accepted sockets inherit these from their listener.
+fn tune(listener: &TcpListener) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
+}
+
+/// A connection that its handler has for itself from now on.
+pub struct Taken {
+    /// The socket. Nothing of the response is written yet.
+    pub socket: TcpStream,
+    /// The response's head, to be written first.
+    pub head: Vec<u8>,
+    /// Whether what follows is to be in chunks (HTTP/1.1), or ends with the connection (HTTP/1.0).
+    pub is_chunked: bool,
+}
+
+type Taking = Box<dyn FnOnce(Taken) -> BoxFuture<'static, ()> + Send>;
+
+/// In a request's extensions: its handler may take the connection over. A connection that is served in the ordinary way
+/// keeps buffers of 16 kB and more for as long as it lives, which is too much for one that only waits.
+#[derive(Clone, Copy)]
+pub struct MayTakeOver;
+
+/// In a response's extensions: its handler takes the connection over. The response's body is not looked at.
+#[derive(Clone)]
+pub struct TakeOver(Arc<Mutex<Option<Taking>>>);
+
+impl TakeOver {
+    /// `taking` writes the response, and closes the connection at its end.
+    pub fn new<F: Future<Output = ()> + Send + 'static>(taking: impl FnOnce(Taken) -> F + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Some(Box::new(|taken| Box::pin(taking(taken)))))))
+    }
+}
+
+/// Serves until `stop` is ready, then lets requests and taken connections finish for at most `grace`.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, grace: Duration) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
-    let graceful = GracefulShutdown::new();
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok((socket, _)) => {
+                let (router, stopping) = (router.clone(), stopping.clone());
+                let follow_up = tasks.clone();
+                tasks.spawn(async move { converse(socket, router, stopping, follow_up).await });
+            }
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        if let Err(error) = tune(&stream) {
-            tracing::debug!(%error, "could not tune a connection");
         }
-        let (builder, watcher) = (builder.clone(), graceful.watcher());
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let speaks_http2 = tokio::time::timeout(HEADER_TIMEOUT, begins_with_preface(&stream)).await;
-            let Ok(Ok(speaks_http2)) = speaks_http2 else { return };
-            let builder = if speaks_http2 { builder.http2_only() } else { builder.http1_only() };
-            let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "a connection ended");
-            }
-        });
     }
     drop(listener);
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+    stopping.cancel();
+    tasks.close();
+    if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
+}
+
+/// One connection's life, or its beginning, if a handler takes it over.
+async fn converse(socket: TcpStream, router: Router, stopping: CancellationToken, tasks: TaskTracker) {
+    let speaks_http2 = tokio::time::timeout(HEADER_TIMEOUT, begins_with_preface(&socket)).await;
+    let ended = match speaks_http2 {
+        Ok(Ok(true)) => over_http2(socket, router, stopping).await,
+        Ok(Ok(false)) => over_http1(socket, router, stopping, tasks).await,
+        _ => return,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+async fn over_http2(socket: TcpStream, router: Router, stopping: CancellationToken) -> hyper::Result<()> {
+    let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service));
+    tokio::select! {
+        ended = &mut connection => return ended,
+        () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+async fn over_http1(
+    socket: TcpStream,
+    router: Router,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+) -> hyper::Result<()> {
+    let (takes, taken) = oneshot::channel();
+    let takes = Arc::new(Mutex::new(Some(takes)));
+    let service = service_fn(move |request| answer(router.clone(), request, Arc::clone(&takes)));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    let mut connection = builder.serve_connection(TokioIo::new(socket), service);
+    tokio::pin!(taken);
+    let mut is_stopping = false;
+    let (head, is_chunked, taking): (Vec<u8>, bool, Taking) = loop {
+        tokio::select! {
+            ended = &mut connection => return ended,
+            Ok(taken) = &mut taken => break taken,
+            () = stopping.cancelled(), if !is_stopping => {
+                is_stopping = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    // nothing is left in it: the answers to earlier requests were complete before this one's handler was asked
+    let socket = connection.into_parts().io.into_inner();
+    // a task of its own, as small as what is left to do
+    tasks.spawn(taking(Taken { socket, head, is_chunked }));
+    Ok(())
+}
+
+type Takes = Arc<Mutex<Option<oneshot::Sender<(Vec<u8>, bool, Taking)>>>>;
+
+/// The router's answer. It never comes where a handler takes the connection over.
+async fn answer(router: Router, mut request: Request<Incoming>, takes: Takes) -> Result<Response, Infallible> {
+    let version = request.version();
+    request.extensions_mut().insert(MayTakeOver);
+    let response = router.oneshot(request).await?;
+    let lock = |TakeOver(taking): &TakeOver| taking.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(taking) = response.extensions().get::<TakeOver>().and_then(lock) else { return Ok(response) };
+    let Some(takes) = takes.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(response) };
+    let is_chunked = version == Version::HTTP_11;
+    let head = head(response.status(), response.headers(), is_chunked);
+    match takes.send((head, is_chunked, taking)) {
+        Ok(()) => std::future::pending().await,
+        Err(_) => Ok(Response::new(Body::empty())),
+    }
+}
+
+/// A response's head in HTTP/1. The connection ends with the response, as nothing is read from it any more.
+fn head(status: StatusCode, headers: &HeaderMap, is_chunked: bool) -> Vec<u8> {
+    let version = if is_chunked { "HTTP/1.1" } else { "HTTP/1.0" };
+    let mut head = format!("{version} {status}\r\n").into_bytes();
+    let mut line = |name: &HeaderName, value: &[u8]| {
+        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+            head.extend_from_slice(part);
+        }
+    };
+    headers.iter().for_each(|(name, value)| line(name, value.as_bytes()));
+    line(&header::DATE, httpdate::fmt_http_date(SystemTime::now()).as_bytes());
+    line(&header::CONNECTION, b"close");
+    if is_chunked {
+        line(&header::TRANSFER_ENCODING, b"chunked");
+    }
+    head.extend_from_slice(b"\r\n");
+    head
 }
 
 /// Whether the client begins with the preface of HTTP/2. hyper would find out as well, but without a time-out, so that a
@@ -101,14 +234,4 @@ async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
             _ => tokio::time::sleep(PREFACE_PAUSE).await,
         }
     }
-}
-
-fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-    Ok(())
 }

@@ -1,7 +1,8 @@
 //! Server-sent events, encoded once and shared by all streams that they are for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -10,14 +11,14 @@ use serde::Serialize;
 
 use super::mailbox::Bye;
 use crate::cursor::Cursor;
-use crate::order::{Change, Operation, OrderId, OrderRow, RepId, RowJson, Summary, iso_time};
-use crate::store::{Events, Sync};
+use crate::order::{Change, OrderEvent, OrderId, OrderRow, RepId, RowJson, Summary, iso_time};
+use crate::store::Sync;
 
 /// An encoded `patch` with what its streams need to know of it.
 #[derive(Debug)]
 pub struct Frame {
     /// The state that it tells.
-    pub cursor: Cursor,
+    pub cursor: Arc<Cursor>,
     /// The transactions of the changes that led to it.
     pub xids: Vec<u64>,
     /// When the oldest of its changes was recorded.
@@ -50,27 +51,19 @@ enum PatchedOrder<'a> {
     Left { id: OrderId, removed: bool },
 }
 
-/// The frames of a batch: for each rep concerned the statistics, the changed orders as they are now, and the changes.
-/// An order that is no longer the rep's is only said to be gone.
-pub(super) fn patches(events: &Events, cursor: &Cursor, zone: Tz) -> Vec<(RepId, Frame)> {
-    events
-        .summaries
-        .iter()
-        .filter_map(|(rep, summary)| Some((*rep, patch(*rep, summary, events, cursor, zone)?)))
-        .collect()
-}
-
-fn patch(rep: RepId, summary: &Summary, batch: &Events, cursor: &Cursor, zone: Tz) -> Option<Frame> {
+/// The frame of one rep: the statistics, the changed orders as they are now, and the changes. An order that is no longer
+/// the rep's is only said to be gone.
+pub(super) fn patch(
+    rep: RepId,
+    summary: &Summary,
+    events: &[&OrderEvent],
+    rows: &HashMap<OrderId, (Option<RepId>, OrderRow)>,
+    cursor: &Arc<Cursor>,
+    zone: Tz,
+) -> Frame {
     let owned = |id: &OrderId| -> Option<&OrderRow> {
-        batch.rows.get(id).and_then(|(owner, row)| (*owner == Some(rep)).then_some(row))
+        rows.get(id).and_then(|(owner, row)| (*owner == Some(rep)).then_some(row))
     };
-    // the trigger's view of an item's rep can be older than the order's present one
-    let concerns = |event: &&crate::order::OrderEvent| match event.operation {
-        Operation::Items => event.order.as_ref().and_then(owned).is_some(),
-        _ => event.concerns(rep),
-    };
-    let events: Vec<_> = batch.events.iter().filter(concerns).collect();
-    let recorded_at = events.iter().map(|event| event.at).min()?;
     let ids: BTreeSet<OrderId> = events.iter().filter_map(|event| event.order).collect();
     let orders = ids
         .iter()
@@ -85,8 +78,8 @@ fn patch(rep: RepId, summary: &Summary, batch: &Events, cursor: &Cursor, zone: T
     let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes };
     let bytes = event("patch", Some(cursor), &json);
     let xids: BTreeSet<u64> = events.iter().map(|event| event.xid).collect();
-    let (cursor, xids) = (cursor.clone(), xids.into_iter().collect());
-    Some(Frame { cursor, xids, recorded_at, bytes })
+    let recorded_at = events.iter().map(|event| event.at).min().unwrap_or_default();
+    Frame { cursor: Arc::clone(cursor), xids: xids.into_iter().collect(), recorded_at, bytes }
 }
 
 /// `sync`: the state that a stream begins with.
@@ -134,6 +127,11 @@ fn event(name: &str, cursor: Option<&Cursor>, data: &impl Serialize) -> Bytes {
 #[cfg(test)]
 impl Frame {
     pub(super) fn for_test(cursor: &str, xids: &[u64]) -> Self {
-        Self { cursor: cursor.parse().unwrap(), xids: xids.to_vec(), recorded_at: Utc::now(), bytes: Bytes::new() }
+        Self {
+            cursor: Arc::new(cursor.parse().unwrap()),
+            xids: xids.to_vec(),
+            recorded_at: Utc::now(),
+            bytes: Bytes::new(),
+        }
     }
 }

@@ -1,15 +1,18 @@
-//! Who is subscribed to what, and the publishing of frames to them.
+//! Who is subscribed to what, what is known of each rep, and the publishing of frames.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::mailbox::{Bye, Delivery, Mailbox};
 use super::meter::SALES_REP;
 use super::{Frame, Meter};
-use crate::order::RepId;
+use crate::cursor::{Cursor, Revision};
+use crate::order::{OrderEvent, RepId, Summary};
 use crate::store::SessionHash;
 
 /// Streams that one session may have open. Beyond, its oldest is replaced.
@@ -35,53 +38,92 @@ pub struct Subscriber {
 
 /// Who listens to what.
 pub struct Hub {
-    subscriptions: Mutex<Subscriptions>,
-    listener: watch::Sender<ListenerState>,
+    channels: Mutex<Channels>,
+    listener: Mutex<ListenerState>,
+    is_live: AtomicBool,
     opened: Notify,
     next: AtomicU64,
     meter: Arc<Meter>,
 }
 
 #[derive(Default)]
-struct Subscriptions {
-    by_rep: HashMap<RepId, Vec<Entry>>,
+struct Channels {
+    by_rep: HashMap<RepId, Box<Channel>>,
     /// Set once the server is stopping: whoever comes now is told at once.
     draining: bool,
 }
 
-struct Entry {
-    number: u64,
-    session: SessionHash,
-    mailbox: Arc<Mailbox>,
+/// The open streams of one rep. It goes with the last of them.
+#[derive(Default)]
+struct Channel {
+    mailboxes: Vec<Arc<Mailbox>>,
+    /// The rep's statistics in one state of the database. While a channel is there, every event of its rep that was
+    /// published is in them, so that the next events lead from them to the next statistics.
+    known: Option<Known>,
+    /// Where `known` was given up, as events were not published one by one: no older state may take its place.
+    not_before: Option<Revision>,
+}
+
+struct Known {
+    cursor: Arc<Cursor>,
+    summary: Summary,
+}
+
+impl Channel {
+    /// What is known, if it is not newer than `cursor`, so that events lead from it to the state of `cursor`.
+    fn known_before(&self, cursor: &Cursor) -> Option<&Known> {
+        let is_before =
+            |known: &&Known| known.cursor.revision().partial_cmp(&cursor.revision()).is_some_and(Ordering::is_le);
+        self.known.as_ref().filter(is_before)
+    }
+
+    /// The statistics in the state of `cursor`, to which these events lead.
+    fn advanced(&self, events: &[&OrderEvent], rep: RepId, cursor: &Cursor) -> Option<Summary> {
+        let known = self.known_before(cursor)?;
+        let mut summary = known.summary.clone();
+        let new = events.iter().filter(|event| !known.cursor.snapshot.has(event.xid));
+        new.for_each(|event| summary.apply(event, rep));
+        Some(summary)
+    }
+
+    fn forget(&mut self, revision: Revision) {
+        self.known = None;
+        self.not_before = Some(revision);
+    }
 }
 
 impl Hub {
     pub(super) fn new(meter: Arc<Meter>) -> Self {
-        let (listener, _) = watch::channel(ListenerState::Degraded("the listener is starting".to_owned()));
-        Self { subscriptions: Mutex::default(), listener, opened: Notify::new(), next: AtomicU64::new(0), meter }
+        Self {
+            channels: Mutex::default(),
+            listener: Mutex::new(ListenerState::Degraded("the listener is starting".to_owned())),
+            is_live: AtomicBool::new(false),
+            opened: Notify::new(),
+            next: AtomicU64::new(0),
+            meter,
+        }
     }
 
     /// Registers a stream. From now on it misses nothing that is published for its rep.
     #[must_use]
     pub fn subscribe(self: &Arc<Self>, subscriber: Subscriber) -> Subscription {
-        let number = self.next.fetch_add(1, Relaxed);
-        let mailbox = Arc::new(Mailbox::default());
-        let mut subscriptions = self.lock();
-        if subscriptions.draining {
+        let mailbox = Arc::new(Mailbox::new(self.next.fetch_add(1, Relaxed), subscriber.session));
+        let mut channels = self.lock();
+        if channels.draining {
             mailbox.close(Bye::Draining);
         }
-        let entries = subscriptions.by_rep.entry(subscriber.rep).or_default();
-        let of_session = entries.iter().filter(|entry| entry.session == subscriber.session);
+        let channel = channels.by_rep.entry(subscriber.rep).or_default();
+        let of_session = channel.mailboxes.iter().filter(|other| other.session == subscriber.session);
         if of_session.clone().count() >= STREAMS_PER_SESSION
-            && let Some(oldest) = of_session.min_by_key(|entry| entry.number)
+            && let Some(oldest) = of_session.min_by_key(|other| other.number)
         {
-            oldest.mailbox.close(Bye::Replaced);
+            oldest.close(Bye::Replaced);
         }
-        entries.push(Entry { number, session: subscriber.session, mailbox: Arc::clone(&mailbox) });
-        drop(subscriptions);
+        channel.mailboxes.push(Arc::clone(&mailbox));
+        drop(channels);
         self.opened.notify_one();
         self.meter.opened(SALES_REP);
-        Subscription { hub: Arc::clone(self), rep: subscriber.rep, number, mailbox, reason: "client_gone" }
+        Subscription { hub: Arc::clone(self), rep: subscriber.rep, mailbox, reason: "client_gone" }
     }
 
     /// Returns when a stream was opened since this was last asked.
@@ -95,25 +137,73 @@ impl Hub {
         self.lock().by_rep.contains_key(&rep)
     }
 
+    /// Whether nobody is subscribed to anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().by_rep.is_empty()
+    }
+
+    /// Keeps the state that a stream began with as what is known of its rep, if nothing is.
+    pub(super) fn learn(&self, rep: RepId, cursor: &Arc<Cursor>, summary: &Summary) {
+        let mut channels = self.lock();
+        let Some(channel) = channels.by_rep.get_mut(&rep) else { return };
+        let is_too_old =
+            channel.not_before.is_some_and(|floor| cursor.revision().partial_cmp(&floor).is_none_or(Ordering::is_lt));
+        if channel.known.is_none() && !is_too_old {
+            channel.known = Some(Known { cursor: Arc::clone(cursor), summary: summary.clone() });
+        }
+    }
+
+    /// The reps that have streams but whose statistics in the state of `cursor` don't follow from what is known.
+    pub(super) fn unknown(&self, by_rep: &HashMap<RepId, Vec<&OrderEvent>>, cursor: &Cursor) -> HashSet<RepId> {
+        let channels = self.lock();
+        let is_unknown = |rep: &RepId| channels.by_rep.get(rep).is_some_and(|c| c.known_before(cursor).is_none());
+        by_rep.keys().copied().filter(is_unknown).collect()
+    }
+
+    /// Moves what is known on to the state of `cursor` by these events, and gives the statistics of the concerned reps
+    /// that have streams. `read` has those that were read in that state.
+    pub(super) fn advance(
+        &self,
+        by_rep: &HashMap<RepId, Vec<&OrderEvent>>,
+        cursor: &Arc<Cursor>,
+        mut read: HashMap<RepId, Summary>,
+    ) -> Vec<(RepId, Summary)> {
+        let mut channels = self.lock();
+        let mut summaries = Vec::new();
+        for (rep, events) in by_rep {
+            let Some(channel) = channels.by_rep.get_mut(rep) else { continue };
+            // a channel that is newer than the batch has streams that will read a newer state
+            let Some(summary) = read.remove(rep).or_else(|| channel.advanced(events, *rep, cursor)) else { continue };
+            channel.known = Some(Known { cursor: Arc::clone(cursor), summary: summary.clone() });
+            summaries.push((*rep, summary));
+        }
+        summaries
+    }
+
     /// Hands a frame to every stream of the rep.
     pub(super) fn publish(&self, rep: RepId, frame: &Arc<Frame>) {
-        for entry in self.lock().by_rep.get(&rep).into_iter().flatten() {
-            if !entry.mailbox.put(Arc::clone(frame)) {
+        for mailbox in self.lock().by_rep.get(&rep).into_iter().flat_map(|channel| &channel.mailboxes) {
+            if !mailbox.put(Arc::clone(frame)) {
                 self.meter.mailboxes_overrun.fetch_add(1, Relaxed);
             }
         }
     }
 
-    /// Has every stream read its state anew.
-    pub(super) fn resync_all(&self) {
-        self.each(|entry| entry.mailbox.resync());
+    /// Has the streams of the concerned reps read their state anew, which is that of `cursor` or newer.
+    pub(super) fn resync(&self, cursor: &Cursor, is_concerned: impl Fn(RepId) -> bool) {
+        for (rep, channel) in &mut self.lock().by_rep {
+            if is_concerned(*rep) {
+                channel.forget(cursor.revision());
+                channel.mailboxes.iter().for_each(|mailbox| mailbox.resync());
+            }
+        }
     }
 
-    /// Ends the streams of a session.
-    pub fn end_session(&self, session: SessionHash) {
-        self.each(|entry| {
-            if entry.session == session {
-                entry.mailbox.close(Bye::SignedOut);
+    /// Ends the streams of sessions.
+    pub fn end_sessions(&self, is_over: impl Fn(SessionHash) -> bool) {
+        self.each(|mailbox| {
+            if is_over(mailbox.session) {
+                mailbox.close(Bye::SignedOut);
             }
         });
     }
@@ -121,13 +211,13 @@ impl Hub {
     /// Ends every stream, and those that still come.
     pub fn drain(&self) {
         self.lock().draining = true;
-        self.each(|entry| entry.mailbox.close(Bye::Draining));
+        self.each(|mailbox| mailbox.close(Bye::Draining));
     }
 
     /// The sessions that have streams open.
     pub(super) fn sessions(&self) -> Vec<SessionHash> {
         let mut sessions = Vec::new();
-        self.each(|entry| sessions.push(entry.session));
+        self.each(|mailbox| sessions.push(mailbox.session));
         sessions.sort_unstable_by_key(|session| session.0);
         sessions.dedup();
         sessions
@@ -136,24 +226,30 @@ impl Hub {
     /// What the listener is worth now.
     #[must_use]
     pub fn listener_state(&self) -> ListenerState {
-        self.listener.borrow().clone()
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells every stream of a change of the listener's state.
+    /// Whether changes arrive at once.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.is_live.load(Relaxed)
+    }
+
+    /// Keeps the listener's state, and tells every stream where it changed.
     pub(super) fn set_listener_state(&self, state: ListenerState) {
-        self.listener.send_if_modified(|present| {
-            let modified = *present != state;
-            *present = state;
-            modified
-        });
+        let is_live = state == ListenerState::Live;
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        if self.is_live.swap(is_live, Relaxed) != is_live {
+            self.each(Mailbox::ping);
+        }
     }
 
-    fn each(&self, mut visit: impl FnMut(&Entry)) {
-        self.lock().by_rep.values().flatten().for_each(&mut visit);
+    fn each(&self, mut visit: impl FnMut(&Mailbox)) {
+        self.lock().by_rep.values().flat_map(|channel| &channel.mailboxes).for_each(|mailbox| visit(mailbox));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Subscriptions> {
-        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,7 +257,6 @@ impl Hub {
 pub struct Subscription {
     hub: Arc<Hub>,
     rep: RepId,
-    number: u64,
     mailbox: Arc<Mailbox>,
     reason: &'static str,
 }
@@ -177,8 +272,8 @@ impl Subscription {
         self.mailbox.delivery(wants_news).await
     }
 
-    pub(super) fn watch_listener(&self) -> ListenerWatch {
-        ListenerWatch(self.hub.listener.subscribe())
+    pub(super) async fn goodbye(&self) -> Bye {
+        self.mailbox.goodbye().await
     }
 
     /// Counts the stream as closed for that reason, instead of by its client.
@@ -187,32 +282,19 @@ impl Subscription {
     }
 }
 
-/// Watches the listener's state for one stream.
-pub(super) struct ListenerWatch(watch::Receiver<ListenerState>);
-
-impl ListenerWatch {
-    /// Returns when the state has changed since it was last looked at.
-    pub(super) async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending().await
-        }
-    }
-
-    pub(super) fn is_live(&mut self) -> bool {
-        *self.0.borrow_and_update() == ListenerState::Live
-    }
-}
-
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut subscriptions = self.hub.lock();
-        if let Some(entries) = subscriptions.by_rep.get_mut(&self.rep) {
-            entries.retain(|entry| entry.number != self.number);
-            if entries.is_empty() {
-                subscriptions.by_rep.remove(&self.rep);
+        let mut channels = self.hub.lock();
+        if let Entry::Occupied(mut entry) = channels.by_rep.entry(self.rep) {
+            let mailboxes = &mut entry.get_mut().mailboxes;
+            if let Some(place) = mailboxes.iter().position(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
+                mailboxes.swap_remove(place);
+            }
+            if mailboxes.is_empty() {
+                entry.remove();
             }
         }
-        drop(subscriptions);
+        drop(channels);
         self.hub.meter.closed(SALES_REP, self.reason);
     }
 }

@@ -3,23 +3,33 @@
 //! A notification is only a hint. What to send is read from the events since the listener's cursor, so that nothing is
 //! lost while the connection is down, nothing is sent twice, and a forged notification causes no more than a read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::Rng;
-use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::heard::{Heard, Hearsay, Hint};
 use super::hub::ListenerState;
+use super::pace::{Pace, SHORTEST_PAUSE};
 use super::{Live, frame};
 use crate::cursor::Cursor;
-use crate::order::RepId;
-use crate::store::{BatchLimit, Link, News, StoreError, is_canary};
+use crate::order::{RepId, Summary};
+use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
 
 /// How often events are read though nothing was heard.
 const SAFETY_READ: Duration = Duration::from_secs(3);
+
+/// How long after a safety read that found something its notification may still come.
+const LATEST_NOTIFICATION: Duration = Duration::from_secs(1);
+
+/// How often a listener that another instance's sleep lets sleep looks whether that one is still there.
+const SLEEPER_CHECK: Duration = Duration::from_millis(200);
+
+/// For how long a poll counts as somebody who is there.
+const INTEREST: Duration = Duration::from_secs(30);
 
 /// How often the canary is sent, and how long it may take to come back. A hung backend looks like a quiet one to TCP.
 const CANARY_INTERVAL: Duration = Duration::from_secs(5);
@@ -35,80 +45,6 @@ const READ_PATIENCE: Duration = Duration::from_secs(20);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-const LIMIT: BatchLimit = BatchLimit { events: 5_000 };
-
-/// What was heard and not acted upon yet. Constant in size whatever is sent at whatever rate.
-#[derive(Default)]
-struct Heard {
-    inbox: Mutex<Inbox>,
-    something: Notify,
-}
-
-#[derive(Default)]
-struct Inbox {
-    hint: Hint,
-    /// The canary that is on its way, and whom to tell when it comes back.
-    canary: Option<(String, oneshot::Sender<()>)>,
-}
-
-/// Whom the heard notifications concern.
-#[derive(Default)]
-enum Hint {
-    #[default]
-    Nobody,
-    Reps(HashSet<RepId>),
-    Everybody,
-}
-
-/// Beyond this many reps a hint is for everybody.
-const MOST_HINTED_REPS: usize = 4_096;
-
-impl Hint {
-    /// Adds a payload of a trigger: `reps:1,2,3`. Anything else, as anybody may send it, is for everybody.
-    fn add(&mut self, payload: &str) {
-        let list = payload.strip_prefix("reps:");
-        let reps: Option<Vec<RepId>> = list.and_then(|list| {
-            list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok().map(RepId)).collect()
-        });
-        match (&mut *self, reps) {
-            (Self::Everybody, _) => {}
-            (_, None) => *self = Self::Everybody,
-            (Self::Reps(known), Some(reps)) if known.len() + reps.len() <= MOST_HINTED_REPS => known.extend(reps),
-            (Self::Reps(_), Some(_)) => *self = Self::Everybody,
-            (Self::Nobody, Some(reps)) => *self = Self::Reps(reps.into_iter().collect()),
-        }
-    }
-}
-
-impl Heard {
-    fn hear(&self, channel: &str, payload: &str) {
-        let mut inbox = self.lock();
-        if is_canary(channel) {
-            if let Some((_, back)) = inbox.canary.take_if(|(nonce, _)| nonce == payload) {
-                // nobody waits any more for one that comes too late
-                let _ = back.send(());
-            }
-        } else {
-            inbox.hint.add(payload);
-            self.something.notify_one();
-        }
-    }
-
-    fn take_hint(&self) -> Hint {
-        std::mem::take(&mut self.lock().hint)
-    }
-
-    fn expect_canary(&self, nonce: &str) -> oneshot::Receiver<()> {
-        let (back, comes_back) = oneshot::channel();
-        self.lock().canary = Some((nonce.to_owned(), back));
-        comes_back
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Listens for ever. The cursor outlives the connection: what is committed while it is down is read afterwards.
 pub(super) async fn run(live: &Live) {
     let mut cursor = None;
@@ -116,6 +52,7 @@ pub(super) async fn run(live: &Live) {
     loop {
         let connected_at = Instant::now();
         let Err(error) = listen(live, &mut cursor).await;
+        live.meter.listener_awake.store(false, Relaxed);
         if connected_at.elapsed() > LONGEST_BACKOFF {
             backoff = FIRST_BACKOFF;
         }
@@ -131,9 +68,9 @@ pub(super) async fn run(live: &Live) {
 enum Never {}
 
 /// One connection's life.
-async fn listen(live: &Live, cursor: &mut Option<Cursor>) -> Result<Never, StoreError> {
+async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, StoreError> {
     let heard = Arc::new(Heard::default());
-    let mut link = {
+    let link = {
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
         Link::open(live.store.url(), "listener", move |channel, payload| {
             meter.notifications.fetch_add(1, Relaxed);
@@ -141,100 +78,267 @@ async fn listen(live: &Live, cursor: &mut Option<Cursor>) -> Result<Never, Store
         })
         .await?
     };
-    let attempted = "begin listening within 20 s";
-    timeout(READ_PATIENCE, begin(live, &mut link, cursor))
-        .await
-        .unwrap_or_else(|elapsed| Err(StoreError::Unavailable { attempted, cause: elapsed.into() }))?;
-    let reading = async {
-        // A link that was just opened may have missed anything: the first read is unconditional.
-        let mut read_now = true;
-        // heard of, and left for the next read, as it concerned nobody here then
-        let mut skipped = false;
-        let mut next_read = Instant::now();
-        loop {
-            tokio::select! {
-                () = heard.something.notified() => {}
-                () = sleep_until(next_read) => read_now = true,
-                // what was skipped must not come to a stream that opens later, together with what is new to it
-                () = live.hub.opened(), if skipped => read_now = true,
-                () = link.closed() => return Err(StoreError::Unavailable {
-                    attempted: "go on listening",
-                    cause: "the server closed the connection".into(),
-                }),
-            }
-            let hinted = match heard.take_hint() {
-                Hint::Nobody => false,
-                Hint::Everybody => true,
-                Hint::Reps(reps) => {
-                    let concerns_somebody = reps.into_iter().any(|rep| live.hub.is_open(rep));
-                    skipped |= !concerns_somebody;
-                    concerns_somebody
-                }
-            };
-            if hinted || read_now {
-                read_and_publish(live, &mut link, cursor, hinted || skipped).await?;
-                (read_now, skipped) = (false, false);
-                next_read = Instant::now() + SAFETY_READ;
-            }
-        }
-    };
+    let cursor = in_time("begin listening within 20 s", begin(live, &link, cursor)).await?;
+    let tail = Tail { live, heard: &heard, link, cursor, asked_at: None };
     tokio::select! {
-        ended = reading => ended,
+        ended = tail.follow() => ended,
         dead = prove_by_canary(live, &heard) => dead,
         never = watch_queue(live) => never,
     }
 }
 
-/// LISTEN is in force before the first cursor is taken, and not in the same transaction: a change that commits between
-/// them is notified as well as read; the other way round it could be neither.
-async fn begin(live: &Live, link: &mut Link, cursor: &mut Option<Cursor>) -> Result<(), StoreError> {
-    link.listen_for_orders().await?;
-    let present = link.first_cursor().await?;
-    match cursor {
-        Some(known) if known.epoch == present.epoch => {}
-        Some(_) => {
-            live.hub.resync_all();
-            *cursor = Some(present);
-        }
-        None => {
-            // streams that opened before the first cursor was taken may lie behind it
-            live.hub.resync_all();
-            *cursor = Some(present);
-        }
-    }
-    Ok(())
+async fn in_time<T>(
+    attempted: &'static str,
+    attempt: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = |elapsed: tokio::time::error::Elapsed| StoreError::Unavailable { attempted, cause: elapsed.into() };
+    timeout(READ_PATIENCE, attempt).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
 }
 
-async fn read_and_publish(
+/// LISTEN is in force before the first cursor is taken, and not in the same transaction: a change that commits between
+/// them is notified as well as read; the other way round it could be neither.
+async fn begin<'a>(
     live: &Live,
-    link: &mut Link,
-    cursor: &mut Option<Cursor>,
-    hinted: bool,
-) -> Result<(), StoreError> {
-    let Some(since) = cursor else { return Ok(()) };
-    let reading = link.read_batch(since, LIMIT, |rep| live.hub.is_open(rep));
-    let batch = timeout(READ_PATIENCE, reading).await.unwrap_or_else(|elapsed| {
-        Err(StoreError::Unavailable { attempted: "read the events within 20 s", cause: elapsed.into() })
-    })?;
-    live.meter.batches.fetch_add(1, Relaxed);
-    match batch.news {
-        News::Everything(why) => {
-            tracing::info!(why, "every stream reads its state anew");
-            live.hub.resync_all();
+    link: &Link,
+    cursor: &'a mut Option<Arc<Cursor>>,
+) -> Result<&'a mut Arc<Cursor>, StoreError> {
+    link.listen_for_orders().await?;
+    let present = link.first_cursor().await?;
+    let known = cursor.take().filter(|known| known.epoch == present.epoch);
+    if known.is_none() {
+        // streams that opened before the first cursor was taken may lie behind it
+        live.hub.resync(&present, |_| true);
+        live.recency.jumped_to(present.revision());
+    }
+    Ok(cursor.insert(known.unwrap_or_else(|| Arc::new(present))))
+}
+
+/// One connection, and up to where it has published.
+struct Tail<'a> {
+    live: &'a Live,
+    heard: &'a Heard,
+    link: Link,
+    cursor: &'a mut Arc<Cursor>,
+    /// When a poll last asked for news.
+    asked_at: Option<Instant>,
+}
+
+impl Tail<'_> {
+    /// A link that was just opened may have missed anything, and nobody may have been asked to notify it: it begins awake.
+    async fn follow(mut self) -> Result<Never, StoreError> {
+        let gauge = &self.live.meter.listener_awake;
+        loop {
+            gauge.store(true, Relaxed);
+            let sleeper = self.stay_awake().await?;
+            gauge.store(false, Relaxed);
+            self.stay_asleep(sleeper).await?;
         }
-        News::Events(events) => {
-            let read = events.events.len() as u64;
-            live.meter.events.fetch_add(read, Relaxed);
-            if !hinted {
-                live.meter.events_found_late.fetch_add(read, Relaxed);
+    }
+
+    /// Reads again and again, as writers need not notify, until commits are rare and it has fallen asleep.
+    async fn stay_awake(&mut self) -> Result<Sleeper, StoreError> {
+        let mut pace = Pace::new(Instant::now());
+        let mut next_read = Instant::now();
+        loop {
+            while self.is_idle() {
+                // nobody is there: the writers are left alone, and no more is read than where we are
+                self.jump().await?;
+                tokio::select! {
+                    () = self.live.hub.opened() => {}
+                    () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
+                    () = sleep(SAFETY_READ) => {}
+                    lost = lost(&self.link) => return Err(lost),
+                }
             }
-            for (rep, frame) in frame::patches(&events, &batch.cursor, live.zone) {
-                live.hub.publish(rep, &Arc::new(frame));
+            self.heard.take();
+            let read = self.read().await?;
+            let now = Instant::now();
+            if pace.is_rare(read.transactions, now) {
+                let sleeper = in_time("fall asleep within 20 s", self.link.try_sleep()).await?;
+                if sleeper != Sleeper::Nobody {
+                    // once more: now everything that was committed without a notification is visible
+                    self.read().await?;
+                    return Ok(sleeper);
+                }
+            }
+            next_read = (next_read + pace.pause(now)).max(now);
+            tokio::select! {
+                () = sleep_until(next_read) => {}
+                () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
+                // while another instance sleeps, writers do notify
+                () = self.heard.something() => sleep_until(next_read.min(now + SHORTEST_PAUSE)).await,
+                lost = lost(&self.link) => return Err(lost),
             }
         }
     }
-    *cursor = Some(batch.cursor);
-    Ok(())
+
+    /// Reads when it is notified, and now and then in any case. Returns when writers need not notify any more.
+    async fn stay_asleep(&mut self, mut sleeper: Sleeper) -> Result<(), StoreError> {
+        let mut pace = Pace::new(Instant::now());
+        let mut next_read = Instant::now() + SAFETY_READ;
+        let mut next_check = Instant::now() + SLEEPER_CHECK;
+        // heard of, and left for the next read, as it concerned nobody here then
+        let mut skipped = false;
+        let mut suspects = Suspects::default();
+        loop {
+            let mut is_wanted = false;
+            tokio::select! {
+                () = self.heard.something() => {}
+                () = sleep_until(next_read) => {}
+                () = sleep_until(next_check), if sleeper == Sleeper::Another => {}
+                // what was skipped must not come to a stream that opens later, together with what is new to it
+                () = self.live.hub.opened(), if skipped => is_wanted = true,
+                () = self.live.recency.asked() => {
+                    self.asked_at = Some(Instant::now());
+                    is_wanted = true;
+                }
+                lost = lost(&self.link) => return Err(lost),
+            }
+            let now = Instant::now();
+            let news = self.heard.take();
+            if sleeper == Sleeper::Another && (news.another_rose || now >= next_check) {
+                next_check = now + SLEEPER_CHECK;
+                match in_time("look after the sleeper within 20 s", self.link.try_sleep()).await? {
+                    Sleeper::Nobody => return Ok(()),
+                    Sleeper::Another => {}
+                    Sleeper::Ourselves => {
+                        // the other is gone, and what was committed since was not notified
+                        sleeper = Sleeper::Ourselves;
+                        is_wanted = true;
+                    }
+                }
+            }
+            let is_due = now >= next_read;
+            if pace.is_frequent(news.notifications, now) || is_due && self.is_idle() {
+                if sleeper == Sleeper::Ourselves {
+                    in_time("rise within 20 s", self.link.rise()).await?;
+                }
+                return Ok(());
+            }
+            let concerns_somebody = match &news.hint {
+                Hint::Nobody => false,
+                Hint::Everybody => true,
+                Hint::Reps(reps) => reps.iter().any(|rep| self.live.hub.is_open(*rep)),
+            };
+            skipped |= news.notifications > 0;
+            suspects.explained_by(&news);
+            if concerns_somebody || is_wanted || is_due {
+                let read = self.read().await?;
+                if is_due && !skipped && !is_wanted {
+                    suspects.add(read.events, now);
+                }
+                skipped = false;
+                next_read = now + SAFETY_READ;
+            }
+            self.live.meter.events_found_late.fetch_add(suspects.convicted(now), Relaxed);
+        }
+    }
+
+    /// Whether there is nobody to tell anything.
+    fn is_idle(&self) -> bool {
+        self.live.hub.is_empty() && self.asked_at.is_none_or(|at| at.elapsed() > INTEREST)
+    }
+
+    /// Goes to the present without looking at what happened.
+    async fn jump(&mut self) -> Result<(), StoreError> {
+        let present = in_time("read the present within 20 s", self.link.present()).await?;
+        // a stream may have opened meanwhile
+        self.live.hub.resync(&present, |_| true);
+        self.live.recency.jumped_to(present.revision());
+        *self.cursor = Arc::new(present);
+        Ok(())
+    }
+
+    /// Reads what happened since the cursor and publishes it.
+    async fn read(&mut self) -> Result<Read, StoreError> {
+        let live = self.live;
+        let attempted = "read the events within 20 s";
+        let mut batch = in_time(attempted, self.link.read_batch(self.cursor)).await?;
+        let mut summaries = HashMap::new();
+        if !unknown(live, &batch).is_empty() {
+            // read together with the statistics that don't follow from what is known
+            let wanted = |batch: &Batch| unknown(live, batch);
+            (batch, summaries) = in_time(attempted, self.link.read_batch_and_statistics(self.cursor, wanted)).await?;
+        }
+        let Batch { cursor, news } = batch;
+        let cursor = Arc::new(cursor);
+        let mut read = Read { events: 0, transactions: 0 };
+        match news {
+            News::Everything(why) => {
+                tracing::info!(why, "every stream reads its state anew");
+                live.hub.resync(&cursor, |_| true);
+                live.recency.jumped_to(cursor.revision());
+            }
+            News::Much(reps) => {
+                tracing::debug!(reps = reps.len(), "many changes at once: these reps' streams read their state anew");
+                live.hub.resync(&cursor, |rep| reps.contains(&rep));
+                live.recency.saw(reps.into_iter(), cursor.revision());
+                read.transactions = u32::MAX;
+            }
+            News::Changed(changed) => {
+                read.events = changed.events.len() as u64;
+                let xids: HashSet<u64> = changed.events.iter().map(|event| event.xid).collect();
+                read.transactions = u32::try_from(xids.len()).unwrap_or(u32::MAX);
+                self.publish(&changed, &cursor, summaries);
+            }
+        }
+        live.meter.batches.fetch_add(1, Relaxed);
+        live.meter.events.fetch_add(read.events, Relaxed);
+        *self.cursor = cursor;
+        Ok(read)
+    }
+
+    fn publish(&self, changed: &Changed, cursor: &Arc<Cursor>, summaries: HashMap<RepId, Summary>) {
+        let by_rep = changed.by_rep();
+        for (rep, summary) in self.live.hub.advance(&by_rep, cursor, summaries) {
+            let events = by_rep.get(&rep).map(Vec::as_slice).unwrap_or_default();
+            let patch = frame::patch(rep, &summary, events, &changed.rows, cursor, self.live.zone);
+            self.live.hub.publish(rep, &Arc::new(patch));
+        }
+        self.live.recency.saw(by_rep.into_keys(), cursor.revision());
+    }
+}
+
+/// What one read found.
+struct Read {
+    events: u64,
+    transactions: u32,
+}
+
+/// The reps that have streams but whose statistics must be read.
+fn unknown(live: &Live, batch: &Batch) -> HashSet<RepId> {
+    match &batch.news {
+        News::Changed(changed) => live.hub.unknown(&changed.by_rep(), &batch.cursor),
+        News::Much(_) | News::Everything(_) => HashSet::new(),
+    }
+}
+
+async fn lost(link: &Link) -> StoreError {
+    link.closed().await;
+    StoreError::Unavailable { attempted: "go on listening", cause: "the server closed the connection".into() }
+}
+
+/// Events that a safety read found. Their notification may be on its way; if it does not come, it was lost.
+#[derive(Default)]
+struct Suspects(Option<(Instant, u64)>);
+
+impl Suspects {
+    fn add(&mut self, events: u64, now: Instant) {
+        if events > 0 {
+            self.0 = Some((now, events));
+        }
+    }
+
+    fn explained_by(&mut self, news: &Hearsay) {
+        if news.notifications > 0 {
+            self.0 = None;
+        }
+    }
+
+    /// How many were found for which no notification came in time.
+    fn convicted(&mut self, now: Instant) -> u64 {
+        self.0.take_if(|(found, _)| now.duration_since(*found) > LATEST_NOTIFICATION).map_or(0, |(_, events)| events)
+    }
 }
 
 /// Sends a canary through the pool and expects it on the listener's connection, for ever. Only a canary that came back
@@ -276,24 +380,5 @@ async fn watch_queue(live: &Live) -> Result<Never, StoreError> {
             Err(error) => tracing::debug!(error = error.chain(), "could not look at the notification queue"),
         }
         sleep(QUEUE_CHECK).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_payload_that_no_trigger_sends_is_for_everybody() {
-        for payload in ["all", "", "reps:x", "reps:1,2,", "reps:", "reps:1"] {
-            let mut hint = Hint::default();
-            hint.add(payload);
-            let everybody = matches!(hint, Hint::Everybody);
-            assert_eq!(everybody, matches!(payload, "all" | "" | "reps:x"), "{payload}");
-        }
-        let mut hint = Hint::default();
-        hint.add(&format!("reps:{}", (0..=MOST_HINTED_REPS).map(|n| n.to_string()).collect::<Vec<_>>().join(",")));
-        hint.add("reps:1");
-        assert!(matches!(hint, Hint::Everybody));
     }
 }

@@ -1,11 +1,14 @@
 //! What waits for one stream. Bounded; nobody waits for a slow reader.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
 
 use super::Frame;
+use crate::store::SessionHash;
 
 /// Frames that wait for one stream at most. Beyond, the stream reads its state anew, which is one frame.
 const CAPACITY: usize = 16;
@@ -40,15 +43,21 @@ pub(super) enum Delivery {
     Frames(VecDeque<Arc<Frame>>),
     /// Frames were lost or can't be told: the state must be read anew.
     Resync,
+    /// The listener's state changed: the page should know at once.
+    Ping,
     /// The stream must end.
     Bye(Bye),
 }
 
-/// One stream's mailbox.
-#[derive(Debug, Default)]
+/// One stream's mailbox. There are as many as open pages, so that it holds nothing while nothing waits.
+#[derive(Debug)]
 pub(super) struct Mailbox {
+    /// Of streams, the one with the smaller number was opened earlier.
+    pub(super) number: u64,
+    /// The session that the stream was opened with.
+    pub(super) session: SessionHash,
     inbox: Mutex<Inbox>,
-    arrived: Notify,
+    reader: AtomicWaker,
 }
 
 #[derive(Debug, Default)]
@@ -56,59 +65,72 @@ struct Inbox {
     /// Empty while `resync` is set.
     frames: VecDeque<Arc<Frame>>,
     resync: bool,
+    ping: bool,
     bye: Option<Bye>,
 }
 
 impl Mailbox {
+    pub(super) fn new(number: u64, session: SessionHash) -> Self {
+        Self { number, session, inbox: Mutex::default(), reader: AtomicWaker::new() }
+    }
+
     /// Puts a frame in. `false` if it was full: everything in it was dropped, and the state must be read anew.
     pub(super) fn put(&self, frame: Arc<Frame>) -> bool {
-        let mut inbox = self.lock();
-        let fits = inbox.frames.len() < CAPACITY;
-        if inbox.resync {
-            return true;
-        }
-        if fits {
-            inbox.frames.push_back(frame);
-        } else {
-            inbox.frames = VecDeque::new();
-            inbox.resync = true;
-        }
-        drop(inbox);
-        self.arrived.notify_one();
-        fits
+        self.change(|inbox| {
+            let fits = inbox.frames.len() < CAPACITY;
+            match inbox.resync {
+                true => return true,
+                false if fits => inbox.frames.push_back(frame),
+                false => inbox.drop_frames(),
+            }
+            fits
+        })
     }
 
     /// Drops what is in and has the state read anew.
     pub(super) fn resync(&self) {
-        let mut inbox = self.lock();
-        inbox.frames = VecDeque::new();
-        inbox.resync = true;
-        drop(inbox);
-        self.arrived.notify_one();
+        self.change(Inbox::drop_frames);
+    }
+
+    /// Has the page told the listener's state.
+    pub(super) fn ping(&self) {
+        self.change(|inbox| inbox.ping = true);
     }
 
     /// Ends the stream.
     pub(super) fn close(&self, bye: Bye) {
-        self.lock().bye.get_or_insert(bye);
-        self.arrived.notify_one();
+        self.change(|inbox| {
+            inbox.bye.get_or_insert(bye);
+        });
     }
 
     /// The next delivery. The resync mark is cleared here, before its reader reads the database. During that read the
-    /// reader wants no news: what comes in stays here, as it may be newer than the read, and only a goodbye is handed
-    /// out.
+    /// reader wants no news: what comes in stays here, as it may be newer than the read, and only a goodbye or a ping is
+    /// handed out.
     pub(super) async fn delivery(&self, wants_news: bool) -> Delivery {
-        loop {
-            if let Some(delivery) = self.take(wants_news) {
-                return delivery;
-            }
-            self.arrived.notified().await;
-        }
+        poll_fn(|cx| {
+            self.reader.register(cx.waker());
+            self.take(wants_news).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    /// The goodbye alone, for a stream that can't be written to.
+    pub(super) async fn goodbye(&self) -> Bye {
+        poll_fn(|cx| {
+            self.reader.register(cx.waker());
+            self.lock().bye.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     fn take(&self, wants_news: bool) -> Option<Delivery> {
         let mut inbox = self.lock();
         if let Some(bye) = inbox.bye {
             return Some(Delivery::Bye(bye));
+        }
+        if std::mem::take(&mut inbox.ping) {
+            return Some(Delivery::Ping);
         }
         if !wants_news {
             return None;
@@ -120,8 +142,21 @@ impl Mailbox {
         (!frames.is_empty()).then_some(Delivery::Frames(frames))
     }
 
+    fn change<T>(&self, change: impl FnOnce(&mut Inbox) -> T) -> T {
+        let outcome = change(&mut self.lock());
+        self.reader.wake();
+        outcome
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox {
+    fn drop_frames(&mut self) {
+        self.frames = VecDeque::new();
+        self.resync = true;
     }
 }
 
@@ -129,13 +164,17 @@ impl Mailbox {
 mod tests {
     use super::*;
 
+    fn mailbox() -> Mailbox {
+        Mailbox::new(1, SessionHash([0; 32]))
+    }
+
     fn frame() -> Arc<Frame> {
         Arc::new(Frame::for_test("00000000000000ff/5:9:", &[]))
     }
 
     #[tokio::test]
     async fn a_full_mailbox_drops_everything_and_asks_for_a_resync_once() {
-        let mailbox = Mailbox::default();
+        let mailbox = mailbox();
         assert!((0..CAPACITY).all(|_| mailbox.put(frame())));
         assert!(!mailbox.put(frame()));
         assert!(matches!(mailbox.delivery(true).await, Delivery::Resync));
@@ -145,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_while_the_state_is_read_is_kept_for_afterwards() {
-        let mailbox = Mailbox::default();
+        let mailbox = mailbox();
         mailbox.resync();
         assert!(matches!(mailbox.delivery(true).await, Delivery::Resync));
         mailbox.put(frame());
@@ -158,10 +197,20 @@ mod tests {
 
     #[tokio::test]
     async fn goodbye_goes_before_everything() {
-        let mailbox = Mailbox::default();
+        let mailbox = mailbox();
         mailbox.put(frame());
+        mailbox.ping();
         mailbox.close(Bye::SignedOut);
         mailbox.close(Bye::Draining);
         assert!(matches!(mailbox.delivery(true).await, Delivery::Bye(Bye::SignedOut)));
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_listener_is_told_also_while_the_state_is_read() {
+        let mailbox = mailbox();
+        mailbox.put(frame());
+        mailbox.ping();
+        assert!(matches!(mailbox.delivery(false).await, Delivery::Ping));
+        assert!(matches!(mailbox.delivery(true).await, Delivery::Frames(_)));
     }
 }

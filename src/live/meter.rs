@@ -1,7 +1,7 @@
 //! What is counted, for whoever wants to read it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub struct Meter {
     pub events: AtomicU64,
     /// Events that only the periodic read found: notifications that did not come.
     pub events_found_late: AtomicU64,
+    /// Whether the listener reads without being notified.
+    pub listener_awake: AtomicBool,
     /// Notifications received.
     pub notifications: AtomicU64,
     /// Folds that moved the summary on.

@@ -3,10 +3,13 @@
 
 mod folder;
 mod frame;
+mod heard;
 mod hub;
 mod listener;
 mod mailbox;
 mod meter;
+mod pace;
+mod recency;
 mod sentinel;
 mod stream;
 
@@ -14,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,9 +26,8 @@ pub use frame::Frame;
 pub use hub::{Hub, ListenerState, Subscriber, Subscription};
 pub use mailbox::Bye;
 pub use meter::{AgeBuckets, Meter, StreamCounts};
-
-/// How many streams read their state at the same time. Thousands may come back at once; the pool is not theirs alone.
-const CONCURRENT_SYNCS: usize = 6;
+pub use recency::Recency;
+pub use stream::{EventStream, Told};
 
 /// What the live side is made of.
 pub struct Live {
@@ -34,9 +35,10 @@ pub struct Live {
     pub hub: Arc<Hub>,
     /// What is counted.
     pub meter: Arc<Meter>,
+    /// Since when each rep's orders are unchanged.
+    pub recency: Recency,
     store: Store,
     zone: Tz,
-    syncs: Semaphore,
 }
 
 impl Live {
@@ -45,7 +47,7 @@ impl Live {
     pub fn new(store: Store, zone: Tz) -> Arc<Self> {
         let meter = Arc::new(Meter::default());
         let hub = Arc::new(Hub::new(Arc::clone(&meter)));
-        Arc::new(Self { hub, meter, store, zone, syncs: Semaphore::new(CONCURRENT_SYNCS) })
+        Arc::new(Self { hub, meter, recency: Recency::default(), store, zone })
     }
 
     /// Starts the listener, the fold and the sessions' sentinel. They end when `stop` is cancelled.

@@ -21,9 +21,10 @@ pub(super) async fn run(store: &Store, hub: &Hub) {
         match store.sessions_that_hold(&open).await {
             Ok(holding) => {
                 let holding: HashSet<_> = holding.into_iter().collect();
-                open.into_iter()
-                    .filter(|session| !holding.contains(session))
-                    .for_each(|session| hub.end_session(session));
+                let over: HashSet<_> = open.into_iter().filter(|session| !holding.contains(session)).collect();
+                if !over.is_empty() {
+                    hub.end_sessions(|session| over.contains(&session));
+                }
             }
             Err(error) => tracing::warn!(error = error.chain(), "could not check the open streams' sessions"),
         }

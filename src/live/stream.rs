@@ -1,6 +1,7 @@
 //! One stream: first the state, then what changes it, with a ping now and then.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,14 +9,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::Utc;
-use futures_util::Stream;
+use chrono::{DateTime, Utc};
 use futures_util::future::OptionFuture;
 use rand::Rng;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::mailbox::Delivery;
-use super::{Frame, Live, Subscriber, Subscription, frame};
+use super::{Bye, Frame, Live, Subscriber, Subscription, frame};
 use crate::cursor::Cursor;
 use crate::order::RepId;
 use crate::store::{StoreError, Sync};
@@ -29,37 +29,47 @@ const RESYNC_PAUSE: Duration = Duration::from_secs(1);
 /// Between which a browser waits before it reconnects by itself, in milliseconds.
 const RETRY: std::ops::Range<u64> = 1_000..4_000;
 
-/// A stream that has its first state and can begin.
-pub struct Opened {
-    live: Arc<Live>,
-    subscription: Subscription,
-    first: Sync,
-}
-
 impl Live {
     /// Registers the stream and reads the state that it begins with, in this order: what is committed after the read is
     /// published to the mailbox, what was before is in the state. Nothing is in neither.
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn open(self: &Arc<Self>, subscriber: Subscriber, since: Option<&Cursor>) -> Result<Opened, StoreError> {
+    pub async fn open(
+        self: &Arc<Self>,
+        subscriber: Subscriber,
+        since: Option<&Cursor>,
+    ) -> Result<EventStream, StoreError> {
         let mut subscription = self.hub.subscribe(subscriber);
         let first =
             self.sync(subscription.rep(), since).await.inspect_err(|_| subscription.closes_because("unavailable"))?;
-        Ok(Opened { live: Arc::clone(self), subscription, first })
+        let beginning = [frame::retry(retry_time()), frame::sync(&first), frame::ping(self.hub.is_live())].concat();
+        Ok(EventStream {
+            live: Arc::clone(self),
+            subscription,
+            known: first.cursor,
+            waiting: VecDeque::new(),
+            beginning: Some(beginning.into()),
+            next_ping: Box::pin(sleep_until(ping_time())),
+            resync: None,
+            is_over: false,
+        })
     }
 
+    /// Reads the rep's state, and keeps it as what is known of the rep.
     async fn sync(&self, rep: RepId, since: Option<&Cursor>) -> Result<Sync, StoreError> {
-        // the semaphore is never closed
-        let _permit = self.syncs.acquire().await;
-        self.store.sync(rep, since).await
+        let sync = self.store.sync(rep, since).await?;
+        self.hub.learn(rep, &sync.cursor, &sync.summary);
+        Ok(sync)
     }
 
     /// Reads the state anew, for a stream that knows all up to a cursor; after a pause, if an earlier attempt failed.
-    fn resync(self: &Arc<Self>, rep: RepId, known: &Cursor, pause: Duration) -> Resync {
-        let (live, known) = (Arc::clone(self), known.clone());
+    fn resync(self: &Arc<Self>, rep: RepId, known: &Arc<Cursor>, pause: Duration) -> Resync {
+        let (live, known) = (Arc::clone(self), Arc::clone(known));
         Box::pin(async move {
-            sleep(pause).await;
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
             live.sync(rep, Some(&known)).await
         })
     }
@@ -67,70 +77,124 @@ impl Live {
 
 type Resync = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
 
-impl Opened {
-    /// The events of the stream, each as the bytes that go over the wire.
-    pub fn events(self) -> impl Stream<Item = Bytes> + Send + 'static {
-        let Self { live, mut subscription, first } = self;
-        async_stream::stream! {
-            let rep = subscription.rep();
-            yield frame::retry(retry_time());
-            yield frame::sync(&first);
-            // everything up to here was told
-            let mut known = first.cursor;
-            let mut listener = subscription.watch_listener();
-            yield frame::ping(listener.is_live());
-            let mut next_ping = ping_time();
-            // under way while the stream is behind
-            let mut resync: OptionFuture<Resync> = None.into();
-            let mut behind = false;
-            loop {
-                tokio::select! {
-                    delivery = subscription.delivery(!behind) => match delivery {
-                        Delivery::Frames(frames) => for patch in frames {
-                            match novelty(&patch, &known) {
-                                Novelty::All => {
-                                    known = patch.cursor.clone();
-                                    count(&live, &patch);
-                                    yield patch.bytes.clone();
-                                }
-                                Novelty::None => {}
-                                Novelty::Some => {
-                                    behind = true;
-                                    resync = Some(live.resync(rep, &known, Duration::ZERO)).into();
-                                    // the rest was published before the state is read, and is in it
-                                    break;
-                                }
-                            }
-                        },
-                        Delivery::Resync => {
-                            behind = true;
-                            resync = Some(live.resync(rep, &known, Duration::ZERO)).into();
-                        }
-                        Delivery::Bye(reason) => {
-                            subscription.closes_because(reason.reason());
-                            yield frame::bye(reason);
-                            break;
-                        }
-                    },
-                    Some(outcome) = &mut resync, if behind => match outcome {
-                        Ok(sync) => {
-                            behind = false;
-                            yield frame::sync(&sync);
-                            known = sync.cursor;
-                        }
-                        Err(error) => {
-                            tracing::debug!(error = error.chain(), "a stream could not read its state");
-                            resync = Some(live.resync(rep, &known, RESYNC_PAUSE)).into();
-                        }
-                    },
-                    () = listener.changed() => yield frame::ping(listener.is_live()),
-                    () = sleep_until(next_ping) => {
-                        next_ping = ping_time();
-                        yield frame::ping(listener.is_live());
+/// A stream that has its first state. There are as many as open pages, so that it is small while nothing happens.
+pub struct EventStream {
+    live: Arc<Live>,
+    subscription: Subscription,
+    /// Everything up to here was told.
+    known: Arc<Cursor>,
+    /// Delivered and not told yet.
+    waiting: VecDeque<Arc<Frame>>,
+    beginning: Option<Bytes>,
+    next_ping: Pin<Box<Sleep>>,
+    /// Under way while the stream is behind.
+    resync: Option<Resync>,
+    is_over: bool,
+}
+
+/// Something to be written.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// One or more events.
+    pub bytes: Bytes,
+    /// When the oldest of the changes that it tells was recorded, if it tells any.
+    pub recorded_at: Option<DateTime<Utc>>,
+}
+
+impl Told {
+    fn of(bytes: Bytes) -> Self {
+        Self { bytes, recorded_at: None }
+    }
+}
+
+impl EventStream {
+    /// What to write next; `None` at the end. Whoever waits for it may give up at any time and lose nothing.
+    pub async fn next(&mut self) -> Option<Told> {
+        if let Some(beginning) = self.beginning.take() {
+            return Some(Told::of(beginning));
+        }
+        loop {
+            if let Some(told) = self.next_waiting() {
+                return Some(told);
+            }
+            if self.is_over {
+                return None;
+            }
+            let is_behind = self.resync.is_some();
+            tokio::select! {
+                biased;
+                delivery = self.subscription.delivery(!is_behind) => match delivery {
+                    Delivery::Frames(frames) => self.waiting = frames,
+                    Delivery::Resync => self.fall_behind(Duration::ZERO),
+                    Delivery::Ping => return Some(self.ping()),
+                    Delivery::Bye(reason) => return Some(self.end(reason)),
+                },
+                Some(outcome) = OptionFuture::from(self.resync.as_mut()), if is_behind => match outcome {
+                    Ok(sync) => {
+                        self.resync = None;
+                        let told = Told::of(frame::sync(&sync));
+                        self.known = sync.cursor;
+                        return Some(told);
                     }
+                    Err(error) => {
+                        tracing::debug!(error = error.chain(), "a stream could not read its state");
+                        self.fall_behind(RESYNC_PAUSE);
+                    }
+                },
+                () = &mut self.next_ping => {
+                    self.next_ping.as_mut().reset(ping_time());
+                    return Some(self.ping());
                 }
             }
         }
+    }
+
+    /// What was told has been written to the browser's socket.
+    pub fn written(&self, told: &Told) {
+        if let Some(recorded_at) = told.recorded_at {
+            self.live.meter.frames_sent.fetch_add(1, Relaxed);
+            self.live.meter.delivered((Utc::now() - recorded_at).to_std().unwrap_or_default());
+        }
+    }
+
+    /// Why the server ends the stream, as soon as it does: for whoever can't write to it.
+    pub async fn goodbye(&mut self) -> Bye {
+        self.subscription.goodbye().await
+    }
+
+    /// The last event of a stream, which ends then.
+    pub fn end(&mut self, reason: Bye) -> Told {
+        self.is_over = true;
+        self.waiting.clear();
+        self.subscription.closes_because(reason.reason());
+        Told::of(frame::bye(reason))
+    }
+
+    fn next_waiting(&mut self) -> Option<Told> {
+        while let Some(patch) = self.waiting.pop_front() {
+            match novelty(&patch, &self.known) {
+                Novelty::All => {
+                    self.known = Arc::clone(&patch.cursor);
+                    return Some(Told { bytes: patch.bytes.clone(), recorded_at: Some(patch.recorded_at) });
+                }
+                Novelty::None => {}
+                Novelty::Some => {
+                    // the rest was published before the state is read, and is in it
+                    self.waiting.clear();
+                    self.fall_behind(Duration::ZERO);
+                }
+            }
+        }
+        self.waiting = VecDeque::new();
+        None
+    }
+
+    fn fall_behind(&mut self, pause: Duration) {
+        self.resync = Some(self.live.resync(self.subscription.rep(), &self.known, pause));
+    }
+
+    fn ping(&self) -> Told {
+        Told::of(frame::ping(self.live.hub.is_live()))
     }
 }
 
@@ -152,11 +216,6 @@ fn novelty(patch: &Frame, known: &Cursor) -> Novelty {
         told if newer && told < patch.xids.len() => Novelty::Some,
         _ => Novelty::None,
     }
-}
-
-fn count(live: &Live, patch: &Frame) {
-    live.meter.frames_sent.fetch_add(1, Relaxed);
-    live.meter.delivered((Utc::now() - patch.recorded_at).to_std().unwrap_or_default());
 }
 
 fn retry_time() -> u64 {

@@ -21,6 +21,12 @@ impl Money {
         Self(amount)
     }
 
+    /// The same amount taken away.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self(-self.0)
+    }
+
     /// The sum, exactly.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

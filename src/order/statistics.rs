@@ -3,7 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Money, PaymentStatus, Status};
+use super::{Money, OrderEvent, PaymentStatus, RepId, Status};
 
 /// Number and amount of the orders with one status and payment status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,38 +80,63 @@ pub struct Summary {
     pub statistics: Statistics,
     /// The breakdown.
     pub orders_by_status: StatusCounts,
-    /// The unlisted statuses that occur: the list has to look for them too.
+    /// The unlisted statuses that occur, with their number of orders: the list has to look for them too.
     #[serde(skip)]
-    pub unknown_statuses: Vec<Status>,
+    pub unknown_statuses: Vec<(Status, i64)>,
+}
+
+impl Summary {
+    /// Adds orders, or takes them away where their number is negative.
+    pub fn add(&mut self, Tally { status, payment_status, orders, amount }: Tally) {
+        let statistics = &mut self.statistics;
+        statistics.total_orders += orders;
+        if status == Status::Delivered && payment_status == PaymentStatus::Paid {
+            statistics.total_revenue = statistics.total_revenue.plus(amount);
+        }
+        let of_status = match status {
+            Status::Pending => Some(&mut statistics.pending_orders),
+            Status::Confirmed => Some(&mut statistics.confirmed_orders),
+            Status::Processing => Some(&mut statistics.processing_orders),
+            Status::ReadyForPickup => Some(&mut statistics.ready_orders),
+            Status::Shipped => Some(&mut statistics.shipped_orders),
+            Status::Delivered => Some(&mut statistics.delivered_orders),
+            Status::Cancelled => Some(&mut statistics.cancelled_orders),
+            Status::Returned | Status::Unknown(_) => None,
+        };
+        if let Some(count) = of_status {
+            *count += orders;
+        }
+        match Status::ALL.iter().position(|listed| *listed == status) {
+            Some(place) => self.orders_by_status.0[place] += orders,
+            None => self.add_unknown(status, orders),
+        }
+    }
+
+    fn add_unknown(&mut self, status: Status, orders: i64) {
+        match self.unknown_statuses.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, count)) => *count += orders,
+            None => self.unknown_statuses.push((status, orders)),
+        }
+        self.unknown_statuses.retain(|(_, count)| *count != 0);
+    }
+
+    /// Applies what an event did to the orders of one rep.
+    pub fn apply(&mut self, event: &OrderEvent, rep: RepId) {
+        let of = |status: &Option<Status>, payment_status: &Option<PaymentStatus>, total: Option<Money>, orders| {
+            let (status, payment_status) = (status.clone()?, payment_status.clone()?);
+            Some(Tally { status, payment_status, orders, amount: total.unwrap_or_default() })
+        };
+        let (before, after) = (event.rep.0 == Some(rep), event.rep.1 == Some(rep));
+        let gone = of(&event.status.0, &event.payment_status.0, event.total.0.map(Money::negated), -1);
+        let come = of(&event.status.1, &event.payment_status.1, event.total.1, 1);
+        gone.filter(|_| before).into_iter().chain(come.filter(|_| after)).for_each(|tally| self.add(tally));
+    }
 }
 
 impl FromIterator<Tally> for Summary {
     fn from_iter<T: IntoIterator<Item = Tally>>(tallies: T) -> Self {
         let mut summary = Self::default();
-        for tally in tallies {
-            summary.statistics.total_orders += tally.orders;
-            if tally.status == Status::Delivered && tally.payment_status == PaymentStatus::Paid {
-                summary.statistics.total_revenue = summary.statistics.total_revenue.plus(tally.amount);
-            }
-            match Status::ALL.iter().position(|listed| *listed == tally.status) {
-                Some(place) => summary.orders_by_status.0[place] += tally.orders,
-                None if !summary.unknown_statuses.contains(&tally.status) => {
-                    summary.unknown_statuses.push(tally.status);
-                }
-                None => {}
-            }
-        }
-        let counts = &summary.orders_by_status;
-        summary.statistics = Statistics {
-            pending_orders: counts.of(&Status::Pending),
-            confirmed_orders: counts.of(&Status::Confirmed),
-            processing_orders: counts.of(&Status::Processing),
-            ready_orders: counts.of(&Status::ReadyForPickup),
-            shipped_orders: counts.of(&Status::Shipped),
-            delivered_orders: counts.of(&Status::Delivered),
-            cancelled_orders: counts.of(&Status::Cancelled),
-            ..summary.statistics
-        };
+        tallies.into_iter().for_each(|tally| summary.add(tally));
         summary
     }
 }

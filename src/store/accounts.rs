@@ -1,9 +1,15 @@
 //! Users of the existing system, and the sessions of this service.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use deadpool_postgres::ClientWrapper;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
 
-use super::{Attempt, Store, StoreError};
+use super::{Attempt, PRESENT, Store, StoreError, cursor_of, rows, unless_standby};
+use crate::cursor::Revision;
 use crate::order::{RepId, UserId};
 
 /// `accounts_user.role`.
@@ -59,6 +65,8 @@ pub struct SignedIn {
     pub role: Role,
     /// The session they came with.
     pub session: SessionHash,
+    /// The state of the database in which this was so.
+    pub as_of: Revision,
 }
 
 impl SignedIn {
@@ -157,11 +165,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn signed_in(&self, session: SessionHash) -> Result<Option<SignedIn>, StoreError> {
-        let client = self.client().await?;
-        let sql = format!("select u.id, u.username, u.first_name, u.last_name, u.role {HOLDS} and s.token_hash = $1");
-        let statement = client.prepare_cached(&sql).await.attempt("prepare the session check")?;
-        let row = client.query_opt(&statement, &[&session.0.as_slice()]).await.attempt("check the session")?;
-        Ok(row.map(|row| signed_in(&row, session)))
+        self.gathered.sessions.ask(session).await
     }
 
     /// Which of the sessions hold, and are still of a sales rep.
@@ -172,7 +176,7 @@ impl Store {
         let client = self.client().await?;
         let hashes: Vec<&[u8]> = sessions.iter().map(|session| session.0.as_slice()).collect();
         let sql = format!("select s.token_hash {HOLDS} and s.token_hash = any ($1) and u.role = 'sales_rep'");
-        let rows = client.query(&sql, &[&hashes]).await.attempt("check the open streams' sessions")?;
+        let rows = rows(&*client, &sql, &[&hashes]).await.attempt("check the open streams' sessions")?;
         Ok(rows.iter().filter_map(|row| row.get::<_, &[u8]>(0).try_into().ok().map(SessionHash)).collect())
     }
 
@@ -202,12 +206,40 @@ impl Store {
 const HOLDS: &str = "from live.session s join public.accounts_user u on u.id = s.user_id \
      where s.expires_at > now() and u.is_active and s.password_digest = sha256(convert_to(u.password, 'UTF8'))";
 
-fn signed_in(row: &Row, session: SessionHash) -> SignedIn {
+/// Checks many sessions at once.
+pub(super) fn check_sessions<'a>(
+    client: &'a ClientWrapper,
+    sessions: &'a [SessionHash],
+) -> BoxFuture<'a, Result<Vec<Option<SignedIn>>, StoreError>> {
+    async move {
+        let hashes: Vec<&[u8]> = sessions.iter().map(|session| session.0.as_slice()).collect();
+        let sql = format!(
+            "select {PRESENT}, u.token_hash, u.id::bigint as id, u.username::text as username,
+                 u.first_name::text as first_name, u.last_name::text as last_name, u.role::text as role
+             from (select) always
+             left join (select s.token_hash, u.* {HOLDS} and s.token_hash = any ($1)) u on true"
+        );
+        let rows = rows(client, &sql, &[&hashes]).await.map_err(unless_standby("check the session"))?;
+        let as_of = cursor_of(rows.first())?.revision();
+        let mut holding: HashMap<&[u8], SignedIn> = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            if let Some(hash) = row.get::<_, Option<&[u8]>>("token_hash") {
+                holding.insert(hash, signed_in(row, as_of)?);
+            }
+        }
+        Ok(sessions.iter().map(|session| holding.get(session.0.as_slice()).cloned()).collect())
+    }
+    .boxed()
+}
+
+fn signed_in(row: &Row, as_of: Revision) -> Result<SignedIn, StoreError> {
     let username: String = row.get("username");
     let full_name = format!("{} {}", row.get::<_, &str>("first_name"), row.get::<_, &str>("last_name"));
     let name = match full_name.trim() {
         "" => username.clone(),
         name => name.to_owned(),
     };
-    SignedIn { id: UserId(row.get("id")), username, name, role: Role::of(row.get("role")), session }
+    let hash = row.get::<_, &[u8]>("token_hash").try_into();
+    let session = SessionHash(hash.map_err(|cause| StoreError::unreadable("a session", cause))?);
+    Ok(SignedIn { id: UserId(row.get("id")), username, name, role: Role::of(row.get("role")), session, as_of })
 }

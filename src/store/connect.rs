@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::ClientWrapper;
 use futures_util::future::poll_fn;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -14,8 +15,9 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres::{AsyncMessage, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::sync::CancellationToken;
 
 use super::{Attempt, StoreError, session_settings};
 
@@ -243,15 +245,14 @@ impl ServerCertVerifier for AsLibpq {
 
 /// A dedicated connection, never pooled: a pool discards notifications. Dropping it ends the connection.
 pub struct Link {
-    pub(super) client: Client,
-    driver: tokio::task::JoinHandle<()>,
+    pub(super) client: ClientWrapper,
+    closed: CancellationToken,
 }
 
 impl Link {
     /// Connects and makes the session ready, all within ten seconds. The server shows it as being for that purpose.
-    /// `on_notice` gets the channel and payload of each
-    /// notification as it comes; it runs on the connection's task and must neither block nor trust what it gets, as any
-    /// database role can send anything at any rate.
+    /// `on_notice` gets the channel and payload of each notification as it comes; it runs on the connection's task and
+    /// must neither block nor trust what it gets, as any database role can send anything at any rate.
     ///
     /// # Errors
     /// If the server can't be reached in time, or refuses.
@@ -265,14 +266,17 @@ impl Link {
             let name = format!("{} {purpose}", config.get_application_name().unwrap_or_default());
             config.application_name(name.trim());
             let (client, mut connection) = config.connect(url.connector()?).await.attempt("connect")?;
+            let closed = CancellationToken::new();
+            let closing = closed.clone().drop_guard();
             let driver = tokio::spawn(async move {
+                let _closing = closing;
                 while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
                     if let AsyncMessage::Notification(notice) = message {
                         on_notice(notice.channel(), notice.payload());
                     }
                 }
             });
-            let link = Self { client, driver };
+            let link = Self { client: ClientWrapper::new(client, driver), closed };
             link.client.batch_execute(&session_settings()).await.attempt("prepare the session")?;
             Ok(link)
         };
@@ -290,15 +294,8 @@ impl Link {
     }
 
     /// Returns when the connection is lost.
-    pub async fn closed(&mut self) {
-        // an aborted or panicked driver has lost the connection too
-        let _ = (&mut self.driver).await;
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.driver.abort();
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes wrong with the database, with what was attempted and its cause.
 
 use std::error::Error;
+use std::sync::Arc;
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -43,9 +44,20 @@ pub enum StoreError {
     /// The database can't be used as it is, and says what to do.
     #[error("{0}")]
     Unsuitable(String),
+    /// A read that answered many at once failed for all of them.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
 }
 
 impl StoreError {
+    pub(super) fn of(error: tokio_postgres::Error, attempted: &'static str) -> Self {
+        if is_outage(&error) {
+            Self::Unavailable { attempted, cause: error.into() }
+        } else {
+            Self::Refused { attempted, cause: error.into() }
+        }
+    }
+
     pub(super) fn unreadable(what: &'static str, cause: impl Into<Cause>) -> Self {
         Self::Unreadable { what, cause: cause.into() }
     }
@@ -53,7 +65,11 @@ impl StoreError {
     /// Whether the database is out of reach, rather than the request wrong.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::NoEpoch | Self::Standby)
+        match self {
+            Self::Unavailable { .. } | Self::NoEpoch | Self::Standby => true,
+            Self::Shared(error) => error.is_outage(),
+            Self::Refused { .. } | Self::Unreadable { .. } | Self::Unsuitable(_) => false,
+        }
     }
 
     /// What was attempted and every cause below it, on one line. (The driver's own `Display` says only "db error".)
@@ -90,13 +106,7 @@ pub(super) trait Attempt<T> {
 
 impl<T> Attempt<T> for Result<T, tokio_postgres::Error> {
     fn attempt(self, attempted: &'static str) -> Result<T, StoreError> {
-        self.map_err(|error| {
-            if is_outage(&error) {
-                StoreError::Unavailable { attempted, cause: error.into() }
-            } else {
-                StoreError::Refused { attempted, cause: error.into() }
-            }
-        })
+        self.map_err(|error| StoreError::of(error, attempted))
     }
 }
 

@@ -1,26 +1,26 @@
 //! Reading `live.order_event` since a cursor: the listener's tail and a stream's resume.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
-use tokio_postgres::{Row, Transaction};
+use tokio_postgres::Row;
 
 use super::dashboard::{ROW_COLUMNS, order_row, summaries};
-use super::{Attempt, Link, Store, StoreError, one_snapshot, present};
+use super::{
+    Attempt, Connection, Link, PRESENT, Store, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
+};
 use crate::cursor::Cursor;
 use crate::order::{Change, Money, Operation, OrderEvent, OrderId, OrderRow, RepId, Summary, Writer};
 
 /// The channel on which the triggers notify.
-const CHANNEL: &str = "live_orders";
+pub(super) const CHANNEL: &str = "live_orders";
 
 /// The channel on which the canary comes back.
 pub(super) const CANARY_CHANNEL: &str = "live_canary";
 
-/// How much one batch may hold. Beyond, every stream reads its own state anew instead.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchLimit {
-    /// Events read at most.
-    pub events: i64,
-}
+/// Events that one batch holds at most. Of more, only the concerned reps are read, and their streams read their own state
+/// anew.
+const LARGEST_BATCH: i64 = 5_000;
 
 /// How many changes a page is told that it missed.
 const MISSED_CHANGES: usize = 100;
@@ -40,21 +40,41 @@ pub struct Batch {
 /// What a batch has to say.
 #[derive(Debug)]
 pub enum News {
-    /// What happened, for the reps that were asked about.
-    Events(Events),
-    /// It can't be told one by one: every stream must read its state anew.
+    /// What happened, one by one.
+    Changed(Changed),
+    /// Too much to tell one by one: the streams of these reps must read their state anew.
+    Much(HashSet<RepId>),
+    /// It can't be told whom it concerns: every stream must read its state anew.
     Everything(&'static str),
 }
 
-/// Events with the state that they led to, all in one snapshot.
+/// Events with the orders as they are now, all in one snapshot.
 #[derive(Debug, Default)]
-pub struct Events {
+pub struct Changed {
     /// In the order of their recording.
     pub events: Vec<OrderEvent>,
     /// The orders that still exist, with the rep whose they are now.
     pub rows: HashMap<OrderId, (Option<RepId>, OrderRow)>,
-    /// The concerned reps' statistics.
-    pub summaries: HashMap<RepId, Summary>,
+}
+
+impl Changed {
+    /// The events that concern each rep. Whose order an item belongs to is known from the order alone, as the trigger's
+    /// view of it can be older than the order's present one.
+    #[must_use]
+    pub fn by_rep(&self) -> HashMap<RepId, Vec<&OrderEvent>> {
+        let mut by_rep: HashMap<RepId, Vec<&OrderEvent>> = HashMap::new();
+        for event in &self.events {
+            let (one, other) = match event.operation {
+                Operation::Items => (event.order.and_then(|id| self.rows.get(&id)?.0), None),
+                _ if event.rep.0 == event.rep.1 => (event.rep.0, None),
+                _ => event.rep,
+            };
+            for rep in [one, other].into_iter().flatten() {
+                by_rep.entry(rep).or_default().push(event);
+            }
+        }
+        by_rep
+    }
 }
 
 impl Link {
@@ -62,130 +82,179 @@ impl Link {
     ///
     /// # Errors
     /// If the server is a standby or is lost.
-    pub async fn first_cursor(&mut self) -> Result<Cursor, StoreError> {
+    pub async fn first_cursor(&self) -> Result<Cursor, StoreError> {
         refuse_standby(&self.client).await?;
         self.client
             .execute("insert into live.incarnation default values on conflict do nothing", &[])
             .await
             .attempt("name the server's incarnation")?;
-        let transaction = one_snapshot(&mut self.client).await.attempt("begin reading")?;
-        let cursor = present(&transaction).await?;
-        transaction.commit().await.attempt("end reading")?;
-        Ok(cursor)
+        self.present().await
     }
 
-    /// Everything committed since the cursor, with rows and statistics for the reps of whom `is_open` says so, in one
-    /// snapshot. `is_open` is asked only after the snapshot is taken: a stream that registers later reads a later one.
+    /// The present cursor.
+    ///
+    /// # Errors
+    /// If the server is lost.
+    pub async fn present(&self) -> Result<Cursor, StoreError> {
+        present(&self.client).await
+    }
+
+    /// Everything committed since the cursor, in one snapshot and one statement.
     ///
     /// # Errors
     /// If the connection is lost.
-    pub async fn read_batch(
+    pub async fn read_batch(&self, since: &Cursor) -> Result<Batch, StoreError> {
+        batch(&self.client, since).await
+    }
+
+    /// The same together with the statistics of reps that `wanted` names, given what happened.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub async fn read_batch_and_statistics(
         &mut self,
         since: &Cursor,
-        limit: BatchLimit,
-        is_open: impl Fn(RepId) -> bool,
-    ) -> Result<Batch, StoreError> {
+        wanted: impl FnOnce(&Batch) -> HashSet<RepId>,
+    ) -> Result<(Batch, HashMap<RepId, Summary>), StoreError> {
         let transaction = one_snapshot(&mut self.client).await.attempt("begin reading")?;
-        let snapshot = since.snapshot.to_string();
-        let most = limit.events + 1;
-        let (cursor, rows) = tokio::try_join!(present(&transaction), async {
-            let sql = format!(
-                "select {EVENT_COLUMNS} from live.events_since($1::text::pg_snapshot) e order by e.id limit $2"
-            );
-            transaction.query(&sql, &[&snapshot, &most]).await.attempt("read the events")
-        })?;
-        if cursor.epoch != since.epoch {
-            return Ok(Batch { cursor, news: News::Everything("the server restarted or was replaced") });
-        }
-        if rows.len() as i64 > limit.events {
-            return Ok(Batch { cursor, news: News::Everything("too many changes at once") });
-        }
-        let events = rows.iter().map(order_event).collect::<Result<Vec<_>, _>>()?;
-        if events.iter().any(|event| event.operation == Operation::Truncate) {
+        let batch = batch(&transaction, since).await?;
+        let reps = wanted(&batch);
+        let summaries = if reps.is_empty() { HashMap::new() } else { summaries(&transaction, &reps).await? };
+        transaction.commit().await.attempt("end reading")?;
+        Ok((batch, summaries))
+    }
+}
+
+/// A row for each event, and at least one, so that there always is a cursor.
+static BATCH: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {PRESENT}, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
+         from (select) always
+         left join (select * from live.events_since($1::text::pg_snapshot) s order by s.id limit $2) e on true
+         left join public.orders_order o on o.id = e.order_id
+         order by e.id"
+    )
+});
+
+async fn batch(client: &impl Connection, since: &Cursor) -> Result<Batch, StoreError> {
+    let read = rows(client, &BATCH, &[&since.snapshot.to_string(), &(LARGEST_BATCH + 1)]).await;
+    let rows = read.map_err(unless_standby("read the events"))?;
+    let cursor = cursor_of(rows.first())?;
+    if cursor.epoch != since.epoch {
+        return Ok(Batch { cursor, news: News::Everything("the server or the statistics are new") });
+    }
+    if rows.len() as i64 > LARGEST_BATCH {
+        return Ok(Batch { cursor, news: concerned(client, since).await? });
+    }
+    let mut changed = Changed::default();
+    for row in rows.iter().filter(|row| row.get::<_, Option<&str>>("operation").is_some()) {
+        let event = order_event(row)?;
+        if event.operation == Operation::Truncate {
             return Ok(Batch { cursor, news: News::Everything("the orders were truncated") });
         }
-        let events = with_state(&transaction, events, is_open).await?;
-        transaction.commit().await.attempt("end reading")?;
-        Ok(Batch { cursor, news: News::Events(events) })
+        changed.events.push(event);
+        if row.get::<_, Option<i64>>("id").is_some() {
+            let order = order_row(row)?;
+            changed.rows.insert(order.id, (row_rep(row, "sales_rep_id"), order));
+        }
     }
+    Ok(Batch { cursor, news: News::Changed(changed) })
 }
 
-/// Adds the present rows and statistics, and drops what concerns nobody who is there.
-async fn with_state(
-    transaction: &Transaction<'_>,
-    mut events: Vec<OrderEvent>,
-    is_open: impl Fn(RepId) -> bool,
-) -> Result<Events, StoreError> {
-    // whose order an item belongs to is known only from the row, so those are read for all of them
-    events.retain(|event| {
-        event.operation == Operation::Items || [event.rep.0, event.rep.1].into_iter().flatten().any(&is_open)
-    });
-    if events.is_empty() {
-        return Ok(Events::default());
+/// Whom the events since the cursor concern, where there are too many to read.
+async fn concerned(client: &impl Connection, since: &Cursor) -> Result<News, StoreError> {
+    let sql = "select distinct c.rep::bigint as rep, e.operation in ('truncate', 'truncate_items') as is_truncation
+         from live.events_since($1::text::pg_snapshot) e
+         left join public.orders_order o on e.operation = 'items' and o.id = e.order_id
+         cross join lateral (values (e.old_sales_rep_id), (e.new_sales_rep_id), (o.sales_rep_id)) c (rep)";
+    let rows = rows(client, sql, &[&since.snapshot.to_string()]).await.attempt("read whom the events concern")?;
+    if rows.iter().any(|row| row.get("is_truncation")) {
+        return Ok(News::Everything("the orders were truncated"));
     }
-    let ids: Vec<i64> =
-        events.iter().filter_map(|event| event.order).map(|id| id.0).collect::<HashSet<_>>().into_iter().collect();
-    let sql = format!("select o.sales_rep_id, {ROW_COLUMNS} from public.orders_order o where o.id = any ($1)");
-    let found = transaction.query(&sql, &[&ids]).await.attempt("read the changed orders")?;
-    let mut rows = HashMap::with_capacity(found.len());
-    for row in &found {
-        let order = order_row(row)?;
-        rows.insert(order.id, (row.get::<_, Option<i64>>("sales_rep_id").map(RepId), order));
-    }
-    let concerned = |event: &OrderEvent| -> Vec<RepId> {
-        let owner = event.order.and_then(|id| rows.get(&id)).and_then(|(rep, _)| *rep);
-        let mut reps: Vec<RepId> = match event.operation {
-            Operation::Items => owner.into_iter().collect(),
-            _ => [event.rep.0, event.rep.1].into_iter().flatten().collect(),
-        };
-        reps.retain(|rep| is_open(*rep));
-        reps
-    };
-    let reps: HashSet<RepId> = events.iter().flat_map(concerned).collect();
-    let summaries = summaries(transaction, &reps).await?;
-    Ok(Events { events, rows, summaries })
+    Ok(News::Much(rows.iter().filter_map(|row| row_rep(row, "rep")).collect()))
 }
 
-/// What the rep's page missed since its cursor; `None` where that can't be told, or is too much to tell.
-pub(super) async fn missed(
-    transaction: &Transaction<'_>,
-    rep: RepId,
-    since: &Cursor,
-    now: &Cursor,
-) -> Result<Option<Vec<Change>>, StoreError> {
-    let ahead = since.revision().partial_cmp(&now.revision()).is_none_or(std::cmp::Ordering::is_gt);
-    if ahead {
-        return Ok(None);
-    }
-    let xmin = since.snapshot.xmin().to_string();
-    let pruned = transaction
-        .query_one("select coalesce((select pruned_xid >= $1::text::xid8 from live.fold), true)", &[&xmin])
-        .await
-        .attempt("look for pruned events")?;
-    if pruned.get(0) {
-        return Ok(None);
-    }
-    let sql = format!(
-        "with recent as materialized (select * from live.events_since($1::text::pg_snapshot) limit $3)
-         select {EVENT_COLUMNS}, (select count(*) from recent) as seen
+/// The events that concern some reps, from a transaction on; for [`Recent::of`].
+pub(super) static RECENT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "with recent as materialized (
+         select * from live.order_event r where r.xid >= $1::text::xid8 order by r.xid desc limit $2
+     ), concerned as (
+         select distinct e.id, r.rep
          from recent e
-         where e.operation in ('truncate', 'truncate_items')
-            or e.operation <> 'items' and (e.old_sales_rep_id = $2 or e.new_sales_rep_id = $2)
-            or e.operation = 'items' and exists (
-                select from public.orders_order o where o.id = e.order_id and o.sales_rep_id = $2)
-         order by e.id limit $4"
-    );
-    let rows = transaction
-        .query(&sql, &[&since.snapshot.to_string(), &rep.0, &(MISSED_EVENTS + 1), &(MISSED_CHANGES as i64 + 1)])
-        .await
-        .attempt("read the missed events")?;
-    let too_many = rows.first().is_some_and(|row| row.get::<_, i64>("seen") > MISSED_EVENTS);
-    if too_many || rows.len() > MISSED_CHANGES {
-        return Ok(None);
+         left join public.orders_order o on e.operation = 'items' and o.id = e.order_id
+         cross join lateral (values
+             (case when e.operation <> 'items' then e.old_sales_rep_id end),
+             (case when e.operation <> 'items' then e.new_sales_rep_id end),
+             (o.sales_rep_id::bigint)
+         ) c (rep)
+         left join unnest($3::bigint[]) r (rep) on r.rep = c.rep
+         where r.rep is not null or e.operation in ('truncate', 'truncate_items')
+     )
+     select bounds.*, c.rep as concerned, {EVENT_COLUMNS}
+     from (
+         select case when count(*) = $2 then (min(xid::text::numeric) + 1)::text else '0' end as complete_from,
+             coalesce((select pruned_xid from live.fold)::text, '18446744073709551615') as pruned
+         from recent
+     ) bounds
+     left join (concerned c join recent e on e.id = c.id) on true
+     order by e.id"
+    )
+});
+
+/// What pages may have missed: the newest events, with the reps whom they concern.
+pub(super) struct Recent {
+    /// In the order of their recording; without a rep where all orders or items were deleted at once.
+    events: Vec<(Option<RepId>, OrderEvent)>,
+    /// Events of this transaction and later ones are all here.
+    complete_from: u64,
+    /// The newest transaction of which events were pruned.
+    pruned: u64,
+}
+
+impl Recent {
+    /// Asks for the events that concern these reps, from a transaction on; for [`Recent::of`].
+    pub(super) async fn read(
+        client: &impl Connection,
+        reps: &[i64],
+        oldest: u64,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        rows(client, &RECENT, &[&oldest.to_string(), &MISSED_EVENTS, &reps]).await
     }
-    let events = rows.iter().map(order_event).collect::<Result<Vec<_>, _>>()?;
-    // a truncation concerns everything and is not seen as one order's change
-    Ok(events.iter().map(|event| event.as_seen_by(rep)).collect())
+
+    pub(super) fn of(rows: &[Row]) -> Result<Self, StoreError> {
+        let number = |column| {
+            let text: Option<&str> = rows.first().map(|row| row.get(column));
+            text.unwrap_or_default().parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))
+        };
+        let (complete_from, pruned) = (number("complete_from")?, number("pruned")?);
+        let is_event = |row: &&Row| row.get::<_, Option<&str>>("operation").is_some();
+        let event = |row| Ok((row_rep(row, "concerned"), order_event(row)?));
+        let events = rows.iter().filter(is_event).map(event).collect::<Result<_, StoreError>>()?;
+        Ok(Self { events, complete_from, pruned })
+    }
+
+    /// What the rep's page missed since its cursor; `None` where that can't be told, or is too much to tell.
+    pub(super) fn missed(&self, rep: RepId, since: &Cursor, now: &Cursor) -> Option<Vec<Change>> {
+        let ahead = since.revision().partial_cmp(&now.revision()).is_none_or(std::cmp::Ordering::is_gt);
+        if ahead || since.snapshot.xmin() <= self.pruned || since.snapshot.xmin() < self.complete_from {
+            return None;
+        }
+        let concerns = |of: Option<RepId>| of.is_none_or(|of| of == rep);
+        let mut changes = Vec::new();
+        for (_, event) in self.events.iter().filter(|(of, event)| concerns(*of) && !since.snapshot.has(event.xid)) {
+            // a truncation concerns everything and is not seen as one order's change
+            changes.push(event.as_seen_by(rep)?);
+            if changes.len() > MISSED_CHANGES {
+                return None;
+            }
+        }
+        Some(changes)
+    }
+}
+
+fn row_rep(row: &Row, column: &str) -> Option<RepId> {
+    row.get::<_, Option<i64>>(column).map(RepId)
 }
 
 async fn refuse_standby(client: &tokio_postgres::Client) -> Result<(), StoreError> {
@@ -235,7 +304,7 @@ pub fn is_canary(channel: &str) -> bool {
 }
 
 /// The columns that [`order_event`] reads, of an event `e`.
-pub(super) const EVENT_COLUMNS: &str = "e.xid::text, e.at, e.operation, e.order_id, e.order_number, e.old_sales_rep_id, \
+pub(super) const EVENT_COLUMNS: &str = "e.xid::text, e.at, e.operation, e.order_id, e.order_number as number, e.old_sales_rep_id, \
      e.new_sales_rep_id, e.old_status, e.new_status, e.old_payment_status, e.new_payment_status, e.old_total, e.new_total, \
      e.items_delta, e.other, e.app_user, e.application, e.database_role";
 
@@ -248,7 +317,6 @@ pub(super) fn order_event(row: &Row) -> Result<OrderEvent, StoreError> {
         "truncate" | "truncate_items" => Operation::Truncate,
         unknown => return Err(StoreError::unreadable("an event's operation", format!("unknown operation {unknown}"))),
     };
-    let rep = |column| row.get::<_, Option<i64>>(column).map(RepId);
     let status = |column| row.get::<_, Option<&str>>(column).map(Into::into);
     let payment = |column| row.get::<_, Option<&str>>(column).map(Into::into);
     let money = |column| {
@@ -262,8 +330,8 @@ pub(super) fn order_event(row: &Row) -> Result<OrderEvent, StoreError> {
         at: row.get("at"),
         operation,
         order: row.get::<_, Option<i64>>("order_id").map(OrderId),
-        order_number: row.get("order_number"),
-        rep: (rep("old_sales_rep_id"), rep("new_sales_rep_id")),
+        order_number: row.get("number"),
+        rep: (row_rep(row, "old_sales_rep_id"), row_rep(row, "new_sales_rep_id")),
         status: (status("old_status"), status("new_status")),
         payment_status: (payment("old_payment_status"), payment("new_payment_status")),
         total: (money("old_total")?, money("new_total")?),

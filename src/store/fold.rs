@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{IsolationLevel, Transaction};
+use deadpool_postgres::Transaction;
+use tokio_postgres::IsolationLevel;
 
 use super::{Attempt, Store, StoreError};
 
@@ -72,10 +73,9 @@ impl Store {
         let row = client
             .query_one(
                 "with old as (
-                     select e.id from live.order_event e
+                     select e.id from (select * from live.order_event order by xid limit $2) e
                      where e.at < now() - make_interval(secs => $1)
                        and pg_visible_in_snapshot(e.xid, live.folded())
-                     order by e.at limit $2
                  ), gone as (
                      delete from live.order_event e using old where e.id = old.id returning e.xid
                  ), newest as (
@@ -155,4 +155,4 @@ const REBUILD: &str = "
         select system_identifier, pg_current_snapshot() from pg_control_system()
         on conflict on constraint fold_pkey do update set
             system_identifier = excluded.system_identifier, snapshot = excluded.snapshot,
-            folded_at = now(), pruned_xid = pg_snapshot_xmax(excluded.snapshot)";
+            folded_at = now(), rebuilds = fold.rebuilds + 1, pruned_xid = pg_snapshot_xmax(excluded.snapshot)";

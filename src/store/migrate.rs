@@ -38,12 +38,14 @@ enum Kind {
     /// The same; can be run again to put back what somebody changed.
     Functions,
     /// The same again, in a transaction that gives up soon where it would make writers wait, and is tried again.
-    LocksHostTables,
+    LocksWhatIsWritten,
     /// One statement that can't run in a transaction.
     ConcurrentIndex,
 }
 
-const MIGRATIONS: [Migration; 5] = [
+/// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
+/// one definition of each; on an older database it replaces those that the number before had made.
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -57,21 +59,28 @@ const MIGRATIONS: [Migration; 5] = [
         kind: Kind::Plain,
     },
     Migration {
-        version: 3,
+        version: 6,
+        name: "leaner_events",
+        sql: include_str!("../../sql/0006_leaner_events.sql"),
+        kind: Kind::LocksWhatIsWritten,
+    },
+    Migration {
+        version: 7,
         name: "live_functions",
-        sql: include_str!("../../sql/0003_live_functions.sql"),
+        sql: include_str!("../../sql/0007_live_functions.sql"),
         kind: Kind::Functions,
     },
     Migration {
-        version: 4,
+        version: 8,
         name: "triggers",
-        sql: include_str!("../../sql/0004_triggers.sql"),
-        kind: Kind::LocksHostTables,
+        sql: include_str!("../../sql/0008_triggers.sql"),
+        kind: Kind::LocksWhatIsWritten,
     },
+    // last, as it waits for the transactions of others
     Migration {
-        version: 5,
+        version: 9,
         name: "list_index",
-        sql: include_str!("../../sql/0005_list_index.sql"),
+        sql: include_str!("../../sql/0009_list_index.sql"),
         kind: Kind::ConcurrentIndex,
     },
 ];
@@ -181,7 +190,7 @@ async fn open(url: &DatabaseUrl) -> Result<Link, StoreError> {
 async fn put_back(url: &DatabaseUrl) -> Result<(), StoreError> {
     let link = open(url).await?;
     lock(&link.client).await?;
-    let again = [Kind::Functions, Kind::LocksHostTables];
+    let again = [Kind::Functions, Kind::LocksWhatIsWritten];
     for migration in MIGRATIONS.iter().filter(|migration| again.contains(&migration.kind)) {
         without_queueing_writers(&link.client, migration, "").await?;
     }
@@ -251,7 +260,7 @@ async fn apply(client: &tokio_postgres::Client, migration: &Migration) -> Result
         Kind::HostTables | Kind::Plain | Kind::Functions => {
             in_transaction(client, migration, "", &noting(migration)).await.map_err(|e| told(migration, e))
         }
-        Kind::LocksHostTables => without_queueing_writers(client, migration, &noting(migration)).await,
+        Kind::LocksWhatIsWritten => without_queueing_writers(client, migration, &noting(migration)).await,
         Kind::ConcurrentIndex => {
             if !has_list_index(client).await? {
                 client

@@ -6,17 +6,26 @@ mod dashboard;
 mod error;
 mod events;
 mod fold;
+mod gather;
 mod inspect;
 mod migrate;
 mod orders;
+mod sleep;
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction,
+};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, IsolationLevel, Transaction};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{IsolationLevel, Row, Statement};
 
 use crate::cursor::Cursor;
+
+use dashboard::SyncRequest;
+use gather::Gather;
 
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
@@ -24,11 +33,12 @@ pub use dashboard::{Dashboard, Sync};
 pub use error::{StoreError, chain};
 
 use error::Attempt;
-pub use events::{Batch, BatchLimit, Events, News, is_canary};
+pub use events::{Batch, Changed, News, is_canary};
 pub use fold::Folded;
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
 pub use orders::{Edit, Item, OrderDetail, Timeline, WriteOutcome};
+pub use sleep::{RISEN, Sleeper};
 
 /// How long a statement of the service may take before the server ends it.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -37,12 +47,12 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
 /// What every connection of the service sets: short statements, no plan that reads a whole table where an index serves,
-/// no just-in-time compilation of plans that run for microseconds.
+/// one plan for each statement, no just-in-time compilation of plans that run for microseconds.
 fn session_settings() -> String {
     let timeout = STATEMENT_TIMEOUT.as_millis();
     format!(
         "set statement_timeout = {timeout}; set idle_in_transaction_session_timeout = {timeout}; \
-         set enable_seqscan = off; set jit = off; set time zone 'UTC'"
+         set enable_seqscan = off; set plan_cache_mode = force_generic_plan; set jit = off; set time zone 'UTC'"
     )
 }
 
@@ -51,6 +61,13 @@ fn session_settings() -> String {
 pub struct Store {
     pool: Pool,
     url: DatabaseUrl,
+    gathered: Arc<Gathered>,
+}
+
+/// The reads that many ask for at the same time, so that one statement answers all who wait.
+struct Gathered {
+    sessions: Gather<SessionHash, Option<SignedIn>>,
+    syncs: Gather<SyncRequest, Sync>,
 }
 
 impl Store {
@@ -72,7 +89,11 @@ impl Store {
             }))
             .build()
             .attempt("prepare the connection pool")?;
-        Ok(Self { pool, url })
+        let gathered = Gathered {
+            sessions: Gather::new(pool.clone(), accounts::check_sessions),
+            syncs: Gather::new(pool.clone(), dashboard::read_syncs),
+        };
+        Ok(Self { pool, url, gathered: Arc::new(gathered) })
     }
 
     /// The URL of the database, for a message.
@@ -86,31 +107,97 @@ impl Store {
     }
 }
 
+type Parameters<'a> = &'a [&'a (dyn ToSql + std::marker::Sync)];
+
+/// A connection, or a transaction on one, that remembers what it has prepared.
+trait Connection: std::marker::Sync {
+    fn client(&self) -> &tokio_postgres::Client;
+    fn prepared(&self, sql: &str) -> impl Future<Output = Result<Statement, tokio_postgres::Error>> + Send;
+}
+
+impl Connection for ClientWrapper {
+    fn client(&self) -> &tokio_postgres::Client {
+        self
+    }
+
+    async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.prepare_cached(sql).await
+    }
+}
+
+impl Connection for Transaction<'_> {
+    fn client(&self) -> &tokio_postgres::Client {
+        (**self).client()
+    }
+
+    async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.prepare_cached(sql).await
+    }
+}
+
+/// Runs a statement that each connection prepares once. Its result's types must be cast, so that an altered column of
+/// the host does not change them.
+async fn rows(
+    connection: &impl Connection,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let statement = connection.prepared(sql).await?;
+    connection.client().query(&statement, parameters).await
+}
+
+/// Statements that are then sent without waiting for one another must be prepared before, each once for a connection.
+async fn prepare(client: &ClientWrapper, statements: &[&str]) -> Result<(), tokio_postgres::Error> {
+    for statement in statements {
+        client.prepare_cached(statement).await?;
+    }
+    Ok(())
+}
+
 /// Begins a transaction that reads, all of it in one snapshot.
-async fn one_snapshot(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
+async fn one_snapshot(client: &mut ClientWrapper) -> Result<Transaction<'_>, tokio_postgres::Error> {
     client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await
 }
 
-/// The transaction's snapshot as a cursor.
-async fn present(transaction: &Transaction<'_>) -> Result<Cursor, StoreError> {
-    let read = transaction.query_one("select pg_current_snapshot()::text, live.epoch()", &[]).await;
-    let row = match read {
-        Err(error) if is_of_a_standby(&error) => return Err(StoreError::Standby),
-        read => read.attempt("read the current snapshot")?,
-    };
-    cursor_of(row.get(0), row.get(1))
+/// The present snapshot and the epoch, as two columns. What can't change while the connection lasts is asked once.
+const PRESENT: &str = "(select pg_current_snapshot()::text) as snapshot, \
+    (select substr(encode(sha256(convert_to( \
+        coalesce(nullif(current_setting('oncare_live.server_life', true), ''), \
+                 nullif(set_config('oncare_live.server_life', live.server_life(), false), '')) \
+        || '/' || 'live.order_event'::regclass::oid \
+        || '/' || coalesce((select rebuilds from live.fold), 0), 'UTF8')), 'hex'), 1, 16)) as epoch";
+
+static SELECT_PRESENT: LazyLock<String> = LazyLock::new(|| format!("select {PRESENT}"));
+
+/// The present snapshot as a cursor: the transaction's, if in one.
+async fn present(client: &impl Connection) -> Result<Cursor, StoreError> {
+    let read = rows(client, &SELECT_PRESENT, &[]).await;
+    cursor_of(read.map_err(unless_standby("read the current snapshot"))?.first())
 }
 
-/// During recovery there is no write-ahead log position to tell the timeline by, and no unlogged table can be read.
-fn is_of_a_standby(error: &tokio_postgres::Error) -> bool {
+/// Says what was attempted, or that the server is a standby: during recovery there is no write-ahead log position to tell
+/// the timeline by, and no unlogged table can be read.
+fn unless_standby(attempted: &'static str) -> impl Fn(tokio_postgres::Error) -> StoreError {
     let of_recovery = [SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, SqlState::FEATURE_NOT_SUPPORTED];
-    error.code().is_some_and(|state| of_recovery.contains(state))
+    move |error| {
+        if error.code().is_some_and(|state| of_recovery.contains(state)) {
+            StoreError::Standby
+        } else {
+            StoreError::of(error, attempted)
+        }
+    }
 }
 
-fn cursor_of(snapshot: &str, epoch: Option<&str>) -> Result<Cursor, StoreError> {
+/// The cursor in the columns of [`PRESENT`].
+fn cursor_of(row: Option<&Row>) -> Result<Cursor, StoreError> {
+    let row = row.ok_or_else(|| StoreError::unreadable("the snapshot", "no row"))?;
+    let epoch: Option<&str> = row.get("epoch");
     let epoch = epoch.ok_or(StoreError::NoEpoch)?;
     Ok(Cursor {
         epoch: epoch.parse().map_err(|cause| StoreError::unreadable("the epoch", cause))?,
-        snapshot: snapshot.parse().map_err(|cause| StoreError::unreadable("the snapshot", cause))?,
+        snapshot: row
+            .get::<_, &str>("snapshot")
+            .parse()
+            .map_err(|cause| StoreError::unreadable("the snapshot", cause))?,
     })
 }

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::dashboard::{ROW_COLUMNS, order_row};
 use super::events::{EVENT_COLUMNS, order_event};
-use super::{Attempt, SignedIn, Store, StoreError, one_snapshot};
+use super::{Attempt, Parameters, SignedIn, Store, StoreError, one_snapshot};
 use crate::order::{DeliveryMethod, Money, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Status};
 
 /// How many events of an order its page shows.
@@ -244,8 +244,6 @@ impl Store {
         Ok(row.map(|row| OrderId(row.get(0))))
     }
 }
-
-type Parameters<'a> = &'a [&'a (dyn tokio_postgres::types::ToSql + Sync)];
 
 /// An order as it is while it is locked.
 struct Locked {

@@ -1,18 +1,15 @@
 //! The dashboard's JSON, and its stream.
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
-use futures_util::StreamExt;
 use serde::Serialize;
-use std::convert::Infallible;
 
-use super::App;
 use super::failure::Failure;
 use super::session::SalesRep;
+use super::{App, stream};
 use crate::cursor::Cursor;
 use crate::live::Subscriber;
 use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RepId, RowJson, Summary};
@@ -110,20 +107,14 @@ fn visible(query: &str) -> Result<Option<Vec<OrderId>>, Invalid> {
 pub(super) async fn events(
     State(app): State<App>,
     SalesRep { rep, user }: SalesRep,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    request: Request,
 ) -> Result<Response, Failure> {
-    let query = query.unwrap_or_default();
-    still_the_same(rep, &query)?;
-    let from_header = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let cursor = from_header.or_else(|| last_value(&query, "cursor"));
+    let (request, _) = request.into_parts();
+    let query = request.uri.query().unwrap_or_default();
+    still_the_same(rep, query)?;
+    let from_header = request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let cursor = from_header.or_else(|| last_value(query, "cursor"));
     let cursor = cursor.and_then(|text| Cursor::from_outside(&text));
-    let opened = app.live.open(Subscriber { rep, session: user.session }, cursor.as_ref()).await?;
-    let body = Body::from_stream(opened.events().map(Ok::<_, Infallible>));
-    let about = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-store, no-transform"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    Ok((about, body).into_response())
+    let events = app.live.open(Subscriber { rep, session: user.session }, cursor.as_ref()).await?;
+    Ok(stream::respond(events, stream::may_take_over(&request)))
 }

@@ -71,7 +71,7 @@ pub(super) async fn sign_out(
 ) -> Result<Response, Failure> {
     if let Some(Visitor(user)) = user {
         app.store.end_session(user.session).await?;
-        app.live.hub.end_session(user.session);
+        app.live.hub.end_sessions(|session| session == user.session);
     }
     Ok(([(header::SET_COOKIE, no_cookie(&headers))], Redirect::to("/accounts/login/")).into_response())
 }

@@ -10,6 +10,7 @@ mod login;
 mod order_pages;
 mod session;
 mod shell;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -39,7 +39,10 @@ async fn host(database: &Database) -> String {
 async fn an_empty_database_gets_the_tables_of_the_existing_system() {
     let database = Database::empty().await;
     let applied = database.store().migrate().await.unwrap();
-    assert_eq!(applied.migrations, ["oncare_tables", "live_tables", "live_functions", "triggers", "list_index"]);
+    assert_eq!(
+        applied.migrations,
+        ["oncare_tables", "live_tables", "leaner_events", "live_functions", "triggers", "list_index"]
+    );
     let columns = database.value(COLUMNS).await;
     let expected = [
         "orders_order.id bigint not null",
@@ -126,7 +129,7 @@ async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let (one, other) = (database.store(), database.store());
     let (one, other) = tokio::join!(one.migrate(), other.migrate());
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
-    assert_eq!(applied, 5);
+    assert_eq!(applied, 6);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());
     assert!(database.store().pending_migrations().await.unwrap().is_empty());
 }
@@ -232,8 +235,8 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
             "record_delete; run oncare-live migrate",
         ),
         ("alter function live.record_update() security invoker", "functions of schema live", "record_update"),
-        ("create or replace function live.notify(reps text) returns void language sql as ''", "functions of schema live", "notify"),
-        ("delete from live.migration where version = 5", "migrations", "oncare-live migrate"),
+        ("create or replace function live.notify(reps bigint[]) returns void language sql as ''", "functions of schema live", "notify"),
+        ("delete from live.migration where version = 9", "migrations", "oncare-live migrate"),
         ("update live.order_stats set orders = orders + 1 where status = 'odd'", "statistics", "--rebuild-statistics"),
     ] {
         let store = database.store();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oncare_live::store::{DatabaseUrl, Link};
+use oncare_live::store::{DatabaseUrl, Link, Sleeper};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc;
@@ -182,12 +182,13 @@ async fn a_writer_needs_no_right_on_our_schema() {
     assert_eq!(database.value("select count(*) from live.order_event where database_role like 'writer%'").await, "4");
 }
 
-/// Every payload that the statements send.
+/// Every payload that the statements send to a listener that sleeps.
 async fn payloads(database: &Database, statements: &str) -> Vec<String> {
     let (heard, mut payloads) = mpsc::unbounded_channel();
     let url = DatabaseUrl::parse(&database.url).unwrap();
     let link = Link::open(&url, "test", move |_, payload| heard.send(payload.to_owned()).unwrap()).await.unwrap();
     link.listen_for_orders().await.unwrap();
+    assert_eq!(link.try_sleep().await.unwrap(), Sleeper::Ourselves);
     database.sql(statements).await;
     database.sql("notify live_orders, 'the end'").await;
     let mut all = Vec::new();

@@ -98,14 +98,13 @@ begin
 end
 $$;
 
--- Within one epoch snapshots can be compared and resumed. Null while the incarnation has no token yet.
-create or replace function live.epoch() returns text
+-- The part of the epoch that can't change while a connection lasts: whoever restarts, replaces or promotes the server, or
+-- restores the database anew, ends the connections. Asked once for each. Null while the incarnation has no token yet.
+create or replace function live.server_life() returns text
 language sql stable as $$
-    select substr(encode(sha256(convert_to(
-        (select system_identifier from pg_control_system())
-            || '/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
-            || '/' || extract(epoch from pg_postmaster_start_time())
-            || '/' || (select oid from pg_database where datname = current_database())
-            || '/' || 'live.order_event'::regclass::oid
-            || '/' || (select token from live.incarnation), 'UTF8')), 'hex'), 1, 16)
+    select (select system_identifier from pg_control_system())
+        || '/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
+        || '/' || extract(epoch from pg_postmaster_start_time())
+        || '/' || (select oid from pg_database where datname = current_database())
+        || '/' || (select token from live.incarnation)
 $$;

@@ -1,29 +1,34 @@
--- The triggers that record what changed and wake the listeners. All are statement-level: a statement that changes
--- 10,000 orders costs one insert and at most one notification. The functions are `security definer`, so that a writer
+-- The triggers that record what changed and wake a listener that sleeps. All are statement-level: a statement that
+-- changes 10,000 orders costs one insert and at most one notification. The functions are `security definer`, so that a writer
 -- needs no right on schema live, and touch nothing that another writer could hold a lock on. Run again, this file puts
 -- back what somebody took away.
 
+-- Whether a listener sleeps, so that it must be notified. A listener that sleeps holds this lock exclusively; one that is
+-- awake reads on its own, and where there is none nobody need be told. Who is granted the lock here keeps it until the
+-- transaction ends, and a listener can't fall asleep before that: it gets its exclusive lock only when everything that was
+-- not notified is committed, and reads once more then. A savepoint that is rolled back takes its event and its lock along.
+-- Notifying costs a lock on the whole cluster until the commit is on disk, which ends group commit; this costs no wait.
+-- The key is "oncawake" in ASCII.
+create or replace function live.listener_sleeps() returns boolean
+language sql volatile as $$
+    select not pg_try_advisory_xact_lock_shared(8029464455914023781)
+$$;
+
 -- Wakes the listeners. The payload says which reps are concerned, where that is short; a payload of 8,000 bytes or more
 -- would abort the writer's transaction. Nothing else about an order leaves by this door.
-create or replace function live.notify(reps text) returns void
+create or replace function live.notify(reps bigint[]) returns void
 language sql volatile as $$
-    select pg_notify('live_orders', case when octet_length(reps) <= 2000 then 'reps:' || reps else 'all' end)
+    select pg_notify('live_orders', case when cardinality(reps) <= 100 then 'reps:' || array_to_string(reps, ',') else 'all' end)
 $$;
 
 create or replace function live.record_insert() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-    reps text;
 begin
-    with recorded as (
-        insert into live.order_event (operation, order_id, order_number, new_sales_rep_id, new_status, new_payment_status, new_total)
-        select 'insert', n.id, n.order_number, n.sales_rep_id, n.status, n.payment_status, coalesce(nullif(n.total_amount, 'NaN'), 0)
-        from new_rows n
-        returning new_sales_rep_id as rep
-    )
-    select coalesce(string_agg(distinct rep::text, ','), '') into reps from recorded having count(*) > 0;
-    if reps is not null then
-        perform live.notify(reps);
+    insert into live.order_event (operation, order_id, order_number, new_sales_rep_id, new_status, new_payment_status, new_total)
+    select 'insert', n.id, n.order_number, n.sales_rep_id, n.status, n.payment_status, coalesce(nullif(n.total_amount, 'NaN'), 0)
+    from new_rows n;
+    if found and live.listener_sleeps() then
+        perform live.notify(array(select distinct n.sales_rep_id from new_rows n where n.sales_rep_id is not null));
     end if;
     return null;
 end
@@ -32,44 +37,38 @@ $$;
 -- A changed primary key is the end of one order and the beginning of another, whatever the statement calls it.
 create or replace function live.record_update() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-    reps text;
 begin
-    with recorded as (
-        insert into live.order_event (
-            operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, old_status, new_status,
-            old_payment_status, new_payment_status, old_total, new_total, other
-        )
-        select
-            case when o.id is null then 'insert' when n.id is null then 'delete' else 'update' end,
-            coalesce(n.id, o.id), coalesce(o.order_number, n.order_number), o.sales_rep_id, n.sales_rep_id, o.status, n.status,
-            o.payment_status, n.payment_status,
-            case when o.id is not null then coalesce(nullif(o.total_amount, 'NaN'), 0) end,
-            case when n.id is not null then coalesce(nullif(n.total_amount, 'NaN'), 0) end,
-            case when o.id = n.id
-                  and (o.order_number, o.customer_name, o.created_at)
-                      is distinct from (n.order_number, n.customer_name, n.created_at)
-            then jsonb_strip_nulls(jsonb_build_object(
-                'order_number', case when o.order_number <> n.order_number
-                    then jsonb_build_array(o.order_number, n.order_number) end,
-                'customer_name', case when o.customer_name <> n.customer_name
-                    then jsonb_build_array(o.customer_name, n.customer_name) end,
-                'created_at', case when o.created_at <> n.created_at
-                    then jsonb_build_array(o.created_at, n.created_at) end))
-            end
-        from old_rows o full join new_rows n on n.id = o.id
-        where (o.id, o.sales_rep_id, o.status, o.payment_status, o.total_amount,
-               o.order_number, o.customer_name, o.created_at)
-              is distinct from
-              (n.id, n.sales_rep_id, n.status, n.payment_status, n.total_amount,
-               n.order_number, n.customer_name, n.created_at)
-        returning old_sales_rep_id, new_sales_rep_id
+    insert into live.order_event (
+        operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, old_status, new_status,
+        old_payment_status, new_payment_status, old_total, new_total, other
     )
-    select coalesce(string_agg(distinct rep::text, ','), '') into reps
-    from recorded, lateral (values (old_sales_rep_id), (new_sales_rep_id)) v (rep)
-    having count(*) > 0;
-    if reps is not null then
-        perform live.notify(reps);
+    select
+        case when o.id is null then 'insert' when n.id is null then 'delete' else 'update' end,
+        coalesce(n.id, o.id), coalesce(o.order_number, n.order_number), o.sales_rep_id, n.sales_rep_id, o.status, n.status,
+        o.payment_status, n.payment_status,
+        case when o.id is not null then coalesce(nullif(o.total_amount, 'NaN'), 0) end,
+        case when n.id is not null then coalesce(nullif(n.total_amount, 'NaN'), 0) end,
+        case when o.id = n.id
+              and (o.order_number, o.customer_name, o.created_at)
+                  is distinct from (n.order_number, n.customer_name, n.created_at)
+        then jsonb_strip_nulls(jsonb_build_object(
+            'order_number', case when o.order_number <> n.order_number
+                then jsonb_build_array(o.order_number, n.order_number) end,
+            'customer_name', case when o.customer_name <> n.customer_name
+                then jsonb_build_array(o.customer_name, n.customer_name) end,
+            'created_at', case when o.created_at <> n.created_at
+                then jsonb_build_array(o.created_at, n.created_at) end))
+        end
+    from old_rows o full join new_rows n on n.id = o.id
+    where (o.id, o.sales_rep_id, o.status, o.payment_status, o.total_amount,
+           o.order_number, o.customer_name, o.created_at)
+          is distinct from
+          (n.id, n.sales_rep_id, n.status, n.payment_status, n.total_amount,
+           n.order_number, n.customer_name, n.created_at);
+    if found and live.listener_sleeps() then
+        perform live.notify(array(
+            select o.sales_rep_id from old_rows o where o.sales_rep_id is not null
+            union select n.sales_rep_id from new_rows n where n.sales_rep_id is not null));
     end if;
     return null;
 end
@@ -77,18 +76,12 @@ $$;
 
 create or replace function live.record_delete() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-    reps text;
 begin
-    with recorded as (
-        insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, old_status, old_payment_status, old_total)
-        select 'delete', o.id, o.order_number, o.sales_rep_id, o.status, o.payment_status, coalesce(nullif(o.total_amount, 'NaN'), 0)
-        from old_rows o
-        returning old_sales_rep_id as rep
-    )
-    select coalesce(string_agg(distinct rep::text, ','), '') into reps from recorded having count(*) > 0;
-    if reps is not null then
-        perform live.notify(reps);
+    insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, old_status, old_payment_status, old_total)
+    select 'delete', o.id, o.order_number, o.sales_rep_id, o.status, o.payment_status, coalesce(nullif(o.total_amount, 'NaN'), 0)
+    from old_rows o;
+    if found and live.listener_sleeps() then
+        perform live.notify(array(select distinct o.sales_rep_id from old_rows o where o.sales_rep_id is not null));
     end if;
     return null;
 end
@@ -98,7 +91,9 @@ create or replace function live.record_truncate() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     insert into live.order_event (operation) values (tg_argv[0]);
-    perform pg_notify('live_orders', 'all');
+    if live.listener_sleeps() then
+        perform pg_notify('live_orders', 'all');
+    end if;
     return null;
 end
 $$;
@@ -130,12 +125,15 @@ begin
     select 'items', o.id, o.order_number, o.sales_rep_id, o.sales_rep_id, c.delta
     from unnest(orders, deltas) c (order_id, delta)
     join public.orders_order o on o.id = c.order_id;
-    if found then
+    if found and live.listener_sleeps() then
         perform pg_notify('live_orders', 'all');
     end if;
     return null;
 end
 $$;
+
+-- of an earlier version
+drop function if exists live.notify(text);
 
 drop trigger if exists live_insert on public.orders_order;
 create trigger live_insert after insert on public.orders_order
