@@ -321,6 +321,10 @@ impl Receiver {
             outcome = stream.read(&mut self.reader);
             self.counts.received.fetch_add(std::mem::take(&mut self.reader.fresh), Relaxed);
         }
+        // its end may have come with what was just read, and is then no new event
+        if event.is_read_closed() {
+            outcome = Err(Broken);
+        }
         if stream.phase == Phase::Open && before != Phase::Open {
             self.connecting -= 1;
             self.opening.opened += 1;

@@ -10,9 +10,9 @@ use oncare_bench::bench::{Bench, say};
 use oncare_bench::databases::{Databases, SETTINGS};
 use oncare_bench::options::Options;
 use oncare_bench::plan::Plan;
-use oncare_bench::results::Results;
+use oncare_bench::results::{Results, shown};
 use oncare_bench::system::Programs;
-use oncare_bench::{plots, scenarios, targets};
+use oncare_bench::{measure, plots, scenarios, targets};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -40,17 +40,18 @@ async fn obey(options: &Options) -> anyhow::Result<bool> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // what is dropped half-way ends its children; the database server ends with the pipe that it holds of this process
     let outcome = tokio::select! {
-        outcome = measure(options, &folder) => outcome,
+        outcome = run(options, &folder) => outcome,
         _ = terminate.recv() => Err(anyhow::anyhow!("told to stop")),
         _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
     };
-    remove(&folder).await?;
-    outcome
+    let removed = remove(&folder).await;
+    outcome.and_then(|complete| removed.map(|()| complete))
 }
 
-async fn measure(options: &Options, folder: &Path) -> anyhow::Result<bool> {
+async fn run(options: &Options, folder: &Path) -> anyhow::Result<bool> {
     let (plan, began) = (options.plan(), Instant::now());
     let programs = Programs::find(options.service.clone())?;
+    let busy_before = measure::machine_cpu()?;
     say(began, "starting a private PostgreSQL");
     let databases = Databases::start(folder, &plan).await.context("could not start a private PostgreSQL")?;
     if scenarios::ON_EQUAL_ONES.iter().any(|scenario| options.wants(*scenario)) {
@@ -61,12 +62,15 @@ async fn measure(options: &Options, folder: &Path) -> anyhow::Result<bool> {
         say(began, "loading orders of reps of different sizes");
         databases.make_growth(&plan).await?;
     }
-    let about = about(&databases, options).await?;
+    let mut about = about(&databases, options).await?;
     let mut bench = Bench::new(plan, databases, programs, began);
     scenarios::run(&mut bench, options).await;
     bench.say("done");
     let Bench { results, databases, plan, .. } = bench;
     databases.stop().await?;
+    // now everything that was started has ended, and counts as this program's
+    let others = (measure::machine_cpu()?.saturating_sub(busy_before)).saturating_sub(measure::cpu_with_children()?);
+    about["other work, % of a core"] = json!(100.0 * others.as_secs_f64() / began.elapsed().as_secs_f64());
     tell(&results, &plan, about, options)?;
     Ok(!results.has_failures())
 }
@@ -75,6 +79,8 @@ fn tell(results: &Results, plan: &Plan, about: Value, options: &Options) -> anyh
     let targets = targets::targets(results, plan);
     results.print();
     targets::print(&targets);
+    let others = about["other work, % of a core"].as_f64().unwrap_or(f64::NAN);
+    println!("\nother work of this machine meanwhile: {} % of a core", shown(others));
     results.write(&options.json, about, targets::json(&targets))?;
     if let Some(folder) = &options.plots {
         plots::draw(results, plan, folder)?;

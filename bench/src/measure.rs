@@ -41,6 +41,12 @@ pub fn cluster_cpu(folder: &Path) -> anyhow::Result<Duration> {
     Ok(total)
 }
 
+/// Processor time of this process, and of its children that ended, with theirs.
+pub fn cpu_with_children() -> anyhow::Result<Duration> {
+    let stat = stat("self").context("could not read this process's times")?;
+    Ok(stat.own + stat.ended_children)
+}
+
 /// Time that the machine's processors were busy.
 pub fn machine_cpu() -> anyhow::Result<Duration> {
     let stat = read_to_string("/proc/stat")?;

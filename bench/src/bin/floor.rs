@@ -2,6 +2,7 @@
 //! state or history. What a server does beyond this it does for its users.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::Parser;
@@ -96,8 +97,11 @@ async fn serve(mut stream: TcpStream, rep: i64, streams: Arc<Streams>) {
     loop {
         tokio::select! {
             () = queue.arrived.notified() => {}
-            // a client sends nothing after its request: this is its end
-            _ = stream.readable() => break,
+            // a client sends nothing after its request: this is its end, unless the runtime was wrong
+            _ = stream.readable() => match stream.try_read(&mut [0; 16]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                _ => break,
+            },
         }
         let events = std::mem::take(&mut *lock(&queue.events));
         let mut written = Ok(());
