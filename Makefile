@@ -1,6 +1,6 @@
 # Everything that a person needs to know is in README.md.
 
-.PHONY: run test lint tools latency
+.PHONY: run test lint tools latency bench
 
 run: ## set up what is missing, build, and run the demonstration
 	@scripts/install-tools postgresql
@@ -8,16 +8,21 @@ run: ## set up what is missing, build, and run the demonstration
 	@exec target/release/oncare-live demo
 
 test: tools lint ## set up what is missing and run everything
-	cargo test --locked
+	cargo test --locked --workspace
 
 lint: tools
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	scripts/check-javascript
 
 latency: tools ## measure from commit to DOM in Chromium
 	cargo test --locked --release --test it -- --ignored --nocapture commit_to_dom
+
+bench: ## measure the service beside two peers, and compare with the targets
+	@scripts/install-tools postgresql
+	cargo build --release --locked --workspace
+	target/release/oncare-bench --plots docs/benchmarks
 
 tools:
 	@scripts/install-tools postgresql chromium node

@@ -1,0 +1,81 @@
+//! What every scenario works with.
+
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use crate::databases::Databases;
+use crate::fleet::{Fleet, Wanted};
+use crate::options::Scenario;
+use crate::plan::Plan;
+use crate::results::Results;
+use crate::system::{Programs, Reps, Server, System};
+use crate::writers::Sequence;
+
+/// A run.
+pub struct Bench {
+    /// How much is measured.
+    pub plan: Plan,
+    /// The database server.
+    pub databases: Databases,
+    /// The figures so far.
+    pub results: Results,
+    /// The amounts of the updates.
+    pub sequence: Sequence,
+    programs: Programs,
+    began: Instant,
+    fleets: u8,
+}
+
+impl Bench {
+    /// A run on databases that are ready.
+    pub fn new(plan: Plan, databases: Databases, programs: Programs, began: Instant) -> Self {
+        Self { plan, databases, programs, began, results: Results::default(), sequence: Sequence::default(), fleets: 0 }
+    }
+
+    /// Says what is being measured.
+    pub fn say(&self, what: &str) {
+        say(self.began, what);
+    }
+
+    /// Starts a server on its database.
+    pub async fn start(&self, system: System) -> anyhow::Result<Server> {
+        Server::start(&self.programs, system, &self.databases.url(system.database())).await
+    }
+
+    /// Starts the service on a database that only it has.
+    pub async fn start_service_on(&self, database: crate::databases::Kind) -> anyhow::Result<Server> {
+        Server::start(&self.programs, System::Service, &self.databases.url(database)).await
+    }
+
+    /// Opens streams, from an address of their own, as the ports of closed ones stay in use for a while.
+    pub async fn open(&mut self, server: &Server, reps: Reps) -> anyhow::Result<Fleet> {
+        Fleet::open(self.wanted(server, reps)).await
+    }
+
+    /// The same, where all must open.
+    pub async fn open_all(&mut self, server: &Server, reps: Reps) -> anyhow::Result<Fleet> {
+        Fleet::open_all(self.wanted(server, reps)).await
+    }
+
+    fn wanted(&mut self, server: &Server, reps: Reps) -> Wanted {
+        self.fleets = self.fleets % 250 + 1;
+        Wanted {
+            server: server.address(),
+            source: Ipv4Addr::new(127, 0, 0, 1 + self.fleets).into(),
+            requests: server.requests(reps),
+            first: server.first(),
+        }
+    }
+
+    /// Runs a scenario. One that fails is noted, and the others go on.
+    pub async fn attempt(&mut self, scenario: Scenario, run: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) {
+        if let Err(error) = run(self).await {
+            self.results.fail(scenario, &error);
+        }
+    }
+}
+
+/// A line of progress.
+pub fn say(began: Instant, what: &str) {
+    eprintln!("{:5.1} s  {what}", began.elapsed().as_secs_f64());
+}

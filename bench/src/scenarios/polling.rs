@@ -1,0 +1,77 @@
+//! Pages that poll, as many as the service can answer.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use tokio::task::JoinSet;
+
+use super::growth::API;
+use crate::bench::Bench;
+use crate::databases::{FIRST_POLLING_REP, Kind, POLLING_REPS};
+use crate::http::Http;
+use crate::options::Scenario;
+use crate::samples::{Samples, milliseconds};
+use crate::session::cookie;
+
+const CONNECTIONS: u64 = 64;
+
+/// How often a page polls, in seconds.
+const POLL_INTERVAL: f64 = 5.0;
+
+pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let server = bench.start_service_on(Kind::Growth).await?;
+    let rep = FIRST_POLLING_REP;
+    let answer = Http::connect(server.address(), &cookie(rep)).await?.get_ok(API).await?;
+    let mut ways = vec![("whole answers", false)];
+    if answer.etag.is_some() {
+        ways.push(("if anything changed", true));
+    } else {
+        bench.say("polling: the service gives no ETag, so that nothing can be asked by it");
+    }
+    for (row, conditional) in ways {
+        bench.say(&format!("polling: {row}"));
+        let time = bench.plan.polling;
+        let times = poll(server.address(), conditional, time).await?;
+        let rate = times.len() as f64 / time.as_secs_f64();
+        bench.results.note(
+            Scenario::Polling,
+            row,
+            &[
+                ("requests/s", rate),
+                ("p50 ms", times.median()),
+                ("p99 ms", times.percentile(0.99)),
+                ("dashboards at a poll each 5 s", rate * POLL_INTERVAL),
+            ],
+        );
+    }
+    server.stop().await
+}
+
+async fn poll(server: SocketAddr, conditional: bool, time: Duration) -> anyhow::Result<Samples> {
+    let mut connections = JoinSet::new();
+    let until = Instant::now() + time;
+    for number in 0..CONNECTIONS {
+        let rep = FIRST_POLLING_REP + number * POLLING_REPS / CONNECTIONS;
+        connections.spawn(poll_one(server, rep, conditional, until));
+    }
+    let mut all = Samples::default();
+    while let Some(times) = connections.join_next().await {
+        all.append(&times.context("a connection panicked")??);
+    }
+    Ok(all)
+}
+
+async fn poll_one(server: SocketAddr, rep: u64, conditional: bool, until: Instant) -> anyhow::Result<Samples> {
+    let mut http = Http::connect(server, &cookie(rep)).await?;
+    let mut times = Samples::default();
+    let mut etag: Option<String> = None;
+    while Instant::now() < until {
+        let began = Instant::now();
+        let answer = http.get(API, etag.as_deref().filter(|_| conditional)).await?;
+        times.push(milliseconds(began.elapsed()));
+        ensure!(matches!(answer.status, 200 | 304), "a poll was answered {}", answer.status);
+        etag = answer.etag.or(etag);
+    }
+    Ok(times)
+}
