@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use crate::databases::Databases;
+use crate::databases::{Databases, Kind};
 use crate::fleet::{Fleet, Wanted};
 use crate::options::Scenario;
 use crate::plan::Plan;
@@ -38,21 +38,33 @@ impl Bench {
     }
 
     /// Starts a server on its database.
+    ///
+    /// # Errors
+    /// If it does not become ready.
     pub async fn start(&self, system: System) -> anyhow::Result<Server> {
         Server::start(&self.programs, system, &self.databases.url(system.database())).await
     }
 
     /// Starts the service on a database that only it has.
-    pub async fn start_service_on(&self, database: crate::databases::Kind) -> anyhow::Result<Server> {
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn start_service_on(&self, database: Kind) -> anyhow::Result<Server> {
         Server::start(&self.programs, System::Service, &self.databases.url(database)).await
     }
 
     /// Opens streams, from an address of their own, as the ports of closed ones stay in use for a while.
+    ///
+    /// # Errors
+    /// If nothing can be received. That a stream did not open is in the fleet.
     pub async fn open(&mut self, server: &Server, reps: Reps) -> anyhow::Result<Fleet> {
         Fleet::open(self.wanted(server, reps)).await
     }
 
     /// The same, where all must open.
+    ///
+    /// # Errors
+    /// If one did not.
     pub async fn open_all(&mut self, server: &Server, reps: Reps) -> anyhow::Result<Fleet> {
         Fleet::open_all(self.wanted(server, reps)).await
     }

@@ -60,6 +60,9 @@ pub struct Databases {
 
 impl Databases {
     /// Starts the server on an empty folder.
+    ///
+    /// # Errors
+    /// If PostgreSQL is not installed or the folder can't be used.
     pub async fn start(folder: &Path, plan: &Plan) -> anyhow::Result<Self> {
         let cluster = Cluster::start(folder, 0, Durability::Full).await?;
         let admin = connect(&cluster.url("postgres")).await?;
@@ -75,11 +78,17 @@ impl Databases {
     }
 
     /// Stops it.
+    ///
+    /// # Errors
+    /// If it does not stop.
     pub async fn stop(self) -> anyhow::Result<()> {
         Ok(self.cluster.stop().await?)
     }
 
     /// The server's version.
+    ///
+    /// # Errors
+    /// If it does not answer.
     pub async fn version(&self) -> anyhow::Result<String> {
         let client = connect(&self.cluster.url("postgres")).await?;
         Ok(client.query_one("show server_version", &[]).await?.get(0))
@@ -96,11 +105,17 @@ impl Databases {
     }
 
     /// A connection to a database.
+    ///
+    /// # Errors
+    /// If it does not answer.
     pub async fn connect(&self, kind: Kind) -> anyhow::Result<Client> {
         connect(&self.url(kind)).await
     }
 
     /// Makes `bare`, `peers` and `service` with the same orders.
+    ///
+    /// # Errors
+    /// If the server refuses a statement.
     pub async fn make_equal_ones(&self, plan: &Plan) -> anyhow::Result<()> {
         let (hot, bulk) = (self.hot_rep(), self.bulk_reps().0);
         let planned = format!(
@@ -130,6 +145,9 @@ impl Databases {
     }
 
     /// Makes `growth`.
+    ///
+    /// # Errors
+    /// If the server refuses a statement.
     pub async fn make_growth(&self, plan: &Plan) -> anyhow::Result<()> {
         let [small, middle, large] = plan.growth;
         let polling = format!("generate_series({FIRST_POLLING_REP}, {})", FIRST_POLLING_REP + POLLING_REPS - 1);

@@ -104,6 +104,9 @@ struct Counts {
 
 impl Fleet {
     /// Opens the streams as fast as the server lets it.
+    ///
+    /// # Errors
+    /// If the kernel gives no thread or poll. That a stream did not open is in the opening.
     pub async fn open(wanted: Wanted) -> anyhow::Result<Self> {
         let (commands, received_commands) = mpsc::channel();
         let (announce, announced) = oneshot::channel();
@@ -117,6 +120,9 @@ impl Fleet {
     }
 
     /// The same, where all of them must open.
+    ///
+    /// # Errors
+    /// If one did not.
     pub async fn open_all(wanted: Wanted) -> anyhow::Result<Self> {
         let fleet = Self::open(wanted).await?;
         let Opening { opened, failed, .. } = fleet.opening;
@@ -132,6 +138,9 @@ impl Fleet {
     }
 
     /// Waits until nothing comes any more, and takes what came since it was last taken.
+    ///
+    /// # Errors
+    /// If the server ended a stream.
     pub async fn take(&self) -> anyhow::Result<Vec<Receipt>> {
         let deadline = Instant::now() + SILENCE_TIMEOUT;
         let mut seen = self.received();
@@ -147,6 +156,9 @@ impl Fleet {
     }
 
     /// Takes what came since it was last taken.
+    ///
+    /// # Errors
+    /// If the server ended a stream.
     pub async fn take_now(&self) -> anyhow::Result<Vec<Receipt>> {
         let (reply, receipts) = oneshot::channel();
         self.commands.send(Command::Take(reply)).context("the receivers died")?;

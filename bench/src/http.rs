@@ -29,6 +29,9 @@ pub struct Answer {
 
 impl Http {
     /// Connects.
+    ///
+    /// # Errors
+    /// If nobody listens there.
     pub async fn connect(server: SocketAddr, cookie: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(server).await.context("could not connect to the server")?;
         stream.set_nodelay(true)?;
@@ -36,6 +39,9 @@ impl Http {
     }
 
     /// Asks for a path, unless it still is what the tag says.
+    ///
+    /// # Errors
+    /// If the connection ends, or the answer is none.
     pub async fn get(&mut self, path: &str, unless: Option<&str>) -> anyhow::Result<Answer> {
         self.ask(path, unless).await?;
         self.received.clear();
@@ -62,6 +68,9 @@ impl Http {
     }
 
     /// The same, where the answer must be 200.
+    ///
+    /// # Errors
+    /// The same, and if it is another.
     pub async fn get_ok(&mut self, path: &str) -> anyhow::Result<Answer> {
         let answer = self.get(path, None).await?;
         ensure!(answer.status == 200, "{path} answered {}", answer.status);
@@ -69,6 +78,9 @@ impl Http {
     }
 
     /// Asks for a stream, and waits until it has said that text.
+    ///
+    /// # Errors
+    /// If the connection ends before.
     pub async fn wait_for(&mut self, path: &str, text: &[u8]) -> anyhow::Result<()> {
         self.ask(path, None).await?;
         self.received.clear();

@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod fleet;
 pub mod http;
 pub mod measure;
+pub mod open_files;
 pub mod options;
 pub mod peer;
 pub mod plan;

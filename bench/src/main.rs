@@ -12,7 +12,7 @@ use oncare_bench::options::Options;
 use oncare_bench::plan::Plan;
 use oncare_bench::results::{Results, shown};
 use oncare_bench::system::Programs;
-use oncare_bench::{measure, plots, scenarios, targets};
+use oncare_bench::{measure, open_files, plots, scenarios, targets};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -51,6 +51,7 @@ async fn obey(options: &Options) -> anyhow::Result<bool> {
 async fn run(options: &Options, folder: &Path) -> anyhow::Result<bool> {
     let (plan, began) = (options.plan(), Instant::now());
     let programs = Programs::find(options.service.clone())?;
+    open_files::allow(plan.streams)?;
     let busy_before = measure::machine_cpu()?;
     say(began, "starting a private PostgreSQL");
     let databases = Databases::start(folder, &plan).await.context("could not start a private PostgreSQL")?;

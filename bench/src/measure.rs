@@ -10,12 +10,18 @@ use anyhow::Context;
 const TICK: Duration = Duration::from_millis(10);
 
 /// Processor time of a process with all its threads.
+///
+/// # Errors
+/// If it has ended.
 pub fn process_cpu(pid: u32) -> anyhow::Result<Duration> {
     let stat = stat(&pid.to_string()).with_context(|| format!("process {pid} is gone"))?;
     Ok(stat.own)
 }
 
 /// Processor time of a process's present threads, to the nanosecond. Of a thread that ended it knows nothing.
+///
+/// # Errors
+/// If it has ended.
 pub fn precise_cpu(pid: u32) -> anyhow::Result<Duration> {
     let mut total = 0;
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -27,6 +33,9 @@ pub fn precise_cpu(pid: u32) -> anyhow::Result<Duration> {
 }
 
 /// Processor time of a PostgreSQL server: the postmaster, its children, and the children that ended.
+///
+/// # Errors
+/// If no server runs on the folder.
 pub fn cluster_cpu(folder: &Path) -> anyhow::Result<Duration> {
     let pid_file = read_to_string(folder.join("postmaster.pid")).context("could not tell the postmaster's process")?;
     let postmaster = pid_file.lines().next().unwrap_or_default().trim();
@@ -42,12 +51,18 @@ pub fn cluster_cpu(folder: &Path) -> anyhow::Result<Duration> {
 }
 
 /// Processor time of this process, and of its children that ended, with theirs.
+///
+/// # Errors
+/// If the kernel does not tell.
 pub fn cpu_with_children() -> anyhow::Result<Duration> {
     let stat = stat("self").context("could not read this process's times")?;
     Ok(stat.own + stat.ended_children)
 }
 
 /// Time that the machine's processors were busy.
+///
+/// # Errors
+/// If the kernel does not tell.
 pub fn machine_cpu() -> anyhow::Result<Duration> {
     let stat = read_to_string("/proc/stat")?;
     let fields: Vec<u32> = stat.lines().next().unwrap_or_default().split_whitespace().flat_map(str::parse).collect();
@@ -57,6 +72,9 @@ pub fn machine_cpu() -> anyhow::Result<Duration> {
 }
 
 /// Proportional set size of a process, in kB: its own pages, and its share of those that it shares.
+///
+/// # Errors
+/// If it has ended, or belongs to another user.
 pub fn memory(pid: u32) -> anyhow::Result<f64> {
     let rollup = read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("the kernel tells no Pss")?;

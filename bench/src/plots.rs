@@ -92,6 +92,9 @@ const BARS: [Bars; 8] = [
 ];
 
 /// Draws what was measured into a folder.
+///
+/// # Errors
+/// If the folder can't be written to.
 pub fn draw(results: &Results, plan: &Plan, folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
     for bars in &BARS {

@@ -68,6 +68,9 @@ impl Results {
     }
 
     /// Writes everything, with what else is given, as JSON.
+    ///
+    /// # Errors
+    /// If the file can't be written.
     pub fn write(&self, path: &Path, about: Value, targets: Value) -> anyhow::Result<()> {
         let scenarios: Map<String, Value> =
             self.tables.iter().map(|(scenario, table)| (scenario.name(), table.json())).collect();

@@ -70,6 +70,9 @@ pub struct Programs {
 
 impl Programs {
     /// Those beside this program, or another service.
+    ///
+    /// # Errors
+    /// Names the program that is missing.
     pub fn find(service: Option<PathBuf>) -> anyhow::Result<Self> {
         let own = std::env::current_exe().context("could not tell where this program is")?;
         let folder = own.parent().context("this program is nowhere")?.to_owned();
@@ -99,6 +102,9 @@ pub struct Server {
 
 impl Server {
     /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it ends at once or does not become ready.
     pub async fn start(programs: &Programs, system: System, url: &str) -> anyhow::Result<Self> {
         let (address, ops) = (free_address()?, free_address()?);
         let mut command = Command::new(programs.path(system));
@@ -129,11 +135,17 @@ impl Server {
     }
 
     /// Ends it.
+    ///
+    /// # Errors
+    /// If it can't be ended.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("could not end the server")
     }
 
     /// Its process.
+    ///
+    /// # Errors
+    /// If it has ended.
     pub fn pid(&self) -> anyhow::Result<u32> {
         self.child.id().with_context(|| format!("{} has ended", self.system.name()))
     }
@@ -171,6 +183,9 @@ impl Server {
     }
 
     /// A number of `/metrics` of the service.
+    ///
+    /// # Errors
+    /// If there is none of that name.
     pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let answer = Http::connect(self.ops, "").await?.get_ok("/metrics").await?;
         let text = String::from_utf8_lossy(&answer.body);
@@ -179,6 +194,9 @@ impl Server {
     }
 
     /// Waits until it has let go of the connections that its clients closed.
+    ///
+    /// # Errors
+    /// If it does not in half a minute.
     pub async fn settle(&self) -> anyhow::Result<()> {
         const FEW: usize = 50;
         let deadline = Instant::now() + PATIENCE;

@@ -80,6 +80,9 @@ impl Drop for Writer {
 
 impl Writer {
     /// Connects.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
     pub async fn connect(url: &str, sequence: &Sequence) -> anyhow::Result<Self> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("could not connect a writer")?;
         let connection = tokio::spawn(connection).abort_handle();
@@ -88,6 +91,9 @@ impl Writer {
     }
 
     /// Updates one order.
+    ///
+    /// # Errors
+    /// If the database refuses, or there is no such order.
     pub async fn update(&self, order: i64) -> anyhow::Result<Update> {
         let amount = self.sequence.next();
         let sent = Instant::now();
@@ -135,6 +141,9 @@ pub struct Writers(Vec<Arc<Writer>>);
 
 impl Writers {
     /// Connects that many.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
     pub async fn connect(url: &str, count: usize, sequence: &Sequence) -> anyhow::Result<Self> {
         let mut writers = Vec::with_capacity(count);
         for _ in 0..count {
@@ -144,6 +153,9 @@ impl Writers {
     }
 
     /// Updates random ones of the orders for that long.
+    ///
+    /// # Errors
+    /// If one of them fails.
     pub async fn write(&self, orders: Orders, pace: Pace, time: Duration) -> anyhow::Result<Vec<Update>> {
         let from = Instant::now();
         let mut writing = JoinSet::new();

@@ -16,6 +16,14 @@ use crate::session::cookie;
 
 const CONNECTIONS: u64 = 64;
 
+/// What the connections were answered.
+#[derive(Default)]
+struct Answers {
+    times: Samples,
+    /// How many said that nothing changed.
+    unchanged: usize,
+}
+
 /// How often a page polls, in seconds.
 const POLL_INTERVAL: f64 = 5.0;
 
@@ -32,7 +40,7 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
     for (row, conditional) in ways {
         bench.say(&format!("polling: {row}"));
         let time = bench.plan.polling;
-        let times = poll(server.address(), conditional, time).await?;
+        let Answers { times, unchanged } = poll(server.address(), conditional, time).await?;
         let rate = times.len() as f64 / time.as_secs_f64();
         bench.results.note(
             Scenario::Polling,
@@ -41,6 +49,7 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
                 ("requests/s", rate),
                 ("p50 ms", times.median()),
                 ("p99 ms", times.percentile(0.99)),
+                ("unchanged %", 100.0 * unchanged as f64 / times.len() as f64),
                 ("dashboards at a poll each 5 s", rate * POLL_INTERVAL),
             ],
         );
@@ -48,30 +57,33 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
     server.stop().await
 }
 
-async fn poll(server: SocketAddr, conditional: bool, time: Duration) -> anyhow::Result<Samples> {
+async fn poll(server: SocketAddr, conditional: bool, time: Duration) -> anyhow::Result<Answers> {
     let mut connections = JoinSet::new();
     let until = Instant::now() + time;
     for number in 0..CONNECTIONS {
         let rep = FIRST_POLLING_REP + number * POLLING_REPS / CONNECTIONS;
         connections.spawn(poll_one(server, rep, conditional, until));
     }
-    let mut all = Samples::default();
-    while let Some(times) = connections.join_next().await {
-        all.append(&times.context("a connection panicked")??);
+    let mut all = Answers::default();
+    while let Some(answers) = connections.join_next().await {
+        let Answers { times, unchanged } = answers.context("a connection panicked")??;
+        all.times.append(&times);
+        all.unchanged += unchanged;
     }
     Ok(all)
 }
 
-async fn poll_one(server: SocketAddr, rep: u64, conditional: bool, until: Instant) -> anyhow::Result<Samples> {
+async fn poll_one(server: SocketAddr, rep: u64, conditional: bool, until: Instant) -> anyhow::Result<Answers> {
     let mut http = Http::connect(server, &cookie(rep)).await?;
-    let mut times = Samples::default();
+    let mut answers = Answers::default();
     let mut etag: Option<String> = None;
     while Instant::now() < until {
         let began = Instant::now();
         let answer = http.get(API, etag.as_deref().filter(|_| conditional)).await?;
-        times.push(milliseconds(began.elapsed()));
+        answers.times.push(milliseconds(began.elapsed()));
+        answers.unchanged += usize::from(answer.status == 304);
         ensure!(matches!(answer.status, 200 | 304), "a poll was answered {}", answer.status);
         etag = answer.etag.or(etag);
     }
-    Ok(times)
+    Ok(answers)
 }
