@@ -5,9 +5,9 @@
 -- and reads nothing but the index.
 create or replace function live.events_since(since pg_snapshot) returns setof live.order_event
 language sql stable as $$
-    select *
-    from live.order_event
-    where xid >= pg_snapshot_xmax(since) or xid = any (array(select pg_snapshot_xip(since)))
+    select * from live.order_event where xid >= pg_snapshot_xmax(since)
+    union all
+    select * from live.order_event where xid = any (array(select pg_snapshot_xip(since)))
 $$;
 
 -- What the events since a snapshot add to the number and amount of orders by sales rep, status and payment status.

@@ -11,7 +11,9 @@ use oncare_live::server::{Listeners, run};
 use oncare_live::store::{NewUser, Store, chain};
 use oncare_live::{demo, doctor, password};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How long what still runs may take when all is done.
 const LAST_GRACE: Duration = Duration::from_secs(1);
@@ -135,11 +137,14 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
 
 fn start_log(cli: &Cli) -> anyhow::Result<()> {
     let expected = "--log: expected a filter such as warn or oncare_live=debug";
-    let filter = EnvFilter::builder().parse(&cli.log).context(expected)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter: Targets = cli.log.parse().context(expected)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match cli.log_format {
-        LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => {
+            registry.with(log.with_target(false).with_ansi(std::io::stderr().is_terminal())).init();
+        }
+        LogFormat::Json => registry.with(log.json()).init(),
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use tokio::sync::Notify;
 
@@ -268,12 +269,12 @@ impl Subscription {
         self.rep
     }
 
-    pub(super) async fn delivery(&self, wants_news: bool) -> Delivery {
-        self.mailbox.delivery(wants_news).await
+    pub(super) fn poll_delivery(&self, cx: &mut Context<'_>, wants_news: bool) -> Poll<Delivery> {
+        self.mailbox.poll_delivery(cx, wants_news)
     }
 
-    pub(super) async fn goodbye(&self) -> Bye {
-        self.mailbox.goodbye().await
+    pub(super) fn poll_goodbye(&self, cx: &mut Context<'_>) -> Poll<Bye> {
+        self.mailbox.poll_goodbye(cx)
     }
 
     /// Counts the stream as closed for that reason, instead of by its client.

@@ -1,9 +1,8 @@
 //! What waits for one stream. Bounded; nobody waits for a slow reader.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
@@ -107,21 +106,15 @@ impl Mailbox {
     /// The next delivery. The resync mark is cleared here, before its reader reads the database. During that read the
     /// reader wants no news: what comes in stays here, as it may be newer than the read, and only a goodbye or a ping is
     /// handed out.
-    pub(super) async fn delivery(&self, wants_news: bool) -> Delivery {
-        poll_fn(|cx| {
-            self.reader.register(cx.waker());
-            self.take(wants_news).map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
+    pub(super) fn poll_delivery(&self, cx: &mut Context<'_>, wants_news: bool) -> Poll<Delivery> {
+        self.reader.register(cx.waker());
+        self.take(wants_news).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The goodbye alone, for a stream that can't be written to.
-    pub(super) async fn goodbye(&self) -> Bye {
-        poll_fn(|cx| {
-            self.reader.register(cx.waker());
-            self.lock().bye.map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
+    pub(super) fn poll_goodbye(&self, cx: &mut Context<'_>) -> Poll<Bye> {
+        self.reader.register(cx.waker());
+        self.lock().bye.map_or(Poll::Pending, Poll::Ready)
     }
 
     fn take(&self, wants_news: bool) -> Option<Delivery> {
@@ -172,45 +165,45 @@ mod tests {
         Arc::new(Frame::for_test("00000000000000ff/5:9:", &[]))
     }
 
-    #[tokio::test]
-    async fn a_full_mailbox_drops_everything_and_asks_for_a_resync_once() {
+    #[test]
+    fn a_full_mailbox_drops_everything_and_asks_for_a_resync_once() {
         let mailbox = mailbox();
         assert!((0..CAPACITY).all(|_| mailbox.put(frame())));
         assert!(!mailbox.put(frame()));
-        assert!(matches!(mailbox.delivery(true).await, Delivery::Resync));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Resync)));
         mailbox.put(frame());
-        assert!(matches!(mailbox.delivery(true).await, Delivery::Frames(frames) if frames.len() == 1));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Frames(frames)) if frames.len() == 1));
     }
 
-    #[tokio::test]
-    async fn what_comes_while_the_state_is_read_is_kept_for_afterwards() {
+    #[test]
+    fn what_comes_while_the_state_is_read_is_kept_for_afterwards() {
         let mailbox = mailbox();
         mailbox.resync();
-        assert!(matches!(mailbox.delivery(true).await, Delivery::Resync));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Resync)));
         mailbox.put(frame());
         assert!(mailbox.take(false).is_none());
-        assert!(matches!(mailbox.delivery(true).await, Delivery::Frames(frames) if frames.len() == 1));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Frames(frames)) if frames.len() == 1));
         mailbox.put(frame());
         mailbox.close(Bye::Draining);
-        assert!(matches!(mailbox.delivery(false).await, Delivery::Bye(Bye::Draining)));
+        assert!(matches!(mailbox.take(false), Some(Delivery::Bye(Bye::Draining))));
     }
 
-    #[tokio::test]
-    async fn goodbye_goes_before_everything() {
+    #[test]
+    fn goodbye_goes_before_everything() {
         let mailbox = mailbox();
         mailbox.put(frame());
         mailbox.ping();
         mailbox.close(Bye::SignedOut);
         mailbox.close(Bye::Draining);
-        assert!(matches!(mailbox.delivery(true).await, Delivery::Bye(Bye::SignedOut)));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Bye(Bye::SignedOut))));
     }
 
-    #[tokio::test]
-    async fn a_change_of_the_listener_is_told_also_while_the_state_is_read() {
+    #[test]
+    fn a_change_of_the_listener_is_told_also_while_the_state_is_read() {
         let mailbox = mailbox();
         mailbox.put(frame());
         mailbox.ping();
-        assert!(matches!(mailbox.delivery(false).await, Delivery::Ping));
-        assert!(matches!(mailbox.delivery(true).await, Delivery::Frames(_)));
+        assert!(matches!(mailbox.take(false), Some(Delivery::Ping)));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Frames(_))));
     }
 }

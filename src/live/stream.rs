@@ -2,15 +2,15 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::future::OptionFuture;
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
@@ -108,44 +108,45 @@ impl Told {
 }
 
 impl EventStream {
-    /// What to write next; `None` at the end. Whoever waits for it may give up at any time and lose nothing.
-    pub async fn next(&mut self) -> Option<Told> {
+    /// What to write next; `None` at the end. Polled by hand, as a waiting stream is then no larger than its fields.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told>> {
         if let Some(beginning) = self.beginning.take() {
-            return Some(Told::of(beginning));
+            return Poll::Ready(Some(Told::of(beginning)));
         }
         loop {
             if let Some(told) = self.next_waiting() {
-                return Some(told);
+                return Poll::Ready(Some(told));
             }
             if self.is_over {
-                return None;
+                return Poll::Ready(None);
             }
-            let is_behind = self.resync.is_some();
-            tokio::select! {
-                biased;
-                delivery = self.subscription.delivery(!is_behind) => match delivery {
+            if let Poll::Ready(delivery) = self.subscription.poll_delivery(cx, self.resync.is_none()) {
+                match delivery {
                     Delivery::Frames(frames) => self.waiting = frames,
                     Delivery::Resync => self.fall_behind(Duration::ZERO),
-                    Delivery::Ping => return Some(self.ping()),
-                    Delivery::Bye(reason) => return Some(self.end(reason)),
-                },
-                Some(outcome) = OptionFuture::from(self.resync.as_mut()), if is_behind => match outcome {
+                    Delivery::Ping => return Poll::Ready(Some(self.ping())),
+                    Delivery::Bye(reason) => return Poll::Ready(Some(self.end(reason))),
+                }
+                continue;
+            }
+            if let Some(Poll::Ready(outcome)) = self.resync.as_mut().map(|resync| resync.as_mut().poll(cx)) {
+                match outcome {
                     Ok(sync) => {
                         self.resync = None;
                         let told = Told::of(frame::sync(&sync));
                         self.known = sync.cursor;
-                        return Some(told);
+                        return Poll::Ready(Some(told));
                     }
                     Err(error) => {
                         tracing::debug!(error = error.chain(), "a stream could not read its state");
                         self.fall_behind(RESYNC_PAUSE);
                     }
-                },
-                () = &mut self.next_ping => {
-                    self.next_ping.as_mut().reset(ping_time());
-                    return Some(self.ping());
                 }
+                continue;
             }
+            ready!(self.next_ping.as_mut().poll(cx));
+            self.next_ping.as_mut().reset(ping_time());
+            return Poll::Ready(Some(self.ping()));
         }
     }
 
@@ -159,7 +160,7 @@ impl EventStream {
 
     /// Why the server ends the stream, as soon as it does: for whoever can't write to it.
     pub async fn goodbye(&mut self) -> Bye {
-        self.subscription.goodbye().await
+        poll_fn(|cx| self.subscription.poll_goodbye(cx)).await
     }
 
     /// The last event of a stream, which ends then.

@@ -125,13 +125,14 @@ impl Link {
     }
 }
 
-/// A row for each event, and at least one, so that there always is a cursor.
+/// A row for each event, and at least one, so that there always is a cursor. The limit of one has the order looked up for
+/// each event, whatever the planner thinks of the number of events.
 static BATCH: LazyLock<String> = LazyLock::new(|| {
     format!(
         "select {PRESENT}, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
          from (select) always
-         left join (select * from live.events_since($1::text::pg_snapshot) s order by s.id limit $2) e on true
-         left join public.orders_order o on o.id = e.order_id
+         left join (select * from live.events_since($1::text::pg_snapshot) limit $2) e on true
+         left join lateral (select * from public.orders_order o where o.id = e.order_id limit 1) o on true
          order by e.id"
     )
 });
@@ -165,7 +166,8 @@ async fn batch(client: &impl Connection, since: &Cursor) -> Result<Batch, StoreE
 async fn concerned(client: &impl Connection, since: &Cursor) -> Result<News, StoreError> {
     let sql = "select distinct c.rep::bigint as rep, e.operation in ('truncate', 'truncate_items') as is_truncation
          from live.events_since($1::text::pg_snapshot) e
-         left join public.orders_order o on e.operation = 'items' and o.id = e.order_id
+         left join lateral (
+             select * from public.orders_order o where e.operation = 'items' and o.id = e.order_id limit 1) o on true
          cross join lateral (values (e.old_sales_rep_id), (e.new_sales_rep_id), (o.sales_rep_id)) c (rep)";
     let rows = rows(client, sql, &[&since.snapshot.to_string()]).await.attempt("read whom the events concern")?;
     if rows.iter().any(|row| row.get("is_truncation")) {

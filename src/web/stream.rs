@@ -48,7 +48,7 @@ pub(super) fn respond(events: EventStream, takes_over: bool) -> Response {
         return response;
     }
     let body = stream::unfold(events, |mut events| async {
-        let told = events.next().await?;
+        let told = poll_fn(|cx| events.poll_next(cx)).await?;
         events.written(&told);
         Some((Ok::<_, Infallible>(told.bytes), events))
     });
@@ -58,37 +58,34 @@ pub(super) fn respond(events: EventStream, takes_over: bool) -> Response {
 /// Writes the stream to its end, or until the client is gone.
 async fn write(mut events: EventStream, Taken { socket, head, is_chunked }: Taken) {
     let mut connection = Connection { socket, is_chunked, unasked: 0 };
-    let mut head = Some(head);
-    loop {
-        let told = tokio::select! {
-            told = events.next() => told,
-            () = connection.gone() => return,
-        };
-        let Some(told) = told else { break };
-        // the head goes out together with the first event
-        let head = head.take().unwrap_or_default();
+    // goes out together with the first event
+    let mut head = head;
+    while let Some(told) = poll_fn(|cx| next_unless_gone(&mut events, &mut connection, cx)).await {
+        let head = std::mem::take(&mut head);
         match connection.write_at_once(&head, &told.bytes) {
             Ok(None) => events.written(&told),
             Ok(Some(rest)) => {
-                if !Box::pin(write_slowly(&mut events, &mut connection, &told, rest)).await {
+                if !Box::pin(write_slowly(&mut events, &mut connection, told, rest)).await {
                     return;
                 }
             }
             Err(_) => return,
         }
     }
-    let end: &[u8] = if is_chunked { b"0\r\n\r\n" } else { b"" };
-    // whoever is gone by now needs no end
-    let _ = timeout(END_PATIENCE, async {
-        connection.socket.write_all(end).await?;
-        connection.socket.shutdown().await
-    })
-    .await;
+    Box::pin(connection.end()).await;
+}
+
+/// The next thing to write. Nothing comes any more at the end, and when the client is gone.
+fn next_unless_gone(events: &mut EventStream, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+    match events.poll_next(cx) {
+        Poll::Pending => connection.poll_gone(cx).map(|()| None),
+        told => told,
+    }
 }
 
 /// Writes what the socket did not take at once, for a reader that is slow. A goodbye ends that: the reader is not waited
 /// for. Whether the stream goes on.
-async fn write_slowly(events: &mut EventStream, connection: &mut Connection, told: &Told, rest: Vec<u8>) -> bool {
+async fn write_slowly(events: &mut EventStream, connection: &mut Connection, told: Told, rest: Vec<u8>) -> bool {
     let written = tokio::select! {
         written = timeout(WRITE_PATIENCE, connection.socket.write_all(&rest)) => matches!(written, Ok(Ok(()))),
         goodbye = events.goodbye() => {
@@ -97,7 +94,7 @@ async fn write_slowly(events: &mut EventStream, connection: &mut Connection, tol
         }
     };
     if written {
-        events.written(told);
+        events.written(&told);
     }
     written
 }
@@ -130,11 +127,17 @@ impl Connection {
         Ok(None)
     }
 
-    /// Returns when the client is gone, or sends what nobody asked for.
-    async fn gone(&mut self) {
-        poll_fn(|cx| self.poll_gone(cx)).await;
+    /// Ends the response and the connection. Whoever is gone by now needs no end.
+    async fn end(&mut self) {
+        let end: &[u8] = if self.is_chunked { b"0\r\n\r\n" } else { b"" };
+        let ended = timeout(END_PATIENCE, async {
+            self.socket.write_all(end).await?;
+            self.socket.shutdown().await
+        });
+        let _ = ended.await;
     }
 
+    /// Ready when the client is gone, or sends what nobody asked for.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if ready!(self.socket.poll_read_ready(cx)).is_err() {
