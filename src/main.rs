@@ -15,6 +15,11 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// The system's allocator keeps what a storm of connections needed, as what is left of each lies in between. How soon this
+/// one gives it back is said in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How long what still runs may take when all is done.
 const LAST_GRACE: Duration = Duration::from_secs(1);
 
