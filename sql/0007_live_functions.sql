@@ -17,7 +17,7 @@ returns table (sales_rep_id bigint, status text, payment_status text, orders big
 language sql stable as $$
     select d.sales_rep_id, d.status, d.payment_status, d.orders, d.amount
     from live.events_since(since) e
-    cross join (select max(t.id) as id from live.events_since(since) t where t.operation = 'truncate') cut
+    cross join (select max(t.event_id) as id from live.truncation t where not pg_visible_in_snapshot(t.xid, since)) cut
     cross join lateral (values
         (e.old_sales_rep_id, e.old_status, e.old_payment_status, -1::bigint, -e.old_total),
         (e.new_sales_rep_id, e.new_status, e.new_payment_status, 1::bigint, e.new_total)
@@ -48,7 +48,7 @@ returns table (sales_rep_id bigint, status text, payment_status text, orders big
 language sql stable as $$
     select s.sales_rep_id, s.status, s.payment_status, s.orders, s.amount
     from live.order_stats s
-    where not exists (select from live.events_since(since) t where t.operation = 'truncate')
+    where not exists (select from live.truncation t where not pg_visible_in_snapshot(t.xid, since))
     union all
     select d.sales_rep_id, d.status, d.payment_status, d.orders, d.amount
     from live.deltas_since(since) d

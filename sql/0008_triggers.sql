@@ -1,7 +1,6 @@
--- The triggers that record what changed and wake a listener that sleeps. All are statement-level: a statement that
--- changes 10,000 orders costs one insert and at most one notification. The functions are `security definer`, so that a writer
--- needs no right on schema live, and touch nothing that another writer could hold a lock on. Run again, this file puts
--- back what somebody took away.
+-- The triggers that record what changed and wake a listener that sleeps. A statement that changes 10,000 orders sends at
+-- most one notification. The functions are `security definer`, so that a writer needs no right on schema live, and touch
+-- nothing that another writer could hold a lock on. Run again, this file puts back what somebody took away.
 
 -- Whether a listener sleeps, so that it must be notified. A listener that sleeps holds this lock exclusively; one that is
 -- awake reads on its own, and where there is none nobody need be told. Who is granted the lock here keeps it until the
@@ -34,41 +33,76 @@ begin
 end
 $$;
 
--- A changed primary key is the end of one order and the beginning of another, whatever the statement calls it.
+-- Updates are recorded row by row, unlike all else: matching the rows of a statement before and after would cost each
+-- single-row update more than a large one gains by it. What is recorded is told here and not by a condition of the trigger,
+-- which would keep the host from altering the columns in it. A changed primary key is the end of one order and the
+-- beginning of another, whatever the statement calls it.
 create or replace function live.record_update() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    insert into live.order_event (
-        operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, old_status, new_status,
-        old_payment_status, new_payment_status, old_total, new_total, other
-    )
-    select
-        case when o.id is null then 'insert' when n.id is null then 'delete' else 'update' end,
-        coalesce(n.id, o.id), coalesce(o.order_number, n.order_number), o.sales_rep_id, n.sales_rep_id, o.status, n.status,
-        o.payment_status, n.payment_status,
-        case when o.id is not null then coalesce(nullif(o.total_amount, 'NaN'), 0) end,
-        case when n.id is not null then coalesce(nullif(n.total_amount, 'NaN'), 0) end,
-        case when o.id = n.id
-              and (o.order_number, o.customer_name, o.created_at)
-                  is distinct from (n.order_number, n.customer_name, n.created_at)
-        then jsonb_strip_nulls(jsonb_build_object(
-            'order_number', case when o.order_number <> n.order_number
-                then jsonb_build_array(o.order_number, n.order_number) end,
-            'customer_name', case when o.customer_name <> n.customer_name
-                then jsonb_build_array(o.customer_name, n.customer_name) end,
-            'created_at', case when o.created_at <> n.created_at
-                then jsonb_build_array(o.created_at, n.created_at) end))
-        end
-    from old_rows o full join new_rows n on n.id = o.id
-    where (o.id, o.sales_rep_id, o.status, o.payment_status, o.total_amount,
-           o.order_number, o.customer_name, o.created_at)
-          is distinct from
-          (n.id, n.sales_rep_id, n.status, n.payment_status, n.total_amount,
-           n.order_number, n.customer_name, n.created_at);
-    if found and live.listener_sleeps() then
+    if old.id = new.id
+        and old.status = new.status
+        and old.payment_status = new.payment_status
+        and old.total_amount = new.total_amount
+        and old.sales_rep_id is not distinct from new.sales_rep_id
+        and old.order_number = new.order_number
+        and old.customer_name = new.customer_name
+        and old.created_at = new.created_at
+    then
+        return null;
+    end if;
+    if old.id <> new.id then
+        insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, old_status, old_payment_status, old_total)
+        values ('delete', old.id, old.order_number, old.sales_rep_id, old.status, old.payment_status,
+            coalesce(nullif(old.total_amount, 'NaN'), 0));
+        insert into live.order_event (operation, order_id, order_number, new_sales_rep_id, new_status, new_payment_status, new_total)
+        values ('insert', new.id, new.order_number, new.sales_rep_id, new.status, new.payment_status,
+            coalesce(nullif(new.total_amount, 'NaN'), 0));
+    else
+        insert into live.order_event (
+            operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, old_status, new_status,
+            old_payment_status, new_payment_status, old_total, new_total, other
+        )
+        values ('update', new.id, old.order_number, old.sales_rep_id, new.sales_rep_id, old.status, new.status,
+            old.payment_status, new.payment_status, coalesce(nullif(old.total_amount, 'NaN'), 0),
+            coalesce(nullif(new.total_amount, 'NaN'), 0),
+            case when (old.order_number, old.customer_name, old.created_at)
+                      is distinct from (new.order_number, new.customer_name, new.created_at)
+            then live.other_changes(old.order_number, new.order_number, old.customer_name, new.customer_name,
+                old.created_at, new.created_at) end);
+    end if;
+    if live.listener_sleeps() then
+        perform set_config('oncare_live.untold', 'yes', true);
+    end if;
+    return null;
+end
+$$;
+
+-- Changes of the other columns that the list shows: {"customer_name": ["old", "new"]}. A function, as few updates need it.
+create or replace function live.other_changes(
+    old_number text, new_number text, old_customer text, new_customer text, old_created timestamptz, new_created timestamptz
+) returns jsonb
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+    return jsonb_strip_nulls(jsonb_build_object(
+        'order_number', case when old_number <> new_number then jsonb_build_array(old_number, new_number) end,
+        'customer_name', case when old_customer <> new_customer then jsonb_build_array(old_customer, new_customer) end,
+        'created_at', case when old_created <> new_created then jsonb_build_array(old_created, new_created) end));
+end
+$$;
+
+-- At the end of a statement that updated orders: notifies once, whatever it changed, if a listener sleeps.
+create or replace function live.tell_updates() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    if current_setting('oncare_live.untold', true) = 'yes' then
+        perform set_config('oncare_live.untold', '', true);
         perform live.notify(array(
-            select o.sales_rep_id from old_rows o where o.sales_rep_id is not null
-            union select n.sales_rep_id from new_rows n where n.sales_rep_id is not null));
+            select e.old_sales_rep_id from live.order_event e
+            where e.xid = pg_current_xact_id() and e.old_sales_rep_id is not null
+            union
+            select e.new_sales_rep_id from live.order_event e
+            where e.xid = pg_current_xact_id() and e.new_sales_rep_id is not null));
     end if;
     return null;
 end
@@ -90,7 +124,10 @@ $$;
 create or replace function live.record_truncate() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    insert into live.order_event (operation) values (tg_argv[0]);
+    with recorded as (
+        insert into live.order_event (operation) values (tg_argv[0]) returning id
+    )
+    insert into live.truncation (event_id) select id from recorded where tg_argv[0] = 'truncate';
     if live.listener_sleeps() then
         perform pg_notify('live_orders', 'all');
     end if;
@@ -140,7 +177,10 @@ create trigger live_insert after insert on public.orders_order
     referencing new table as new_rows for each statement execute function live.record_insert();
 drop trigger if exists live_update on public.orders_order;
 create trigger live_update after update on public.orders_order
-    referencing old table as old_rows new table as new_rows for each statement execute function live.record_update();
+    for each row execute function live.record_update();
+drop trigger if exists live_updated on public.orders_order;
+create trigger live_updated after update on public.orders_order
+    for each statement execute function live.tell_updates();
 drop trigger if exists live_delete on public.orders_order;
 create trigger live_delete after delete on public.orders_order
     referencing old table as old_rows for each statement execute function live.record_delete();
@@ -164,6 +204,7 @@ create trigger live_truncate after truncate on public.orders_orderitem
 -- Also for a session that sets session_replication_role = replica, as bulk loaders do: any client that writes is heard.
 alter table public.orders_order enable always trigger live_insert;
 alter table public.orders_order enable always trigger live_update;
+alter table public.orders_order enable always trigger live_updated;
 alter table public.orders_order enable always trigger live_delete;
 alter table public.orders_order enable always trigger live_truncate;
 alter table public.orders_orderitem enable always trigger live_insert;

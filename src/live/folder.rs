@@ -9,7 +9,7 @@ use super::Meter;
 use crate::store::{Folded, Store, StoreError};
 
 /// How often events are folded. What is not folded yet every reader of statistics adds up.
-const FOLD_INTERVAL: Duration = Duration::from_millis(500);
+const FOLD_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How often old events are looked for.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
@@ -47,6 +47,7 @@ async fn turn(store: &Store, meter: &Meter, retention: Duration, next_prune: &mu
     if Instant::now() < *next_prune {
         return Ok(());
     }
+    store.tidy_statistics().await?;
     loop {
         let pruned = store.prune(retention).await?;
         meter.pruned.fetch_add(pruned, Relaxed);

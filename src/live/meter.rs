@@ -69,6 +69,10 @@ pub struct Meter {
     pub listener_awake: AtomicBool,
     /// Notifications received.
     pub notifications: AtomicU64,
+    /// Polls by pages that knew a state, for which nothing had changed since.
+    pub polls_unchanged: AtomicU64,
+    /// Such polls for which something had changed, or might have.
+    pub polls_changed: AtomicU64,
     /// Folds that moved the summary on.
     pub folds: AtomicU64,
     /// Summaries built anew.

@@ -14,19 +14,23 @@ mod sentinel;
 mod stream;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cursor::Revision;
+use crate::order::RepId;
 use crate::store::Store;
 
 pub use frame::Frame;
 pub use hub::{Hub, ListenerState, Subscriber, Subscription};
 pub use mailbox::Bye;
 pub use meter::{AgeBuckets, Meter, StreamCounts};
-pub use recency::Recency;
+use recency::Recency;
+
 pub use stream::{EventStream, Told};
 
 /// What the live side is made of.
@@ -35,8 +39,7 @@ pub struct Live {
     pub hub: Arc<Hub>,
     /// What is counted.
     pub meter: Arc<Meter>,
-    /// Since when each rep's orders are unchanged.
-    pub recency: Recency,
+    recency: Recency,
     store: Store,
     zone: Tz,
 }
@@ -48,6 +51,14 @@ impl Live {
         let meter = Arc::new(Meter::default());
         let hub = Arc::new(Hub::new(Arc::clone(&meter)));
         Arc::new(Self { hub, meter, recency: Recency::default(), store, zone })
+    }
+
+    /// Whether it is certain that nothing of the rep's changed from one state of the database to another, later one.
+    pub async fn is_unchanged(&self, rep: RepId, from: Revision, to: Revision) -> bool {
+        let unchanged = self.hub.is_live() && self.recency.is_unchanged(rep, from, to).await;
+        let counter = if unchanged { &self.meter.polls_unchanged } else { &self.meter.polls_changed };
+        counter.fetch_add(1, Relaxed);
+        unchanged
     }
 
     /// Starts the listener, the fold and the sessions' sentinel. They end when `stop` is cancelled.

@@ -20,6 +20,10 @@ const SLEEP_BELOW: u32 = 20;
 /// How often an awake listener reads while there is something to read.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
+/// Transactions in one read that leave the next a little more time, as writers then need the machine themselves.
+const CROWD: u32 = 8;
+const CROWDED_PAUSE: Duration = Duration::from_millis(2);
+
 /// How rarely it reads while there is nothing, as while a transaction that was not told to notify stays open for hours.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 
@@ -31,11 +35,12 @@ pub(super) struct Pace {
     window_ends: Instant,
     counted: u32,
     quiet_since: Instant,
+    is_crowded: bool,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { window_ends: now + WINDOW, counted: 0, quiet_since: now }
+        Self { window_ends: now + WINDOW, counted: 0, quiet_since: now, is_crowded: false }
     }
 
     /// A sleeping listener was notified so often. Whether to rise.
@@ -50,6 +55,7 @@ impl Pace {
     /// An awake listener read so many transactions. Whether to try to sleep.
     pub(super) fn is_rare(&mut self, transactions: u32, now: Instant) -> bool {
         self.counted = self.counted.saturating_add(transactions);
+        self.is_crowded = transactions > CROWD;
         if transactions > 0 {
             self.quiet_since = now;
         }
@@ -63,6 +69,9 @@ impl Pace {
 
     /// How long an awake listener waits before its next read.
     pub(super) fn pause(&self, now: Instant) -> Duration {
+        if self.is_crowded {
+            return CROWDED_PAUSE;
+        }
         (now.saturating_duration_since(self.quiet_since) / PART_OF_QUIET).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
 }

@@ -19,7 +19,7 @@ const MOST_REPS: usize = 100_000;
 
 /// What the listener has seen of all reps' changes.
 #[derive(Debug)]
-pub struct Recency {
+pub(super) struct Recency {
     last_changes: Mutex<LastChanges>,
     seen: watch::Sender<Option<Revision>>,
     asked: Notify,
@@ -42,7 +42,7 @@ impl Default for Recency {
 impl Recency {
     /// Whether it is certain that nothing of the rep's changed from one state of the database to another, later one. It
     /// waits a moment for the listener to see the later one.
-    pub async fn is_unchanged(&self, rep: RepId, from: Revision, to: Revision) -> bool {
+    pub(super) async fn is_unchanged(&self, rep: RepId, from: Revision, to: Revision) -> bool {
         let mut seen = self.seen.subscribe();
         let is_there =
             |seen: &Option<Revision>| seen.is_some_and(|seen| seen.partial_cmp(&to).is_some_and(Ordering::is_ge));
@@ -92,7 +92,7 @@ mod tests {
         format!("00000000000000ff.{xmax}.0").parse().unwrap()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn unchanged_is_only_what_was_seen_all_the_way() {
         let recency = Recency::default();
         assert!(!recency.is_unchanged(RepId(1), state(5), state(5)).await, "the listener is not there yet");

@@ -60,6 +60,9 @@ impl Collector for LiveCollector {
             "1 if the listener's canary came back, 0 if changes may come late.",
             live,
         )?;
+        let awake = i64::from(meter.listener_awake.load(Relaxed));
+        let help = "1 while the listener reads without being notified, as commits are frequent or nobody is there.";
+        gauge(&mut encoder, "listener_awake", help, awake)?;
         for (name, help, value) in [
             ("listener_reconnects", "Connections the listener made after its first.", &meter.reconnects),
             ("listener_batches", "Batches of events read.", &meter.batches),
@@ -72,6 +75,8 @@ impl Collector for LiveCollector {
             ("listener_notifications", "Notifications received.", &meter.notifications),
             ("frames_sent", "Frames with changes handed to streams.", &meter.frames_sent),
             ("mailboxes_overrun", "Full mailboxes, whose stream read its state anew.", &meter.mailboxes_overrun),
+            ("polls_unchanged", "Polls answered with 304, without a look at the orders.", &meter.polls_unchanged),
+            ("polls_changed", "Polls by pages that knew a state, answered in full.", &meter.polls_changed),
             ("folds", "Folds of events into the statistics.", &meter.folds),
             ("rebuilds", "Statistics built anew from the orders.", &meter.rebuilds),
             ("events_pruned", "Old events deleted.", &meter.pruned),

@@ -64,6 +64,17 @@ impl Store {
         folded
     }
 
+    /// Deletes the sums of what no longer exists. They are harmless, and too many to look through at every fold.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn tidy_statistics(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let sql = "delete from live.order_stats where orders = 0 and amount = 0";
+        client.execute(sql, &[]).await.attempt("tidy the statistics")?;
+        Ok(())
+    }
+
     /// Deletes one batch of events older than `age` that the fold no longer needs, and gives their number.
     ///
     /// # Errors
@@ -73,11 +84,13 @@ impl Store {
         let row = client
             .query_one(
                 "with old as (
-                     select e.id from (select * from live.order_event order by xid limit $2) e
+                     select e.xid, e.id from (select * from live.order_event order by xid, id limit $2) e
                      where e.at < now() - make_interval(secs => $1)
                        and pg_visible_in_snapshot(e.xid, live.folded())
                  ), gone as (
-                     delete from live.order_event e using old where e.id = old.id returning e.xid
+                     delete from live.order_event e using old where e.xid = old.xid and e.id = old.id returning e.xid, e.id
+                 ), truncations as (
+                     delete from live.truncation t using gone where t.event_id = gone.id
                  ), newest as (
                      select xid from gone order by xid desc limit 1
                  ), noted as (
@@ -117,30 +130,31 @@ async fn fold_in(transaction: &Transaction<'_>) -> Result<Folded, StoreError> {
     if truncations > 0 {
         transaction.execute("delete from live.order_stats", &[]).await.attempt("fold a truncation")?;
     }
-    for (rep, key) in [
-        ("is not null", "(sales_rep_id, status, payment_status)"),
-        ("is null", "(status, payment_status) where sales_rep_id is null"),
-    ] {
-        let sql = format!(
-            "insert into live.order_stats as s (sales_rep_id, status, payment_status, orders, amount)
-             select d.sales_rep_id, d.status, d.payment_status, sum(d.orders), sum(d.amount)
-             from live.deltas_since($1::text::pg_snapshot) d
-             where d.sales_rep_id {rep}
-             group by d.sales_rep_id, d.status, d.payment_status
-             having sum(d.orders) <> 0 or sum(d.amount) <> 0
-             on conflict {key} do update set orders = s.orders + excluded.orders, amount = s.amount + excluded.amount"
-        );
-        transaction.execute(&sql, &[&since]).await.attempt("fold the events")?;
-    }
+    transaction.execute(FOLD, &[&since]).await.attempt("fold the events")?;
     transaction
-        .batch_execute(
-            "delete from live.order_stats where orders = 0 and amount = 0;
-             update live.fold set snapshot = pg_current_snapshot(), folded_at = now()",
-        )
+        .execute("update live.fold set snapshot = pg_current_snapshot(), folded_at = now()", &[])
         .await
         .attempt("move the fold's cursor")?;
     Ok(Folded::Events)
 }
+
+/// Orders without a rep have a key of their own, as null equals nothing.
+const FOLD: &str = "
+    with deltas as materialized (
+        select d.sales_rep_id, d.status, d.payment_status, sum(d.orders) as orders, sum(d.amount) as amount
+        from live.deltas_since($1::text::pg_snapshot) d
+        group by d.sales_rep_id, d.status, d.payment_status
+        having sum(d.orders) <> 0 or sum(d.amount) <> 0
+    ), unassigned as (
+        insert into live.order_stats as s (sales_rep_id, status, payment_status, orders, amount)
+        select * from deltas where sales_rep_id is null
+        on conflict (status, payment_status) where sales_rep_id is null
+        do update set orders = s.orders + excluded.orders, amount = s.amount + excluded.amount
+    )
+    insert into live.order_stats as s (sales_rep_id, status, payment_status, orders, amount)
+    select * from deltas where sales_rep_id is not null
+    on conflict (sales_rep_id, status, payment_status)
+    do update set orders = s.orders + excluded.orders, amount = s.amount + excluded.amount";
 
 /// Transaction ids of another cluster would look like news here: events that a dump brought along get one that is
 /// older than any snapshot. They stay in the timeline.
@@ -148,6 +162,7 @@ const REBUILD: &str = "
     set local enable_seqscan = on;
     update live.order_event set xid = '0' where xid <> '0'
         and exists (select from live.fold where system_identifier not in (0, (select system_identifier from pg_control_system())));
+    delete from live.truncation;
     delete from live.order_stats;
     insert into live.order_stats (sales_rep_id, status, payment_status, orders, amount)
         select sales_rep_id, status, payment_status, orders, amount from live.aggregate();

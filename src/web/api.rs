@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::session::SalesRep;
 use super::{App, stream};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Revision};
 use crate::live::Subscriber;
 use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RepId, RowJson, Summary};
 
@@ -43,10 +43,12 @@ enum VisibleJson<'a> {
     },
 }
 
-/// The dashboard under a filter. With `visible=1,2,3` also the present state of those rows, for a page that shows them.
+/// The dashboard under a filter; 304, without a look at the orders, to who has it and for whom nothing has changed since.
+/// With `visible=1,2,3` also the present state of those rows, for a page that shows them.
 pub(super) async fn dashboard(
     State(app): State<App>,
-    SalesRep { rep, .. }: SalesRep,
+    SalesRep { rep, user }: SalesRep,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let query = query.unwrap_or_default();
@@ -59,17 +61,35 @@ pub(super) async fn dashboard(
             return Err(Failure::Invalid(invalid));
         }
     };
+    if let Some(known) = known_revision(&headers)
+        && app.live.is_unchanged(rep, known, user.as_of).await
+    {
+        return Ok((StatusCode::NOT_MODIFIED, about(user.as_of)).into_response());
+    }
     let zone = app.settings.zone;
     let asked = visible.as_deref().unwrap_or_default();
     let dashboard = app.store.dashboard(rep, &filter, asked, zone).await?;
+    let revision = dashboard.cursor.revision();
     let json = DashboardJson {
         summary: &dashboard.summary,
         orders: dashboard.rows.iter().map(|row| row.json(zone)).collect(),
         pagination: dashboard.pagination,
-        revision: dashboard.cursor.revision().to_string(),
+        revision: revision.to_string(),
         visible: visible.as_ref().map(|ids| ids.iter().map(|id| present(*id, &dashboard.visible, zone)).collect()),
     };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(json)).into_response())
+    Ok((about(revision), Json(json)).into_response())
+}
+
+/// An answer's tag is the state that it tells. That of "not modified" is the present one, in which it is still right.
+fn about(revision: Revision) -> [(HeaderName, String); 2] {
+    [(header::CACHE_CONTROL, "no-store".to_owned()), (header::ETAG, format!("\"{revision}\""))]
+}
+
+/// The state that the client has from this same address. A tag that this service did not give is none.
+fn known_revision(headers: &HeaderMap) -> Option<Revision> {
+    let tag = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+    // a proxy that compresses makes a tag weak
+    tag.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?.parse().ok()
 }
 
 fn present(id: OrderId, rows: &[OrderRow], zone: Tz) -> VisibleJson<'_> {

@@ -3,6 +3,15 @@
 /** How long one answer may take, in milliseconds. */
 const PATIENCE = 10_000;
 
+/** What the server says where nothing has changed since. */
+const NOT_MODIFIED = 304;
+
+/**
+ * The state that an answer's tag names.
+ * @param {string} tag
+ */
+const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "");
+
 /** Why a read was aborted by the page itself. */
 const DROPPED = new DOMException("nobody waits for the answer", "AbortError");
 
@@ -25,6 +34,8 @@ export class Poll {
   #reading = null;
   #again = false;
   #running = false;
+  /** @type {{ url: string, tag: string, answer: Answer } | null} what was last answered: it may still be right */
+  #known = null;
 
   /**
    * @param {number} interval in milliseconds
@@ -81,14 +92,23 @@ export class Poll {
     /** @type {Answer | null} */
     let answer = null;
     let dropped = false;
+    const url = this.#listeners.url();
+    /** @type {Record<string, string>} */
+    const headers = { accept: "application/json" };
+    const known = this.#known?.url === url ? this.#known : null;
+    if (known) headers["if-none-match"] = known.tag;
     try {
-      const response = await fetch(this.#listeners.url(), {
-        headers: { accept: "application/json" },
+      const response = await fetch(url, {
+        headers,
         cache: "no-store",
         signal: reading.signal,
       });
       status = response.status;
-      answer = response.ok ? await response.json() : null;
+      const tag = response.headers.get("etag");
+      if (response.ok) answer = await response.json();
+      // the same, in the state that the tag names
+      else if (status === NOT_MODIFIED && known && tag) answer = { ...known.answer, revision: revisionOf(tag) };
+      if (answer) this.#known = tag ? { url, tag, answer } : null;
     } catch (error) {
       // no answer, half of one, or one that nobody waits for any more
       if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;

@@ -25,6 +25,14 @@ async fn listener_backend(database: &Database) -> String {
         .await
 }
 
+/// Waits until the listener must be notified.
+async fn asleep(service: &Service) {
+    eventually("the listener sleeps", async || {
+        (service.metric("oncare_live_listener_awake").await == 0.0).then_some(())
+    })
+    .await;
+}
+
 fn row(patch: &Event, id: i64) -> &Value {
     patch.data["orders"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()
 }
@@ -286,6 +294,7 @@ async fn a_notification_that_never_came_is_made_up_for() {
     let (database, service) = two_reps().await;
     let mut stream = service.signed_in("ana").await.events().await;
     stream.wait_for("ping").await;
+    asleep(&service).await;
     // as if it were lost on the way
     database.sql("create or replace function live.notify(reps bigint[]) returns void language sql as ''").await;
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
