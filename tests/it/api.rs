@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::database::Database;
+use crate::harness::eventually;
 use crate::harness::http::API;
 use crate::harness::service::Service;
 
@@ -214,4 +215,75 @@ async fn content_that_no_client_can_show_hurts_nobody() {
     assert_eq!(dashboard["statistics"]["total_revenue"].to_string(), "5.0");
     let page = service.signed_in("ana").await.get("/orders/orders/").await;
     assert_eq!(page.status(), 200);
+}
+
+#[tokio::test]
+async fn a_poll_for_which_nothing_changed_is_answered_without_the_orders() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 10), (2, 2, 'pending', 'paid', 20)").await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let tag_of = |response: &reqwest::Response| response.headers()["etag"].to_str().unwrap().to_owned();
+    // the first time nothing is known of what happened before
+    let mut tag = tag_of(&ana.get(API).await);
+    eventually("the listener has seen the state of the tag", async || {
+        let response = ana.get_with(API, &[("if-none-match", &tag)]).await;
+        tag = tag_of(&response);
+        (response.status() == 304).then_some(())
+    })
+    .await;
+    for (change, query, expected) in [
+        ("update orders_order set status = 'shipped' where id = 2", "", 304),
+        ("update orders_order set updated_at = now()", "", 304),
+        ("update orders_order set status = 'shipped' where id = 1", "", 200),
+        ("select 1", "", 304),
+        ("update orders_order set sales_rep_id = 1 where id = 2", "", 200),
+        (
+            "insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price,
+            prescription_notes, created_at) values (2, 1, 1, 'boxes', 1, 1, '', now())",
+            "",
+            200,
+        ),
+        ("update orders_order set sales_rep_id = 2 where id = 2", "", 200),
+        ("delete from orders_orderitem; delete from orders_order where id = 1", "", 200),
+        ("truncate orders_order cascade", "", 200),
+    ] {
+        database.sql(change).await;
+        let response = ana.get_with(&format!("{API}{query}"), &[("if-none-match", &tag)]).await;
+        assert_eq!(response.status(), expected, "{change}");
+        tag = tag_of(&response);
+        let revision = response.json::<Value>().await.ok();
+        assert_eq!(revision.is_some(), expected == 200);
+    }
+    // what is no tag of this service's is no tag; nor may a stranger learn anything
+    for odd in ["*", "W/\"x\"", "\"0000000000000000.1.0\"", "x"] {
+        assert_eq!(ana.get_with(API, &[("if-none-match", odd)]).await.status(), 200, "{odd}");
+    }
+    assert_eq!(service.anonymous().get_with(API, &[("if-none-match", &tag)]).await.status(), 401);
+}
+
+#[tokio::test]
+async fn the_host_may_widen_a_column_under_a_running_service() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 10)").await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    stream.wait_for("ping").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    stream.patch_of(1).await;
+    ana.dashboard("").await;
+    database
+        .sql(
+            "alter table orders_order alter customer_name type text, alter status type varchar(99),
+                 alter total_amount type numeric(20, 4);
+             alter table accounts_user alter username type text, alter role type varchar(77)",
+        )
+        .await;
+    database.sql("update orders_order set status = 'delivered', total_amount = 12.5 where id = 1").await;
+    let patch = stream.patch_of(1).await;
+    assert_eq!(patch.data["statistics"]["total_revenue"].to_string(), "12.5");
+    let dashboard = ana.dashboard("").await;
+    assert_eq!(dashboard["statistics"], patch.data["statistics"]);
+    assert_eq!(dashboard["orders"][0], patch.data["orders"][0]);
 }

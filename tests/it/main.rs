@@ -16,3 +16,4 @@ mod statistics;
 mod streams;
 mod tls;
 mod triggers;
+mod wake;

@@ -386,3 +386,131 @@ async fn streams_are_refused_as_the_api_is() {
         }
     }
 }
+
+/// A signed-in rep's cookie, for requests that are written by hand.
+async fn cookie(client: &Browserless) -> String {
+    let response = client.try_sign_in("ana", crate::harness::database::PASSWORD).await;
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+/// Reads until what was read satisfies the condition.
+async fn read_until(socket: &mut tokio::net::TcpStream, what: &str, is_enough: impl Fn(&str) -> bool) -> String {
+    use tokio::io::AsyncReadExt;
+    let mut text = String::new();
+    let mut chunk = [0; 16_384];
+    while !is_enough(&text) {
+        let read = tokio::time::timeout(crate::harness::PATIENCE, socket.read(&mut chunk)).await;
+        let length = read.unwrap_or_else(|_| panic!("{what}; so far {text}")).unwrap();
+        assert!(length > 0, "{what}; so far {text}");
+        text.push_str(&String::from_utf8_lossy(&chunk[..length]));
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_connection_that_served_pages_becomes_a_stream() {
+    use tokio::io::AsyncWriteExt;
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let cookie = cookie(&ana).await;
+    let mut socket = tokio::net::TcpStream::connect(service.web).await.unwrap();
+    for (path, status) in [(API, "200"), ("/nowhere/", "404"), (EVENTS, "200")] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        if path == EVENTS {
+            break;
+        }
+        let answer = read_until(&mut socket, path, |text| {
+            text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                length.map_or(body.ends_with("0\r\n\r\n"), |length| body.len() >= length.parse().unwrap())
+            })
+        })
+        .await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    let begun = read_until(&mut socket, "the stream begins", |text| text.contains("event: ping")).await;
+    let (head, body) = begun.split_once("\r\n\r\n").unwrap();
+    for line in
+        ["HTTP/1.1 200 OK", "transfer-encoding: chunked", "connection: close", "content-type: text/event-stream"]
+    {
+        assert!(head.lines().any(|have| have == line), "{line} in {head}");
+    }
+    assert!(
+        head.contains("\r\ndate: ") && head.contains("content-security-policy") && !head.contains("content-length")
+    );
+    let (size, chunk) = body.split_once("\r\n").unwrap();
+    assert_eq!(usize::from_str_radix(size, 16).unwrap(), chunk.len() - 2);
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    let patch = read_until(&mut socket, "the patch comes", |text| text.ends_with("\n\n\r\n")).await;
+    assert!(patch.contains("event: patch") && patch.contains("\"confirmed_orders\":1"), "{patch}");
+}
+
+#[tokio::test]
+async fn an_old_client_gets_the_stream_without_chunks() {
+    use tokio::io::AsyncWriteExt;
+    let (database, mut service) = two_reps().await;
+    let cookie = cookie(&service.signed_in("ana").await).await;
+    let mut socket = tokio::net::TcpStream::connect(service.web).await.unwrap();
+    socket.write_all(format!("GET {EVENTS} HTTP/1.0\r\ncookie: {cookie}\r\n\r\n").as_bytes()).await.unwrap();
+    let begun = read_until(&mut socket, "the stream begins", |text| text.contains("event: ping")).await;
+    let (head, body) = begun.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200 OK") && !head.contains("chunked"), "{head}");
+    assert!(body.starts_with("retry: "), "{body}");
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    read_until(&mut socket, "the patch comes", |text| text.contains("event: patch")).await;
+    service.begin_to_stop();
+    let bye = read_until(&mut socket, "it says goodbye", |text| text.contains("event: bye")).await;
+    assert!(bye.ends_with("\n\n"), "{bye}");
+}
+
+#[tokio::test]
+async fn streams_share_a_connection_over_http2() {
+    use futures_util::StreamExt;
+    let (database, service) = two_reps().await;
+    let cookie = cookie(&service.signed_in("ana").await).await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let get = |path: &str| client.get(format!("{}{path}", service.base())).header("cookie", &cookie).send();
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        let response = get(EVENTS).await.unwrap();
+        assert_eq!((response.status().as_u16(), response.version()), (200, reqwest::Version::HTTP_2));
+        streams.push(response.bytes_stream());
+    }
+    assert_eq!(get(API).await.unwrap().status(), 200);
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    for stream in &mut streams {
+        let mut text = String::new();
+        while !text.contains("event: patch") {
+            let chunk = tokio::time::timeout(crate::harness::PATIENCE, stream.next()).await.unwrap().unwrap().unwrap();
+            text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_or_talks_on_is_not_kept() {
+    use tokio::io::AsyncWriteExt;
+    let (_database, service) = two_reps().await;
+    let cookie = cookie(&service.signed_in("ana").await).await;
+    let open = async || service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await;
+    let mut sockets = Vec::new();
+    for _ in 0..3 {
+        let mut socket = tokio::net::TcpStream::connect(service.web).await.unwrap();
+        socket
+            .write_all(format!("GET {EVENTS} HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        read_until(&mut socket, "the stream begins", |text| text.contains("event: ping")).await;
+        sockets.push(socket);
+    }
+    assert_eq!(open().await, 3.0);
+    let mut talks = sockets.pop().unwrap();
+    let mut asks = sockets.pop().unwrap();
+    asks.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    // more than anybody has to say; the connection may be closed while it still talks
+    let _ = talks.write_all(&vec![b'x'; 200_000]).await;
+    drop(sockets);
+    eventually("one is left, which only asked for something else", async || (open().await == 1.0).then_some(())).await;
+}

@@ -37,6 +37,14 @@ impl Browserless {
         self.client.get(format!("{}{path}", self.base)).send().await.unwrap()
     }
 
+    pub async fn get_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Response {
+        let mut request = self.client.get(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    }
+
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
         self.client.post(format!("{}{path}", self.base)).form(fields).send().await.unwrap()
     }

@@ -1,0 +1,332 @@
+//! Falling asleep and rising: no change goes unheard, whoever writes how, and whatever becomes of the listeners. Every
+//! arrival here is awaited for less than the safety read takes, which must never find anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::harness::database::{Database, connect};
+use crate::harness::eventually;
+use crate::harness::http::{Browserless, Events};
+use crate::harness::service::Service;
+
+/// Less than a safety read takes to come.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Orders that the hammering changes. Those below are the tests' own.
+const HAMMERED: std::ops::Range<i64> = 100..140;
+
+async fn database() -> Database {
+    let database = Database::new().await;
+    let own = (1..20).map(|id| format!("({id}, {}, 'pending', 'paid', 1)", 1 + id % 2));
+    let hammered = HAMMERED.map(|id| format!("({id}, {}, 'pending', 'paid', 1)", 1 + id % 2));
+    database.orders(&own.chain(hammered).collect::<Vec<_>>().join(", ")).await;
+    database
+}
+
+async fn is_awake(service: &Service) -> bool {
+    service.metric("oncare_live_listener_awake").await == 1.0
+}
+
+async fn until(service: &Service, awake: bool) {
+    let what = if awake { "the listener rises" } else { "the listener sleeps" };
+    eventually(what, async || (is_awake(service).await == awake).then_some(())).await;
+}
+
+/// The order's patch, which comes at once.
+async fn patched(stream: &mut Events, order: i64) -> Value {
+    timeout(AT_ONCE, stream.patch_of(order)).await.expect("it comes before a safety read would find it").data
+}
+
+async fn assert_nothing_was_late(service: &Service) {
+    assert_eq!(service.metric("oncare_live_listener_events_found_late_total").await, 0.0);
+}
+
+/// Many single updates by several clients, until it is dropped.
+struct Hammer {
+    done: Arc<AtomicBool>,
+    commits: Arc<AtomicU64>,
+    writers: Vec<JoinHandle<()>>,
+}
+
+impl Hammer {
+    async fn start(database: &Database) -> Self {
+        let (done, commits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let mut writers = Vec::new();
+        for writer in 0..6 {
+            let client = database.client().await;
+            let (done, commits) = (Arc::clone(&done), Arc::clone(&commits));
+            writers.push(tokio::spawn(async move {
+                let mut id = HAMMERED.start + writer;
+                while !done.load(Ordering::SeqCst) {
+                    let update = format!("update orders_order set total_amount = total_amount + 1 where id = {id}");
+                    client.batch_execute(&update).await.unwrap();
+                    commits.fetch_add(1, Ordering::SeqCst);
+                    id = if id + 6 < HAMMERED.end { id + 6 } else { HAMMERED.start + writer };
+                }
+            }));
+        }
+        Self { done, commits, writers }
+    }
+
+    async fn stop(self) {
+        self.done.store(true, Ordering::SeqCst);
+        for writer in self.writers {
+            writer.await.unwrap();
+        }
+    }
+}
+
+/// The stream's statistics are those of the database, once nobody writes any more.
+async fn assert_exact(database: &Database, client: &Browserless, stream: &mut Events, order: i64) {
+    database.sql(&format!("update orders_order set customer_name = 'N' || clock_timestamp() where id = {order}")).await;
+    let patch = patched(stream, order).await;
+    let dashboard = client.dashboard("").await;
+    assert_eq!(patch["statistics"], dashboard["statistics"]);
+    assert_eq!(patch["orders_by_status"], dashboard["orders_by_status"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_rises_while_commits_are_frequent_and_sleeps_when_they_are_rare() {
+    let database = database().await;
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    let mut stream = ben.events().await;
+    stream.wait_for("ping").await;
+    until(&service, false).await;
+    let notified = service.metric("oncare_live_listener_notifications_total").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "confirmed");
+    assert!(service.metric("oncare_live_listener_notifications_total").await > notified, "a lone update is notified");
+
+    let hammer = Hammer::start(&database).await;
+    until(&service, true).await;
+    // read on, or the stream falls behind
+    let reading = tokio::spawn(async move {
+        stream.patch_of(3).await;
+        stream
+    });
+    let (notified, commits) = counts(&service, &hammer).await;
+    eventually("many have committed", async || (hammer.commits.load(Ordering::SeqCst) > commits + 500).then_some(()))
+        .await;
+    let (notified_then, commits_then) = counts(&service, &hammer).await;
+    assert!(
+        notified_then - notified < (commits_then - commits) as f64 / 10.0,
+        "of {} commits {} were notified",
+        commits_then - commits,
+        notified_then - notified
+    );
+    hammer.stop().await;
+    database.sql("update orders_order set status = 'confirmed' where id = 3").await;
+    let mut stream = timeout(AT_ONCE, reading).await.expect("it comes at once").unwrap();
+    until(&service, false).await;
+    assert_exact(&database, &ben, &mut stream, 1).await;
+    assert_nothing_was_late(&service).await;
+}
+
+async fn counts(service: &Service, hammer: &Hammer) -> (f64, u64) {
+    let notified = service.metric("oncare_live_listener_notifications_total").await;
+    (notified, hammer.commits.load(Ordering::SeqCst))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_does_not_sleep_while_a_transaction_was_not_told_to_notify() {
+    let database = database().await;
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    for (begin, meanwhile) in [
+        ("begin", ""),
+        ("begin isolation level repeatable read", "select 1"),
+        ("begin isolation level serializable", ""),
+        ("begin; savepoint a", "release a"),
+        ("begin; savepoint a; update orders_order set status = 'odd' where id = 5; rollback to a", ""),
+    ] {
+        let hammer = Hammer::start(&database).await;
+        let mut stream = ben.events().await;
+        until(&service, true).await;
+        let long = database.client().await;
+        long.batch_execute(begin).await.unwrap();
+        long.batch_execute("update orders_order set status = 'shipped', total_amount = total_amount + 1 where id = 1")
+            .await
+            .unwrap();
+        hammer.stop().await;
+        // lone updates of others come at once, and the listener stays awake for what is not committed yet
+        for _ in 0..3 {
+            database.sql("update orders_order set total_amount = total_amount + 1 where id = 3").await;
+            patched(&mut stream, 3).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(is_awake(&service).await, "{begin}");
+        }
+        long.batch_execute(meanwhile).await.unwrap();
+        long.batch_execute("commit").await.unwrap();
+        assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "shipped", "{begin}");
+        until(&service, false).await;
+    }
+    assert_nothing_was_late(&service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_is_there_writers_need_not_notify() {
+    let database = database().await;
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    let mut stream = ben.events().await;
+    stream.wait_for("ping").await;
+    until(&service, false).await;
+    drop(stream);
+    until(&service, true).await;
+    let lock = "select count(*) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'
+        and database = (select oid from pg_database where datname = current_database()) and objid = 2002873189";
+    assert_eq!(database.value(lock).await, "0", "nobody sleeps");
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    // whoever comes then has it, and is told what comes next
+    let mut stream = ben.events().await;
+    assert_eq!(stream.wait_for("sync").await.data["statistics"]["confirmed_orders"], 1);
+    database.sql("update orders_order set status = 'confirmed' where id = 3").await;
+    assert_eq!(patched(&mut stream, 3).await["statistics"]["confirmed_orders"], 2);
+    assert_nothing_was_late(&service).await;
+}
+
+/// Two instances; the one that sleeps is ended in every state, and the other misses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_instance_takes_over_whatever_the_sleeper_did_when_it_ended() {
+    let database = database().await;
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    let mut stream = ben.events().await;
+    stream.wait_for("ping").await;
+    for round in 0..6 {
+        let other = Service::start(&database).await;
+        let others_client = other.signed_in("ben").await;
+        let mut others_stream = others_client.events().await;
+        others_stream.wait_for("ping").await;
+        until(&service, false).await;
+        until(&other, false).await;
+        let hammer = if round % 3 == 0 { None } else { Some(Hammer::start(&database).await) };
+        if hammer.is_some() && round % 3 == 1 {
+            until(&service, true).await;
+            until(&other, true).await;
+        }
+        // the listener's own connection, of either; or the whole instance
+        if round % 2 == 0 {
+            database
+                .sql(&format!(
+                    "select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
+                     where l.locktype = 'advisory' and l.mode = 'ExclusiveLock' and a.datname = '{}'
+                       and a.application_name like '%listener'",
+                    database.name
+                ))
+                .await;
+        } else {
+            drop(other);
+        }
+        if let Some(hammer) = hammer {
+            hammer.stop().await;
+        }
+        for status in ["confirmed", "processing", "ready_for_pickup"] {
+            database.sql(&format!("update orders_order set status = '{status}' where id = 1")).await;
+            eventually("the change arrives", async || {
+                (patched(&mut stream, 1).await["statistics"] == ben.dashboard("").await["statistics"]).then_some(())
+            })
+            .await;
+        }
+        assert_nothing_was_late(&service).await;
+    }
+}
+
+/// Random writers at random rates, on two instances of which listeners lose their connections now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_the_streams_end_up_with_the_state_of_the_database() {
+    for seed in [21, 22] {
+        let database = database().await;
+        let services = [Service::start(&database).await, Service::start(&database).await];
+        let (ana, ben) = (services[0].signed_in("ana").await, services[1].signed_in("ben").await);
+        let (mut anas, mut bens) = (ana.events().await, ben.events().await);
+        anas.wait_for("ping").await;
+        bens.wait_for("ping").await;
+        for phase in 0..4 {
+            let writers: Vec<_> = (0..4)
+                .map(|writer| {
+                    let url = database.url.clone();
+                    tokio::spawn(async move { write_at_random(&url, seed * 1_000 + phase * 10 + writer).await })
+                })
+                .collect();
+            if phase % 2 == 1 {
+                let name = &database.name;
+                database
+                    .sql(&format!(
+                        "select pg_sleep(0.05), pg_terminate_backend(pid) from pg_stat_activity
+                         where datname = '{name}' and application_name like '%listener' limit 1"
+                    ))
+                    .await;
+            }
+            for writer in writers {
+                writer.await.unwrap();
+            }
+            for service in &services {
+                service.ready().await;
+            }
+            // id 2 is ana's, id 1 is ben's, and nobody else touches them
+            assert_exact(&database, &ana, &mut anas, 2).await;
+            assert_exact(&database, &ben, &mut bens, 1).await;
+        }
+        for service in &services {
+            assert_nothing_was_late(service).await;
+        }
+    }
+}
+
+async fn write_at_random(url: &str, seed: u64) {
+    let client = connect(url).await;
+    let mut random = StdRng::seed_from_u64(seed);
+    let pause = *[0, 0, 1, 5].choose(&mut random).unwrap();
+    for _ in 0..80 {
+        let (id, to) = (random.random_range(HAMMERED), random.random_range(1..4));
+        let status = *["pending", "delivered", "odd one"].choose(&mut random).unwrap();
+        let statement = match random.random_range(0..8) {
+            0 => format!("update orders_order set sales_rep_id = nullif({to}, 3) where id = {id}"),
+            1 => format!(
+                "update orders_order set total_amount = total_amount + {to} where id between {id} and {}",
+                id + 5
+            ),
+            2 => format!("update orders_order set payment_status = 'p{to}' where id = {id}"),
+            _ => format!("update orders_order set status = '{status}' where id = {id}"),
+        };
+        let transaction = match random.random_range(0..6) {
+            0 => format!("begin; {statement}; rollback"),
+            1 => format!(
+                "begin isolation level repeatable read; savepoint s; {statement}; rollback to s; {statement}; commit"
+            ),
+            2 => format!("begin; {statement}; select pg_sleep(0.02); commit"),
+            _ => statement,
+        };
+        // a conflict between writers is theirs, and a rollback like any other
+        if client.batch_execute(&transaction).await.is_err() {
+            client.batch_execute("rollback").await.unwrap();
+        }
+        if pause > 0 {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_forged_rise_causes_a_look_and_nothing_else() {
+    let database = database().await;
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    let mut stream = ben.events().await;
+    stream.wait_for("ping").await;
+    until(&service, false).await;
+    database.sql("select pg_notify('live_orders', 'risen') from generate_series(1, 3)").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    assert_eq!(patched(&mut stream, 1).await["orders"][0]["id"], json!(1));
+    assert_nothing_was_late(&service).await;
+}
