@@ -13,8 +13,8 @@ language sql volatile as $$
     select not pg_try_advisory_xact_lock_shared(8029464455914023781)
 $$;
 
--- Wakes the listeners. The payload says which reps are concerned, where that is short; a payload of 8,000 bytes or more
--- would abort the writer's transaction. Nothing else about an order leaves by this door.
+-- Wakes the listeners. The payload says which reps are concerned, where they are given and few, else "all"; a payload of
+-- 8,000 bytes or more would abort the writer's transaction. Nothing else about an order leaves by this door.
 create or replace function live.notify(reps bigint[]) returns void
 language sql volatile as $$
     select pg_notify('live_orders', case when cardinality(reps) <= 100 then 'reps:' || array_to_string(reps, ',') else 'all' end)
@@ -34,7 +34,8 @@ end
 $$;
 
 -- Updates are recorded row by row, unlike all else: matching the rows of a statement before and after would cost each
--- single-row update more than a large one gains by it. What is recorded is told here and not by a condition of the trigger,
+-- single-row update more than a large one gains by it. The notification says "all", as a transaction sends the same one only
+-- once, however many rows it updates. What is recorded is told here and not by a condition of the trigger,
 -- which would keep the host from altering the columns in it. A changed primary key is the end of one order and the
 -- beginning of another, whatever the statement calls it.
 create or replace function live.record_update() returns trigger
@@ -72,7 +73,7 @@ begin
                 old.created_at, new.created_at) end);
     end if;
     if live.listener_sleeps() then
-        perform set_config('oncare_live.untold', 'yes', true);
+        perform live.notify(null);
     end if;
     return null;
 end
@@ -88,23 +89,6 @@ begin
         'order_number', case when old_number <> new_number then jsonb_build_array(old_number, new_number) end,
         'customer_name', case when old_customer <> new_customer then jsonb_build_array(old_customer, new_customer) end,
         'created_at', case when old_created <> new_created then jsonb_build_array(old_created, new_created) end));
-end
-$$;
-
--- At the end of a statement that updated orders: notifies once, whatever it changed, if a listener sleeps.
-create or replace function live.tell_updates() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-begin
-    if current_setting('oncare_live.untold', true) = 'yes' then
-        perform set_config('oncare_live.untold', '', true);
-        perform live.notify(array(
-            select e.old_sales_rep_id from live.order_event e
-            where e.xid = pg_current_xact_id() and e.old_sales_rep_id is not null
-            union
-            select e.new_sales_rep_id from live.order_event e
-            where e.xid = pg_current_xact_id() and e.new_sales_rep_id is not null));
-    end if;
-    return null;
 end
 $$;
 
@@ -129,7 +113,7 @@ begin
     )
     insert into live.truncation (event_id) select id from recorded where tg_argv[0] = 'truncate';
     if live.listener_sleeps() then
-        perform pg_notify('live_orders', 'all');
+        perform live.notify(null);
     end if;
     return null;
 end
@@ -163,7 +147,7 @@ begin
     from unnest(orders, deltas) c (order_id, delta)
     join public.orders_order o on o.id = c.order_id;
     if found and live.listener_sleeps() then
-        perform pg_notify('live_orders', 'all');
+        perform live.notify(null);
     end if;
     return null;
 end
@@ -178,9 +162,6 @@ create trigger live_insert after insert on public.orders_order
 drop trigger if exists live_update on public.orders_order;
 create trigger live_update after update on public.orders_order
     for each row execute function live.record_update();
-drop trigger if exists live_updated on public.orders_order;
-create trigger live_updated after update on public.orders_order
-    for each statement execute function live.tell_updates();
 drop trigger if exists live_delete on public.orders_order;
 create trigger live_delete after delete on public.orders_order
     referencing old table as old_rows for each statement execute function live.record_delete();
@@ -204,7 +185,6 @@ create trigger live_truncate after truncate on public.orders_orderitem
 -- Also for a session that sets session_replication_role = replica, as bulk loaders do: any client that writes is heard.
 alter table public.orders_order enable always trigger live_insert;
 alter table public.orders_order enable always trigger live_update;
-alter table public.orders_order enable always trigger live_updated;
 alter table public.orders_order enable always trigger live_delete;
 alter table public.orders_order enable always trigger live_truncate;
 alter table public.orders_orderitem enable always trigger live_insert;

@@ -148,7 +148,7 @@ async fn an_existing_database_is_given_triggers_and_an_index_and_nothing_else() 
     database.store().migrate().await.unwrap();
     assert_eq!(host(&database).await, before);
     let triggers = "select count(*) from pg_trigger where not tgisinternal";
-    assert_eq!(database.value(triggers).await, "9");
+    assert_eq!(database.value(triggers).await, "8");
     assert_eq!(database.value("select sum(orders) from live.all_statistics()").await, "1", "old orders are counted");
     database.sql("drop schema live cascade; drop index orders_order_live_list_idx").await;
     assert_eq!(database.value(triggers).await, "0");

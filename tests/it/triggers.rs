@@ -205,12 +205,12 @@ async fn payloads(database: &Database, statements: &str) -> Vec<String> {
 async fn one_statement_notifies_once_and_names_the_reps_alone() {
     let database = start().await;
     for (statement, expected) in [
-        ("update orders_order set status = 'confirmed' where id = 1", vec!["reps:1"]),
-        ("update orders_order set status = 'processing'", vec!["reps:1,2"]),
-        ("update orders_order set sales_rep_id = 2 where id = 1", vec!["reps:1,2"]),
-        ("update orders_order set status = 'delivered' where id = 4", vec!["reps:"]),
+        ("update orders_order set status = 'confirmed' where id = 1", vec!["all"]),
+        ("update orders_order set status = 'processing'", vec!["all"]),
         ("update orders_order set updated_at = now()", vec![]),
         ("delete from orders_orderitem where order_id = 3", vec!["all"]),
+        ("delete from orders_order where id = 3", vec!["reps:2"]),
+        ("delete from orders_orderitem; delete from orders_order where id < 3", vec!["all", "reps:1"]),
         ("truncate orders_order cascade", vec!["all"]),
     ] {
         assert_eq!(payloads(&database, statement).await, expected, "{statement}");
