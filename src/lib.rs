@@ -4,22 +4,26 @@
 //! # The way of one change
 //!
 //! 1. Somebody commits `update orders_order set status = 'shipped' …`, with psql, from a Django admin, anywhere. The
-//!    statement's trigger (`sql/0003_triggers.sql`) has recorded who changed what in `live.order_event`, in the same
-//!    transaction, and sends `NOTIFY live_orders`, which says which reps are concerned and nothing else.
-//! 2. The **listener** ([`live`], `listener.rs`) hears it on a connection of its own. The notification is only a hint: it
-//!    reads a batch from the [`store`], which is all events that were committed since its [`cursor`], the changed rows
-//!    and the concerned reps' statistics, in one snapshot. What was committed while it was disconnected is in the next
-//!    batch, so nothing is lost.
-//! 3. The batch becomes one **frame** for each rep (`frame.rs`), encoded once, and the **hub** (`hub.rs`) puts it into the
-//!    **mailboxes** of that rep's streams (`mailbox.rs`). A full mailbox is emptied and its stream reads its state anew:
-//!    nobody waits for a slow reader.
-//! 4. Each **stream** (`stream.rs`) drops what is not newer than what it sent and writes the rest to its browser as a
-//!    server-sent event; [`web`] has checked whose it is, and holds the pages and the JSON.
+//!    trigger (`sql/0008_triggers.sql`) has recorded who changed what in `live.order_event`, in the same transaction, and
+//!    sends `NOTIFY live_orders` if the listener sleeps, which it says with an advisory lock (`store/sleep.rs`). While
+//!    commits are frequent it is awake and reads by itself (`live/pace.rs`), so that writers don't pay for notifying.
+//! 2. The **listener** ([`live`], `listener.rs`) reads a batch from the [`store`]: all events that were committed since its
+//!    [`cursor`] and the changed rows, in one snapshot and one statement. The notification was only a hint. What was
+//!    committed while it was disconnected is in the next batch, so nothing is lost.
+//! 3. The **hub** (`hub.rs`) knows the statistics of each rep who has a page open and moves them on by the batch's events.
+//!    With them the batch becomes one **frame** for each rep (`frame.rs`), encoded once and put into the **mailboxes** of
+//!    that rep's streams (`mailbox.rs`). A full mailbox is emptied and its stream reads its state anew: nobody waits for a
+//!    slow reader.
+//! 4. Each **stream** (`stream.rs`) drops what is not newer than what it sent. [`web`] has checked whose it is, and writes
+//!    the rest to its browser as a server-sent event, over HTTP/1 on a connection that it has taken over from [`http`],
+//!    which keeps no buffers for one that only waits.
 //! 5. In the page, `static/js/stream.js` receives the event and `patch.js` sets the texts and attributes that changed,
 //!    unless the page knows a newer revision already.
 //!
 //! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. A **canary** proves every five seconds that notifications arrive.
+//! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/gather.rs`).
+//! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`).
 //!
 //! # The rooms, and who may know whom
 //!

@@ -51,35 +51,38 @@ enum PatchedOrder<'a> {
     Left { id: OrderId, removed: bool },
 }
 
-/// The frame of one rep: the statistics, the changed orders as they are now, and the changes. An order that is no longer
-/// the rep's is only said to be gone.
-pub(super) fn patch(
-    rep: RepId,
-    summary: &Summary,
-    events: &[&OrderEvent],
-    rows: &HashMap<OrderId, (Option<RepId>, OrderRow)>,
-    cursor: &Arc<Cursor>,
-    zone: Tz,
-) -> Frame {
-    let owned = |id: &OrderId| -> Option<&OrderRow> {
-        rows.get(id).and_then(|(owner, row)| (*owner == Some(rep)).then_some(row))
-    };
-    let ids: BTreeSet<OrderId> = events.iter().filter_map(|event| event.order).collect();
-    let orders = ids
-        .iter()
-        .map(|id| match owned(id) {
-            Some(row) => PatchedOrder::Present(row.json(zone)),
-            None => PatchedOrder::Left { id: *id, removed: true },
-        })
-        .collect();
-    // of an item's change in another rep's time the row says enough
-    let own = events.iter().filter(|event| event.concerns(rep));
-    let changes = own.filter_map(|event| event.as_seen_by(rep)).collect();
-    let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes };
-    let bytes = event("patch", Some(cursor), &json);
-    let xids: BTreeSet<u64> = events.iter().map(|event| event.xid).collect();
-    let recorded_at = events.iter().map(|event| event.at).min().unwrap_or_default();
-    Frame { cursor: Arc::clone(cursor), xids: xids.into_iter().collect(), recorded_at, bytes }
+impl Frame {
+    /// The frame of one rep: the statistics, the changed orders as they are now, and the changes. An order that is no longer
+    /// the rep's is only said to be gone.
+    #[must_use]
+    pub fn patch(
+        rep: RepId,
+        summary: &Summary,
+        events: &[&OrderEvent],
+        rows: &HashMap<OrderId, (Option<RepId>, OrderRow)>,
+        cursor: &Arc<Cursor>,
+        zone: Tz,
+    ) -> Self {
+        let owned = |id: &OrderId| -> Option<&OrderRow> {
+            rows.get(id).and_then(|(owner, row)| (*owner == Some(rep)).then_some(row))
+        };
+        let ids: BTreeSet<OrderId> = events.iter().filter_map(|event| event.order).collect();
+        let orders = ids
+            .iter()
+            .map(|id| match owned(id) {
+                Some(row) => PatchedOrder::Present(row.json(zone)),
+                None => PatchedOrder::Left { id: *id, removed: true },
+            })
+            .collect();
+        // of an item's change in another rep's time the row says enough
+        let own = events.iter().filter(|event| event.concerns(rep));
+        let changes = own.filter_map(|event| event.as_seen_by(rep)).collect();
+        let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes };
+        let bytes = event("patch", Some(cursor), &json);
+        let xids: BTreeSet<u64> = events.iter().map(|event| event.xid).collect();
+        let recorded_at = events.iter().map(|event| event.at).min().unwrap_or_default();
+        Self { cursor: Arc::clone(cursor), xids: xids.into_iter().collect(), recorded_at, bytes }
+    }
 }
 
 /// `sync`: the state that a stream begins with.

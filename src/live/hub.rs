@@ -94,7 +94,9 @@ impl Channel {
 }
 
 impl Hub {
-    pub(super) fn new(meter: Arc<Meter>) -> Self {
+    /// Without streams, and with a listener that is not live yet.
+    #[must_use]
+    pub fn new(meter: Arc<Meter>) -> Self {
         Self {
             channels: Mutex::default(),
             listener: Mutex::new(ListenerState::Degraded("the listener is starting".to_owned())),
@@ -182,7 +184,7 @@ impl Hub {
     }
 
     /// Hands a frame to every stream of the rep.
-    pub(super) fn publish(&self, rep: RepId, frame: &Arc<Frame>) {
+    pub fn publish(&self, rep: RepId, frame: &Arc<Frame>) {
         for mailbox in self.lock().by_rep.get(&rep).into_iter().flat_map(|channel| &channel.mailboxes) {
             if !mailbox.put(Arc::clone(frame)) {
                 self.meter.mailboxes_overrun.fetch_add(1, Relaxed);

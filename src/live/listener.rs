@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::heard::{Heard, Hearsay, Hint};
 use super::hub::ListenerState;
 use super::pace::{Pace, SHORTEST_PAUSE};
-use super::{Live, frame};
+use super::{Frame, Live};
 use crate::cursor::Cursor;
 use crate::order::{RepId, Summary};
 use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
@@ -161,7 +161,7 @@ impl Tail<'_> {
                     return Ok(sleeper);
                 }
             }
-            next_read = (next_read + pace.pause(now)).max(now);
+            next_read = pace.next_read(next_read, now);
             tokio::select! {
                 () = sleep_until(next_read) => {}
                 () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
@@ -200,13 +200,10 @@ impl Tail<'_> {
                 next_check = now + SLEEPER_CHECK;
                 match in_time("look after the sleeper within 20 s", self.link.try_sleep()).await? {
                     Sleeper::Nobody => return Ok(()),
-                    Sleeper::Another => {}
-                    Sleeper::Ourselves => {
-                        // the other is gone, and what was committed since was not notified
-                        sleeper = Sleeper::Ourselves;
-                        is_wanted = true;
-                    }
+                    ours_or_anothers => sleeper = ours_or_anothers,
                 }
+                // in between nobody may have slept, and what was committed then was not notified
+                is_wanted = true;
             }
             let is_due = now >= next_read;
             if pace.is_frequent(news.notifications, now) || is_due && self.is_idle() {
@@ -292,7 +289,7 @@ impl Tail<'_> {
         let by_rep = changed.by_rep();
         for (rep, summary) in self.live.hub.advance(&by_rep, cursor, summaries) {
             let events = by_rep.get(&rep).map(Vec::as_slice).unwrap_or_default();
-            let patch = frame::patch(rep, &summary, events, &changed.rows, cursor, self.live.zone);
+            let patch = Frame::patch(rep, &summary, events, &changed.rows, cursor, self.live.zone);
             self.live.hub.publish(rep, &Arc::new(patch));
         }
         self.live.recency.saw(by_rep.into_keys(), cursor.revision());

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,6 +43,7 @@ pub struct Live {
     recency: Recency,
     store: Store,
     zone: Tz,
+    started: Instant,
 }
 
 impl Live {
@@ -50,7 +52,7 @@ impl Live {
     pub fn new(store: Store, zone: Tz) -> Arc<Self> {
         let meter = Arc::new(Meter::default());
         let hub = Arc::new(Hub::new(Arc::clone(&meter)));
-        Arc::new(Self { hub, meter, recency: Recency::default(), store, zone })
+        Arc::new(Self { hub, meter, recency: Recency::default(), store, zone, started: Instant::now() })
     }
 
     /// Whether it is certain that nothing of the rep's changed from one state of the database to another, later one.

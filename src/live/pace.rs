@@ -67,8 +67,14 @@ impl Pace {
         is_rare
     }
 
-    /// How long an awake listener waits before its next read.
-    pub(super) fn pause(&self, now: Instant) -> Duration {
+    /// When an awake listener reads next, having planned a read for `planned` and read now. Never later than a whole pause
+    /// from now, however often it was made to read in between.
+    pub(super) fn next_read(&self, planned: Instant, now: Instant) -> Instant {
+        let pause = self.pause(now);
+        (planned + pause).clamp(now, now + pause)
+    }
+
+    fn pause(&self, now: Instant) -> Duration {
         if self.is_crowded {
             return CROWDED_PAUSE;
         }
@@ -103,5 +109,19 @@ mod tests {
         assert_eq!(pace.pause(start), SHORTEST_PAUSE);
         assert_eq!(pace.pause(start + Duration::from_millis(160)), Duration::from_millis(10));
         assert_eq!(pace.pause(start + Duration::from_secs(60)), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn reads_in_between_do_not_put_the_next_off() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.is_rare(1, start);
+        let mut planned = start;
+        for _ in 0..1_000 {
+            planned = pace.next_read(planned, start);
+        }
+        assert_eq!(planned, start + SHORTEST_PAUSE);
+        let late = start + Duration::from_millis(8);
+        assert_eq!(pace.next_read(planned, late), late, "what was missed is not made up for");
     }
 }

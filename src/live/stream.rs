@@ -23,6 +23,9 @@ use crate::store::{StoreError, Sync};
 /// How often a stream pings, give or take a fifth, so that thousands do not ping at once.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 
+/// Pings that are due within this time go out together: waking up for each costs more than sending it.
+const PING_TICK: Duration = Duration::from_millis(100);
+
 /// How long a stream waits before it tries again to read its state.
 const RESYNC_PAUSE: Duration = Duration::from_secs(1);
 
@@ -50,7 +53,7 @@ impl Live {
             known: first.cursor,
             waiting: VecDeque::new(),
             beginning: Some(beginning.into()),
-            next_ping: Box::pin(sleep_until(ping_time())),
+            next_ping: Box::pin(sleep_until(ping_time(self.started))),
             resync: None,
             is_over: false,
         })
@@ -145,7 +148,7 @@ impl EventStream {
                 continue;
             }
             ready!(self.next_ping.as_mut().poll(cx));
-            self.next_ping.as_mut().reset(ping_time());
+            self.next_ping.as_mut().reset(ping_time(self.live.started));
             return Poll::Ready(Some(self.ping()));
         }
     }
@@ -223,8 +226,10 @@ fn retry_time() -> u64 {
     rand::rng().random_range(RETRY)
 }
 
-fn ping_time() -> Instant {
-    Instant::now() + PING_INTERVAL.mul_f64(rand::rng().random_range(0.8..1.2))
+fn ping_time(started: Instant) -> Instant {
+    let due = started.elapsed() + PING_INTERVAL.mul_f64(rand::rng().random_range(0.8..1.2));
+    let ticks = due.as_millis().div_ceil(PING_TICK.as_millis());
+    started + PING_TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

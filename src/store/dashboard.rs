@@ -121,6 +121,7 @@ async fn first_page(
         by_rank(known).map(|statuses| Slice { statuses, skip: 0, take: PAGE_SIZE as i64 }).collect();
     let reps = HashSet::from([rep]);
     let ((), cursor, mut summaries, rows, visible, ()) = tokio::try_join!(
+        biased;
         async { client.batch_execute(BEGIN).await.attempt("begin reading") },
         present(client),
         summaries(client, &reps),
@@ -154,6 +155,7 @@ pub(super) fn read_syncs<'a>(
         }
         let recent: OptionFuture<_> = oldest.map(|oldest| Recent::read(client, &away, oldest)).into();
         let ((), cursor, summaries, recent, ()) = tokio::try_join!(
+            biased;
             async { client.batch_execute(BEGIN).await.attempt("begin reading") },
             present(client),
             summaries(client, &reps),

@@ -118,6 +118,9 @@ impl Store {
         if changed || !self.changed_functions().await?.is_empty() {
             put_back(&self.url).await?;
             applied.put_back = true;
+        }
+        // between two migrations changes may have been recorded in the manner of neither
+        if applied.put_back || !applied.migrations.is_empty() {
             self.discard_fold().await?;
         }
         self.fold_now().await?;

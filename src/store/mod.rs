@@ -146,7 +146,8 @@ async fn rows(
     connection.client().query(&statement, parameters).await
 }
 
-/// Statements that are then sent without waiting for one another must be prepared before, each once for a connection.
+/// Statements that are then sent without waiting for one another must be prepared before, each once for a connection. They
+/// are sent in the order of a `biased` join, which also gives the first error and not one that follows from it.
 async fn prepare(client: &ClientWrapper, statements: &[&str]) -> Result<(), tokio_postgres::Error> {
     for statement in statements {
         client.prepare_cached(statement).await?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -61,10 +61,10 @@ pub(super) async fn dashboard(
             return Err(Failure::Invalid(invalid));
         }
     };
-    if let Some(known) = known_revision(&headers)
+    if let Some(known) = known_revision(rep, &headers)
         && app.live.is_unchanged(rep, known, user.as_of).await
     {
-        return Ok((StatusCode::NOT_MODIFIED, about(user.as_of)).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, about(rep, user.as_of)).into_response());
     }
     let zone = app.settings.zone;
     let asked = visible.as_deref().unwrap_or_default();
@@ -77,19 +77,21 @@ pub(super) async fn dashboard(
         revision: revision.to_string(),
         visible: visible.as_ref().map(|ids| ids.iter().map(|id| present(*id, &dashboard.visible, zone)).collect()),
     };
-    Ok((about(revision), Json(json)).into_response())
+    Ok((about(rep, revision), Json(json)).into_response())
 }
 
-/// An answer's tag is the state that it tells. That of "not modified" is the present one, in which it is still right.
-fn about(revision: Revision) -> [(HeaderName, String); 2] {
-    [(header::CACHE_CONTROL, "no-store".to_owned()), (header::ETAG, format!("\"{revision}\""))]
+/// An answer's tag is the state that it tells, and of whom. That of "not modified" is the present one, in which the answer
+/// is still right.
+fn about(rep: RepId, revision: Revision) -> [(HeaderName, String); 2] {
+    [(header::CACHE_CONTROL, "no-store".to_owned()), (header::ETAG, format!("\"{revision}-{rep}\""))]
 }
 
-/// The state that the client has from this same address. A tag that this service did not give is none.
-fn known_revision(headers: &HeaderMap) -> Option<Revision> {
+/// The state that the client has of the rep's orders. A tag that this service did not give is none.
+fn known_revision(rep: RepId, headers: &HeaderMap) -> Option<Revision> {
     let tag = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
     // a proxy that compresses makes a tag weak
-    tag.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+    let (revision, of) = tag.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
+    (of == rep.to_string()).then(|| revision.parse().ok()).flatten()
 }
 
 fn present(id: OrderId, rows: &[OrderRow], zone: Tz) -> VisibleJson<'_> {
@@ -132,6 +134,9 @@ pub(super) async fn events(
     let (request, _) = request.into_parts();
     let query = request.uri.query().unwrap_or_default();
     still_the_same(rep, query)?;
+    if request.method == Method::HEAD {
+        return Ok(stream::about().into_response());
+    }
     let from_header = request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cursor = from_header.or_else(|| last_value(query, "cursor"));
     let cursor = cursor.and_then(|text| Cursor::from_outside(&text));

@@ -33,17 +33,21 @@ pub(super) fn may_take_over(request: &request::Parts) -> bool {
     request.version < Version::HTTP_2 && request.extensions.get::<MayTakeOver>().is_some()
 }
 
-/// The response with that stream.
-pub(super) fn respond(events: EventStream, takes_over: bool) -> Response {
-    let about = [
+/// What is said of a stream before it begins.
+pub(super) fn about() -> [(HeaderName, &'static str); 3] {
+    [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store, no-transform"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
+    ]
+}
+
+/// The response with that stream.
+pub(super) fn respond(events: EventStream, takes_over: bool) -> Response {
     if takes_over {
         // of no known length, so that none is told
         let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
-        let mut response = (about, body).into_response();
+        let mut response = (about(), body).into_response();
         response.extensions_mut().insert(TakeOver::new(|taken| write(events, taken)));
         return response;
     }
@@ -52,7 +56,7 @@ pub(super) fn respond(events: EventStream, takes_over: bool) -> Response {
         events.written(&told);
         Some((Ok::<_, Infallible>(told.bytes), events))
     });
-    (about, Body::from_stream(body)).into_response()
+    (about(), Body::from_stream(body)).into_response()
 }
 
 /// Writes the stream to its end, or until the client is gone.

@@ -7,10 +7,10 @@ const PATIENCE = 10_000;
 const NOT_MODIFIED = 304;
 
 /**
- * The state that an answer's tag names.
+ * The state that an answer's tag names, as in `"revision-rep"`.
  * @param {string} tag
  */
-const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "");
+const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "").split("-")[0] ?? "";
 
 /** Why a read was aborted by the page itself. */
 const DROPPED = new DOMException("nobody waits for the answer", "AbortError");

@@ -260,6 +260,8 @@ async fn a_poll_for_which_nothing_changed_is_answered_without_the_orders() {
         assert_eq!(ana.get_with(API, &[("if-none-match", odd)]).await.status(), 200, "{odd}");
     }
     assert_eq!(service.anonymous().get_with(API, &[("if-none-match", &tag)]).await.status(), 401);
+    let ben = service.signed_in("ben").await;
+    assert_eq!(ben.get_with(API, &[("if-none-match", &tag)]).await.status(), 200, "a tag of ana's");
 }
 
 #[tokio::test]

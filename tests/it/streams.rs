@@ -448,6 +448,21 @@ async fn a_connection_that_served_pages_becomes_a_stream() {
 }
 
 #[tokio::test]
+async fn who_asks_for_the_head_alone_opens_no_stream() {
+    use tokio::io::AsyncWriteExt;
+    let (_database, service) = two_reps().await;
+    let cookie = cookie(&service.signed_in("ana").await).await;
+    let mut socket = tokio::net::TcpStream::connect(service.web).await.unwrap();
+    for _ in 0..2 {
+        let request = format!("HEAD {EVENTS} HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let head = read_until(&mut socket, "the head comes", |text| text.ends_with("\r\n\r\n")).await;
+        assert!(head.starts_with("HTTP/1.1 200 OK") && head.contains("text/event-stream"), "{head}");
+    }
+    assert_eq!(service.metric("oncare_live_streams_opened_total{role=\"sales_rep\"}").await, 0.0);
+}
+
+#[tokio::test]
 async fn an_old_client_gets_the_stream_without_chunks() {
     use tokio::io::AsyncWriteExt;
     let (database, mut service) = two_reps().await;
@@ -513,4 +528,40 @@ async fn a_client_that_goes_or_talks_on_is_not_kept() {
     let _ = talks.write_all(&vec![b'x'; 200_000]).await;
     drop(sockets);
     eventually("one is left, which only asked for something else", async || (open().await == 1.0).then_some(())).await;
+}
+
+/// Sessions and first states that are asked for together are read together, and each gets its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_in_a_crowd_gets_what_is_theirs() {
+    let (database, service) = two_reps().await;
+    let (ana, ben) = (service.signed_in("ana").await, service.signed_in("ben").await);
+    let anas_cursor = ana.events().await.wait_for("sync").await.id.unwrap();
+    database.sql("update orders_order set status = 'confirmed' where id in (1, 3)").await;
+    let stranger = reqwest::Client::new();
+    let stranger =
+        || stranger.get(format!("{}{EVENTS}", service.base())).header("cookie", "oncare_live_session=0").send();
+    let crowd = futures_util::future::join_all((0..60).map(|n| {
+        let (ana, ben, since) = (&ana, &ben, anas_cursor.as_str());
+        let stranger = stranger();
+        async move {
+            match n % 4 {
+                0 => assert_eq!(stranger.await.unwrap().status(), 401),
+                1 => {
+                    let sync = ana.events().await.wait_for("sync").await.data;
+                    assert_eq!((&sync["statistics"]["total_orders"], &sync["missed"]), (&json!(2), &Value::Null));
+                }
+                2 => {
+                    let sync = ana.events_since(Some(since)).await.wait_for("sync").await.data;
+                    assert_eq!(sync["missed"].as_array().unwrap().len(), 1, "ana's change alone");
+                    assert_eq!(sync["missed"][0]["order_id"], 1);
+                }
+                _ => {
+                    let sync = ben.events_since(Some(since)).await.wait_for("sync").await.data;
+                    assert_eq!(sync["statistics"]["total_orders"], 1);
+                    assert_eq!(sync["missed"][0]["order_id"], 3);
+                }
+            }
+        }
+    }));
+    crowd.await;
 }
