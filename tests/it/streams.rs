@@ -155,6 +155,10 @@ async fn many_changes_at_once_are_one_patch_and_far_too_many_a_sync() {
     database.orders(&orders.join(", ")).await;
     let sync = stream.wait_for("sync").await;
     assert_eq!(sync.data["statistics"]["total_orders"], 7_002);
+    // what is told next leads on from there
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    let statistics = &stream.patch_of(1).await.data["statistics"];
+    assert_eq!((&statistics["total_orders"], &statistics["confirmed_orders"]), (&json!(7_002), &json!(1)));
 }
 
 #[tokio::test]
