@@ -87,7 +87,7 @@ fn patch(orders: i64) -> impl Fn() -> Frame {
 #[divan::bench(args = [1, 20, 1_000])]
 fn frame_encode(bencher: Bencher, orders: i64) {
     let patch = patch(orders);
-    bencher.bench(|| patch());
+    bencher.bench(patch);
 }
 
 #[divan::bench(args = [1, 20])]
