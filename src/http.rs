@@ -158,13 +158,12 @@ async fn over_http1(
     stopping: CancellationToken,
     tasks: TaskTracker,
 ) -> hyper::Result<()> {
-    let (takes, taken) = oneshot::channel();
+    let (takes, mut taken) = oneshot::channel();
     let takes = Arc::new(Mutex::new(Some(takes)));
     let service = service_fn(move |request| answer(router.clone(), request, Arc::clone(&takes)));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let mut connection = builder.serve_connection(TokioIo::new(socket), service);
-    tokio::pin!(taken);
     let mut is_stopping = false;
     let (head, is_chunked, taking): (Vec<u8>, bool, Taking) = loop {
         tokio::select! {

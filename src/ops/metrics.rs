@@ -13,7 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::live::{ListenerState, Live};
+use crate::live::Live;
 
 /// All metrics as one text.
 pub(super) fn encode(live: &Arc<Live>) -> Result<String, fmt::Error> {
@@ -53,7 +53,7 @@ impl Collector for LiveCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let meter = &self.0.meter;
         self.streams(&mut encoder)?;
-        let live = i64::from(self.0.hub.listener_state() == ListenerState::Live);
+        let live = i64::from(self.0.hub.is_live());
         gauge(
             &mut encoder,
             "listener_live",
