@@ -11,7 +11,8 @@ language sql stable as $$
 $$;
 
 -- What the events since a snapshot add to the number and amount of orders by sales rep, status and payment status.
--- TRUNCATE holds an exclusive lock until it commits, so that ids do tell what came before it from what came after.
+-- TRUNCATE holds an exclusive lock until it commits, so that ids do tell what came before it from what came after. NaN is
+-- a possible total: it counts as nothing.
 create or replace function live.deltas_since(since pg_snapshot)
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
 language sql stable as $$
@@ -19,10 +20,19 @@ language sql stable as $$
     from live.events_since(since) e
     cross join (select max(t.event_id) as id from live.truncation t where not pg_visible_in_snapshot(t.xid, since)) cut
     cross join lateral (values
-        (e.old_sales_rep_id, e.old_status, e.old_payment_status, -1::bigint, -e.old_total),
-        (e.new_sales_rep_id, e.new_status, e.new_payment_status, 1::bigint, e.new_total)
+        (e.old_sales_rep_id, e.old_status, e.old_payment_status, -1::bigint, -coalesce(nullif(e.old_total, 'NaN'), 0)),
+        (e.new_sales_rep_id, e.new_status, e.new_payment_status, 1::bigint, coalesce(nullif(e.new_total, 'NaN'), 0))
     ) d (sales_rep_id, status, payment_status, orders, amount)
     where d.status is not null and (cut.id is null or e.id > cut.id)
+$$;
+
+-- The events of one order: those that live.order_timeline has, and among the newer ones those of this order. Inlined.
+create or replace function live.events_of(the_order bigint) returns setof live.order_event
+language sql stable as $$
+    select e.* from live.order_timeline t join live.order_event e on e.xid = t.xid and e.id = t.id where t.order_id = the_order
+    union all
+    select e.* from live.order_event e
+    where e.xid >= coalesce((select f.timeline_before from live.fold f), '0') and e.order_id = the_order
 $$;
 
 -- The snapshot of the fold, or null where there is none that holds here.
@@ -31,7 +41,7 @@ language sql stable as $$
     select snapshot from live.fold where system_identifier = (select system_identifier from pg_control_system())
 $$;
 
--- The plain aggregate that the statistics must always equal. NaN is a possible numeric(10,2): it counts as nothing. It
+-- The plain aggregate that the statistics must always equal. It
 -- is a function and no view, because a view would keep the host from altering its columns.
 create or replace function live.aggregate()
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)

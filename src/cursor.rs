@@ -7,6 +7,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
 /// Longest cursor that is accepted from outside, in bytes. The database's own may be longer, with hundreds of
 /// transactions in progress: such a one is handed out and just does not resume.
 const LONGEST_FROM_OUTSIDE: usize = 4_096;
@@ -83,6 +85,15 @@ impl fmt::Display for Snapshot {
 /// The life of one server during which no transaction id is handed out twice. See `live.server_life()` in `sql/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
+
+impl Epoch {
+    /// The epoch of a life, whatever tells it from others: the same for every instance.
+    #[must_use]
+    pub fn of(life: &str) -> Self {
+        let digest = Sha256::digest(life);
+        Self(digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+}
 
 impl FromStr for Epoch {
     type Err = Malformed;

@@ -4,7 +4,7 @@
 //! # The way of one change
 //!
 //! 1. Somebody commits `update orders_order set status = 'shipped' …`, with psql, from a Django admin, anywhere. The
-//!    trigger (`sql/0008_triggers.sql`) has recorded who changed what in `live.order_event`, in the same transaction, and
+//!    trigger (`sql/0012_triggers.sql`) has recorded who changed what in `live.order_event`, in the same transaction, and
 //!    sends `NOTIFY live_orders` if the listener sleeps, which it says with an advisory lock (`store/sleep.rs`). While
 //!    commits are frequent it is awake and reads by itself (`live/pace.rs`), so that writers don't pay for notifying.
 //! 2. The **listener** ([`live`], `listener.rs`) reads a batch from the [`store`]: all events that were committed since its

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -41,7 +41,6 @@ pub struct Subscriber {
 pub struct Hub {
     channels: Mutex<Channels>,
     listener: Mutex<ListenerState>,
-    is_live: AtomicBool,
     opened: Notify,
     next: AtomicU64,
     meter: Arc<Meter>,
@@ -50,6 +49,8 @@ pub struct Hub {
 #[derive(Default)]
 struct Channels {
     by_rep: HashMap<RepId, Box<Channel>>,
+    /// Whose channel was opened since the listener last asked whom to follow.
+    newcomers: HashSet<RepId>,
     /// Set once the server is stopping: whoever comes now is told at once.
     draining: bool,
 }
@@ -87,9 +88,11 @@ impl Channel {
         Some(summary)
     }
 
-    fn forget(&mut self, revision: Revision) {
+    /// Has the streams read this state or a newer one.
+    fn resync(&mut self, state: Revision) {
         self.known = None;
-        self.not_before = Some(revision);
+        self.not_before = Some(state);
+        self.mailboxes.iter().for_each(|mailbox| mailbox.resync(state));
     }
 }
 
@@ -100,7 +103,6 @@ impl Hub {
         Self {
             channels: Mutex::default(),
             listener: Mutex::new(ListenerState::Degraded("the listener is starting".to_owned())),
-            is_live: AtomicBool::new(false),
             opened: Notify::new(),
             next: AtomicU64::new(0),
             meter,
@@ -114,6 +116,9 @@ impl Hub {
         let mut channels = self.lock();
         if channels.draining {
             mailbox.close(Bye::Draining);
+        }
+        if !channels.by_rep.contains_key(&subscriber.rep) {
+            channels.newcomers.insert(subscriber.rep);
         }
         let channel = channels.by_rep.entry(subscriber.rep).or_default();
         let of_session = channel.mailboxes.iter().filter(|other| other.session == subscriber.session);
@@ -145,6 +150,23 @@ impl Hub {
         self.lock().by_rep.is_empty()
     }
 
+    /// The reps that have streams, if they are at most so many. Who comes later is a newcomer until this is next asked.
+    pub(super) fn followed(&self, most: usize) -> Option<Vec<RepId>> {
+        let mut channels = self.lock();
+        channels.newcomers.clear();
+        (channels.by_rep.len() <= most).then(|| channels.by_rep.keys().copied().collect())
+    }
+
+    /// Has the newcomers' streams read the state of `cursor` or a newer one, as nobody looked at what led to it.
+    pub(super) fn resync_newcomers(&self, cursor: &Cursor) {
+        let mut channels = self.lock();
+        for rep in std::mem::take(&mut channels.newcomers) {
+            if let Some(channel) = channels.by_rep.get_mut(&rep) {
+                channel.resync(cursor.revision());
+            }
+        }
+    }
+
     /// Keeps the state that a stream began with as what is known of its rep, if nothing is.
     pub(super) fn learn(&self, rep: RepId, cursor: &Arc<Cursor>, summary: &Summary) {
         let mut channels = self.lock();
@@ -156,11 +178,11 @@ impl Hub {
         }
     }
 
-    /// The reps that have streams but whose statistics in the state of `cursor` don't follow from what is known.
-    pub(super) fn unknown(&self, by_rep: &HashMap<RepId, Vec<&OrderEvent>>, cursor: &Cursor) -> HashSet<RepId> {
+    /// Those of the reps that have streams but whose statistics in the state of `cursor` don't follow from what is known.
+    pub(super) fn unknown(&self, reps: impl Iterator<Item = RepId>, cursor: &Cursor) -> HashSet<RepId> {
         let channels = self.lock();
         let is_unknown = |rep: &RepId| channels.by_rep.get(rep).is_some_and(|c| c.known_before(cursor).is_none());
-        by_rep.keys().copied().filter(is_unknown).collect()
+        reps.filter(is_unknown).collect()
     }
 
     /// Moves what is known on to the state of `cursor` by these events, and gives the statistics of the concerned reps
@@ -196,8 +218,7 @@ impl Hub {
     pub(super) fn resync(&self, cursor: &Cursor, is_concerned: impl Fn(RepId) -> bool) {
         for (rep, channel) in &mut self.lock().by_rep {
             if is_concerned(*rep) {
-                channel.forget(cursor.revision());
-                channel.mailboxes.iter().for_each(|mailbox| mailbox.resync());
+                channel.resync(cursor.revision());
             }
         }
     }
@@ -229,26 +250,30 @@ impl Hub {
     /// What the listener is worth now.
     #[must_use]
     pub fn listener_state(&self) -> ListenerState {
-        self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.listener().clone()
     }
 
     /// Whether changes arrive at once.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.is_live.load(Relaxed)
+        *self.listener() == ListenerState::Live
     }
 
     /// Keeps the listener's state, and tells every stream where it changed.
     pub(super) fn set_listener_state(&self, state: ListenerState) {
         let is_live = state == ListenerState::Live;
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = state;
-        if self.is_live.swap(is_live, Relaxed) != is_live {
+        let was_live = std::mem::replace(&mut *self.listener(), state) == ListenerState::Live;
+        if is_live != was_live {
             self.each(Mailbox::ping);
         }
     }
 
     fn each(&self, mut visit: impl FnMut(&Mailbox)) {
         self.lock().by_rep.values().flat_map(|channel| &channel.mailboxes).for_each(|mailbox| visit(mailbox));
+    }
+
+    fn listener(&self) -> MutexGuard<'_, ListenerState> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Channels> {

@@ -38,6 +38,9 @@ const CANARY_PATIENCE: Duration = Duration::from_secs(4);
 /// How often the notification queue is looked at, which also cures it.
 const QUEUE_CHECK: Duration = Duration::from_secs(10);
 
+/// While at most so many reps have streams or poll, others' events are not read. Naming more costs as much as it saves.
+const MOST_FOLLOWED: usize = 500;
+
 /// How long one read may take before the connection is given up.
 const READ_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -79,7 +82,7 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
         .await?
     };
     let cursor = in_time("begin listening within 20 s", begin(live, &link, cursor)).await?;
-    let tail = Tail { live, heard: &heard, link, cursor, asked_at: None };
+    let tail = Tail { live, heard: &heard, link, cursor, asked_at: None, peeks: false };
     tokio::select! {
         ended = tail.follow() => ended,
         dead = prove_by_canary(live, &heard) => dead,
@@ -121,6 +124,9 @@ struct Tail<'a> {
     cursor: &'a mut Arc<Cursor>,
     /// When a poll last asked for news.
     asked_at: Option<Instant>,
+    /// Whether the next read looks first whether there is anything, as the last one was in vain. A listener that was
+    /// notified reads at once.
+    peeks: bool,
 }
 
 impl Tail<'_> {
@@ -220,6 +226,7 @@ impl Tail<'_> {
             skipped |= news.notifications > 0;
             suspects.explained_by(&news);
             if concerns_somebody || is_wanted || is_due {
+                self.peeks = false;
                 let read = self.read().await?;
                 if is_due && !skipped && !is_wanted {
                     suspects.add(read.events, now);
@@ -250,15 +257,29 @@ impl Tail<'_> {
     async fn read(&mut self) -> Result<Read, StoreError> {
         let live = self.live;
         let attempted = "read the events within 20 s";
-        let mut batch = in_time(attempted, self.link.read_batch(self.cursor)).await?;
+        let followed = self.followed();
+        let reps = followed.reps();
+        let mut peeked = None;
+        if let Some(reps) = reps.filter(|_| self.peeks) {
+            peeked = in_time(attempted, self.link.peek(self.cursor, reps)).await?;
+        }
+        let mut batch = match peeked {
+            Some(batch) => batch,
+            None => in_time(attempted, self.link.read_batch(self.cursor, reps)).await?,
+        };
         let mut summaries = HashMap::new();
-        if !unknown(live, &batch).is_empty() {
+        if !unknown(live, &batch, &followed).is_empty() {
             // read together with the statistics that don't follow from what is known
-            let wanted = |batch: &Batch| unknown(live, batch);
-            (batch, summaries) = in_time(attempted, self.link.read_batch_and_statistics(self.cursor, wanted)).await?;
+            let wanted = |batch: &Batch| unknown(live, batch, &followed);
+            let reading = self.link.read_batch_and_statistics(self.cursor, reps, wanted);
+            (batch, summaries) = in_time(attempted, reading).await?;
         }
         let Batch { cursor, news } = batch;
         let cursor = Arc::new(cursor);
+        if reps.is_some() {
+            // whoever came meanwhile may have begun with an older state, of which this batch tells no news
+            live.hub.resync_newcomers(&cursor);
+        }
         let mut read = Read { events: 0, transactions: 0 };
         match news {
             News::Everything(why) => {
@@ -275,24 +296,57 @@ impl Tail<'_> {
             News::Changed(changed) => {
                 read.events = changed.events.len() as u64;
                 let xids: HashSet<u64> = changed.events.iter().map(|event| event.xid).collect();
-                read.transactions = u32::try_from(xids.len()).unwrap_or(u32::MAX);
-                self.publish(&changed, &cursor, summaries);
+                // of those that were left out it is not known whether they were of one transaction
+                read.transactions = u32::try_from(xids.len() as u64 + changed.left_out).unwrap_or(u32::MAX);
+                self.publish(&changed, &followed, &cursor, summaries);
             }
         }
+        self.peeks = read.events == 0;
         live.meter.batches.fetch_add(1, Relaxed);
         live.meter.events.fetch_add(read.events, Relaxed);
         *self.cursor = cursor;
         Ok(read)
     }
 
-    fn publish(&self, changed: &Changed, cursor: &Arc<Cursor>, summaries: HashMap<RepId, Summary>) {
-        let by_rep = changed.by_rep();
+    /// Whose events the next read is to tell.
+    fn followed(&self) -> Followed {
+        let polling = self.live.recency.followed(self.cursor.revision());
+        let open = self.live.hub.followed(MOST_FOLLOWED);
+        Followed(open.filter(|open| open.len() + polling.len() <= MOST_FOLLOWED).map(|mut reps| {
+            reps.extend(polling);
+            reps.sort_unstable();
+            reps
+        }))
+    }
+
+    fn publish(
+        &self,
+        changed: &Changed,
+        followed: &Followed,
+        cursor: &Arc<Cursor>,
+        summaries: HashMap<RepId, Summary>,
+    ) {
+        let mut by_rep = changed.by_rep();
+        by_rep.retain(|rep, _| followed.has(*rep));
         for (rep, summary) in self.live.hub.advance(&by_rep, cursor, summaries) {
             let events = by_rep.get(&rep).map(Vec::as_slice).unwrap_or_default();
             let patch = Frame::patch(rep, &summary, events, &changed.rows, cursor, self.live.zone);
             self.live.hub.publish(rep, &Arc::new(patch));
         }
         self.live.recency.saw(by_rep.into_keys(), cursor.revision());
+    }
+}
+
+/// Of whom a read tells: of these, in order, or of everybody.
+struct Followed(Option<Vec<RepId>>);
+
+impl Followed {
+    fn reps(&self) -> Option<&[RepId]> {
+        self.0.as_deref()
+    }
+
+    fn has(&self, rep: RepId) -> bool {
+        self.reps().is_none_or(|reps| reps.binary_search(&rep).is_ok())
     }
 }
 
@@ -303,9 +357,9 @@ struct Read {
 }
 
 /// The reps that have streams but whose statistics must be read.
-fn unknown(live: &Live, batch: &Batch) -> HashSet<RepId> {
+fn unknown(live: &Live, batch: &Batch, followed: &Followed) -> HashSet<RepId> {
     match &batch.news {
-        News::Changed(changed) => live.hub.unknown(&changed.by_rep(), &batch.cursor),
+        News::Changed(changed) => live.hub.unknown(changed.reps().filter(|rep| followed.has(*rep)), &batch.cursor),
         News::Much(_) | News::Everything(_) => HashSet::new(),
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::task::AtomicWaker;
 
 use super::Frame;
+use crate::cursor::Revision;
 use crate::store::SessionHash;
 
 /// Frames that wait for one stream at most. Beyond, the stream reads its state anew, which is one frame.
@@ -40,8 +41,8 @@ impl Bye {
 pub(super) enum Delivery {
     /// In the order in which they came.
     Frames(VecDeque<Arc<Frame>>),
-    /// Frames were lost or can't be told: the state must be read anew.
-    Resync,
+    /// Frames were lost or can't be told. Whoever does not know this state, or a newer one, must read it anew.
+    Resync(Revision),
     /// The listener's state changed: the page should know at once.
     Ping,
     /// The stream must end.
@@ -63,7 +64,8 @@ pub(super) struct Mailbox {
 struct Inbox {
     /// Empty while `resync` is set.
     frames: VecDeque<Arc<Frame>>,
-    resync: bool,
+    /// The newest state of which something was not put in.
+    resync: Option<Revision>,
     ping: bool,
     bye: Option<Bye>,
 }
@@ -76,19 +78,19 @@ impl Mailbox {
     /// Puts a frame in. `false` if it was full: everything in it was dropped, and the state must be read anew.
     pub(super) fn put(&self, frame: Arc<Frame>) -> bool {
         self.change(|inbox| {
-            let fits = inbox.frames.len() < CAPACITY;
-            match inbox.resync {
-                true => return true,
-                false if fits => inbox.frames.push_back(frame),
-                false => inbox.drop_frames(),
+            let fits = inbox.resync.is_some() || inbox.frames.len() < CAPACITY;
+            if fits && inbox.resync.is_none() {
+                inbox.frames.push_back(frame);
+            } else {
+                inbox.drop_frames(frame.cursor.revision());
             }
             fits
         })
     }
 
-    /// Drops what is in and has the state read anew.
-    pub(super) fn resync(&self) {
-        self.change(Inbox::drop_frames);
+    /// Drops what is in and has the state read anew, if it is older than this one.
+    pub(super) fn resync(&self, state: Revision) {
+        self.change(|inbox| inbox.drop_frames(state));
     }
 
     /// Has the page told the listener's state.
@@ -128,8 +130,8 @@ impl Mailbox {
         if !wants_news {
             return None;
         }
-        if std::mem::take(&mut inbox.resync) {
-            return Some(Delivery::Resync);
+        if let Some(state) = inbox.resync.take() {
+            return Some(Delivery::Resync(state));
         }
         let frames = std::mem::take(&mut inbox.frames);
         (!frames.is_empty()).then_some(Delivery::Frames(frames))
@@ -147,9 +149,9 @@ impl Mailbox {
 }
 
 impl Inbox {
-    fn drop_frames(&mut self) {
+    fn drop_frames(&mut self, state: Revision) {
         self.frames = VecDeque::new();
-        self.resync = true;
+        self.resync = Some(state);
     }
 }
 
@@ -170,7 +172,7 @@ mod tests {
         let mailbox = mailbox();
         assert!((0..CAPACITY).all(|_| mailbox.put(frame())));
         assert!(!mailbox.put(frame()));
-        assert!(matches!(mailbox.take(true), Some(Delivery::Resync)));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(_))));
         mailbox.put(frame());
         assert!(matches!(mailbox.take(true), Some(Delivery::Frames(frames)) if frames.len() == 1));
     }
@@ -178,8 +180,8 @@ mod tests {
     #[test]
     fn what_comes_while_the_state_is_read_is_kept_for_afterwards() {
         let mailbox = mailbox();
-        mailbox.resync();
-        assert!(matches!(mailbox.take(true), Some(Delivery::Resync)));
+        mailbox.resync(frame().cursor.revision());
+        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(_))));
         mailbox.put(frame());
         assert!(mailbox.take(false).is_none());
         assert!(matches!(mailbox.take(true), Some(Delivery::Frames(frames)) if frames.len() == 1));

@@ -55,6 +55,11 @@ impl Live {
         Arc::new(Self { hub, meter, recency: Recency::default(), store, zone, started: Instant::now() })
     }
 
+    /// The rep's page polls and will want to know whether anything changed since this answer.
+    pub fn polls(&self, rep: RepId) {
+        self.recency.watch(rep);
+    }
+
     /// Whether it is certain that nothing of the rep's changed from one state of the database to another, later one.
     pub async fn is_unchanged(&self, rep: RepId, from: Revision, to: Revision) -> bool {
         let unchanged = self.hub.is_live() && self.recency.is_unchanged(rep, from, to).await;

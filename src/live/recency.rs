@@ -1,4 +1,4 @@
-//! Since when each rep's orders are unchanged: what answers a poll without reading them.
+//! Since when the orders of reps who poll are unchanged: what answers a poll without reading them.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::cursor::Revision;
 use crate::order::RepId;
@@ -14,32 +14,44 @@ use crate::order::RepId;
 /// How long a poll waits for the listener to come up to it. Then it reads for itself.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Reps whose last change is kept. Beyond, all are forgotten.
+/// For how long after its last poll a rep is watched.
+const INTEREST: Duration = Duration::from_secs(60);
+
+/// Reps that are watched at most. Others' polls are answered in full.
 const MOST_REPS: usize = 100_000;
 
-/// What the listener has seen of all reps' changes.
+/// What the listener has seen of the changes of reps whose pages poll.
 #[derive(Debug)]
 pub(super) struct Recency {
-    last_changes: Mutex<LastChanges>,
+    watched: Mutex<HashMap<RepId, Watch>>,
     seen: watch::Sender<Option<Revision>>,
     asked: Notify,
 }
 
-#[derive(Debug, Default)]
-struct LastChanges {
-    /// In or before this state everything may have changed; after it, only what is in `of`.
-    since: Option<Revision>,
-    /// The state in which a rep's last change was first seen.
-    of: HashMap<RepId, Revision>,
+#[derive(Debug)]
+struct Watch {
+    /// Nothing changed after this state. `None` until the listener begins to look.
+    unchanged_since: Option<Revision>,
+    polled_at: Instant,
 }
 
 impl Default for Recency {
     fn default() -> Self {
-        Self { last_changes: Mutex::default(), seen: watch::Sender::new(None), asked: Notify::new() }
+        Self { watched: Mutex::default(), seen: watch::Sender::new(None), asked: Notify::new() }
     }
 }
 
 impl Recency {
+    /// The rep's page polls: from the listener's next read on their changes are noted.
+    pub(super) fn watch(&self, rep: RepId) {
+        let (mut watched, polled_at) = (self.lock(), Instant::now());
+        if let Some(watch) = watched.get_mut(&rep) {
+            watch.polled_at = polled_at;
+        } else if watched.len() < MOST_REPS {
+            watched.insert(rep, Watch { unchanged_since: None, polled_at });
+        }
+    }
+
     /// Whether it is certain that nothing of the rep's changed from one state of the database to another, later one. It
     /// waits a moment for the listener to see the later one.
     pub(super) async fn is_unchanged(&self, rep: RepId, from: Revision, to: Revision) -> bool {
@@ -52,9 +64,8 @@ impl Recency {
                 return false;
             }
         }
-        let last_changes = self.lock();
-        let last = last_changes.of.get(&rep).copied().or(last_changes.since);
-        last.is_some_and(|last| last.partial_cmp(&from).is_some_and(Ordering::is_le))
+        let since = self.lock().get(&rep).and_then(|watch| watch.unchanged_since);
+        since.is_some_and(|since| since.partial_cmp(&from).is_some_and(Ordering::is_le))
     }
 
     /// Returns when somebody waits for the listener to read.
@@ -62,25 +73,36 @@ impl Recency {
         self.asked.notified().await;
     }
 
+    /// The listener is about to read what happened after a state: whom it has to look at.
+    pub(super) fn followed(&self, from: Revision) -> Vec<RepId> {
+        let mut watched = self.lock();
+        watched.retain(|_, watch| watch.polled_at.elapsed() < INTEREST);
+        watched.values_mut().for_each(|watch| {
+            watch.unchanged_since.get_or_insert(from);
+        });
+        watched.keys().copied().collect()
+    }
+
     /// The listener has seen all that was committed up to a state, and in it changes of these reps.
     pub(super) fn saw(&self, changed: impl Iterator<Item = RepId>, state: Revision) {
-        let mut last_changes = self.lock();
-        last_changes.of.extend(changed.map(|rep| (rep, state)));
-        if last_changes.of.len() > MOST_REPS {
-            *last_changes = LastChanges { since: Some(state), of: HashMap::new() };
+        let mut watched = self.lock();
+        for rep in changed {
+            if let Some(watch) = watched.get_mut(&rep) {
+                watch.unchanged_since = Some(state);
+            }
         }
-        drop(last_changes);
+        drop(watched);
         self.seen.send_replace(Some(state));
     }
 
     /// The listener has come to a state without seeing what changed on the way.
     pub(super) fn jumped_to(&self, state: Revision) {
-        *self.lock() = LastChanges { since: Some(state), of: HashMap::new() };
+        self.lock().values_mut().for_each(|watch| watch.unchanged_since = Some(state));
         self.seen.send_replace(Some(state));
     }
 
-    fn lock(&self) -> MutexGuard<'_, LastChanges> {
-        self.last_changes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<RepId, Watch>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,9 +117,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn unchanged_is_only_what_was_seen_all_the_way() {
         let recency = Recency::default();
+        for rep in 1..=3 {
+            recency.watch(RepId(rep));
+        }
         assert!(!recency.is_unchanged(RepId(1), state(5), state(5)).await, "the listener is not there yet");
         recency.jumped_to(state(10));
-        recency.saw([RepId(1)].into_iter(), state(12));
+        recency.saw([RepId(1), RepId(9)].into_iter(), state(12));
         recency.saw([RepId(2)].into_iter(), state(14));
         for (rep, from, to, unchanged) in [
             (1, 12, 14, true),
@@ -107,11 +132,29 @@ mod tests {
             (3, 10, 14, true),
             (3, 9, 14, false),
             (3, 12, 15, false),
+            (9, 14, 14, false),
         ] {
             assert_eq!(recency.is_unchanged(RepId(rep), state(from), state(to)).await, unchanged, "{rep} {from} {to}");
         }
         let elsewhere = "00000000000000fe.12.0".parse().unwrap();
         assert!(!recency.is_unchanged(RepId(1), elsewhere, state(14)).await);
         assert!(!recency.is_unchanged(RepId(1), state(12), elsewhere).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_while_the_listener_reads_is_watched_from_its_next_read_on() {
+        let recency = Recency::default();
+        recency.jumped_to(state(10));
+        assert!(recency.followed(state(10)).is_empty());
+        recency.watch(RepId(1));
+        // of the read that was under way nothing is known of the rep
+        recency.saw([].into_iter(), state(12));
+        assert!(!recency.is_unchanged(RepId(1), state(11), state(12)).await);
+        assert_eq!(recency.followed(state(12)), [RepId(1)]);
+        recency.saw([].into_iter(), state(14));
+        assert!(!recency.is_unchanged(RepId(1), state(11), state(14)).await);
+        assert!(recency.is_unchanged(RepId(1), state(12), state(14)).await);
+        tokio::time::advance(INTEREST).await;
+        assert!(recency.followed(state(14)).is_empty(), "nobody polls any more");
     }
 }

@@ -126,7 +126,11 @@ impl EventStream {
             if let Poll::Ready(delivery) = self.subscription.poll_delivery(cx, self.resync.is_none()) {
                 match delivery {
                     Delivery::Frames(frames) => self.waiting = frames,
-                    Delivery::Resync => self.fall_behind(Duration::ZERO),
+                    Delivery::Resync(state) => {
+                        if !self.known.revision().partial_cmp(&state).is_some_and(Ordering::is_ge) {
+                            self.fall_behind(Duration::ZERO);
+                        }
+                    }
                     Delivery::Ping => return Poll::Ready(Some(self.ping())),
                     Delivery::Bye(reason) => return Poll::Ready(Some(self.end(reason))),
                 }

@@ -1,6 +1,7 @@
 //! A rep's dashboard: statistics, one page of the list, and rows by id, all in one snapshot.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LazyLock};
 
 use chrono_tz::Tz;
@@ -71,6 +72,7 @@ impl Store {
         visible: &[OrderId],
         zone: Tz,
     ) -> Result<Dashboard, StoreError> {
+        self.statistics_read.store(true, Relaxed);
         let mut client = self.client().await?;
         if filter.page == PageNumber::FIRST
             && !filter.has_dates()
@@ -90,8 +92,7 @@ impl Store {
         if filter.has_dates() {
             counts = counts_by_date(&transaction, rep, filter, counts, zone).await?;
         }
-        let orders: i64 = counts.iter().map(|(_, orders)| orders).sum();
-        let pagination = Pagination::of(filter.page, u64::try_from(orders).unwrap_or_default());
+        let pagination = pagination(filter, &counts);
         let rows = list(&transaction, rep, filter, &slices(&counts, &pagination), zone).await?;
         transaction.commit().await.attempt("end reading")?;
         Ok(Dashboard { cursor, summary, rows, pagination, visible })
@@ -102,6 +103,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn sync(&self, rep: RepId, since: Option<&Cursor>) -> Result<Sync, StoreError> {
+        self.statistics_read.store(true, Relaxed);
         self.gathered.syncs.ask(SyncRequest { rep, since: since.cloned() }).await
     }
 }
@@ -133,8 +135,7 @@ async fn first_page(
     if filter.status.is_none() && !summary.unknown_statuses.is_empty() {
         return Ok(None);
     }
-    let orders: i64 = counts(filter, &summary).iter().map(|(_, orders)| orders).sum();
-    let pagination = Pagination::of(PageNumber::FIRST, u64::try_from(orders).unwrap_or_default());
+    let pagination = pagination(filter, &counts(filter, &summary));
     Ok(Some(Dashboard { cursor, summary, rows, pagination, visible }))
 }
 
@@ -211,6 +212,11 @@ fn counts(filter: &Filter, summary: &Summary) -> Vec<(Status, i64)> {
             listed.chain(summary.unknown_statuses.iter().cloned()).collect()
         }
     }
+}
+
+fn pagination(filter: &Filter, counts: &[(Status, i64)]) -> Pagination {
+    let orders: i64 = counts.iter().map(|(_, orders)| orders).sum();
+    Pagination::of(filter.page, u64::try_from(orders).unwrap_or_default())
 }
 
 /// A part of the list that a page shows: so many rows of the statuses of one rank, newest first, after so many others.

@@ -53,25 +53,35 @@ pub enum News {
 pub struct Changed {
     /// In the order of their recording.
     pub events: Vec<OrderEvent>,
+    /// How many events were looked at and left out, as they concern nobody who was asked for.
+    pub left_out: u64,
     /// The orders that still exist, with the rep whose they are now.
     pub rows: HashMap<OrderId, (Option<RepId>, OrderRow)>,
 }
 
 impl Changed {
-    /// The events that concern each rep. Whose order an item belongs to is known from the order alone, as the trigger's
-    /// view of it can be older than the order's present one.
+    /// The reps whom an event concerns. Whose order an item belongs to is known from the order alone, as the trigger's view
+    /// of it can be older than the order's present one.
+    fn concerned(&self, event: &OrderEvent) -> impl Iterator<Item = RepId> + use<> {
+        let (one, other) = match event.operation {
+            Operation::Items => (event.order.and_then(|id| self.rows.get(&id)?.0), None),
+            _ if event.rep.0 == event.rep.1 => (event.rep.0, None),
+            _ => event.rep,
+        };
+        [one, other].into_iter().flatten()
+    }
+
+    /// The reps whom any of the events concerns, one of them perhaps several times.
+    pub fn reps(&self) -> impl Iterator<Item = RepId> {
+        self.events.iter().flat_map(|event| self.concerned(event))
+    }
+
+    /// The events that concern each rep.
     #[must_use]
     pub fn by_rep(&self) -> HashMap<RepId, Vec<&OrderEvent>> {
         let mut by_rep: HashMap<RepId, Vec<&OrderEvent>> = HashMap::new();
         for event in &self.events {
-            let (one, other) = match event.operation {
-                Operation::Items => (event.order.and_then(|id| self.rows.get(&id)?.0), None),
-                _ if event.rep.0 == event.rep.1 => (event.rep.0, None),
-                _ => event.rep,
-            };
-            for rep in [one, other].into_iter().flatten() {
-                by_rep.entry(rep).or_default().push(event);
-            }
+            self.concerned(event).for_each(|rep| by_rep.entry(rep).or_default().push(event));
         }
         by_rep
     }
@@ -99,12 +109,30 @@ impl Link {
         present(&self.client).await
     }
 
-    /// Everything committed since the cursor, in one snapshot and one statement.
+    /// What was committed since the cursor and concerns one of these reps, or everything, in one snapshot and one
+    /// statement. An order's move between one of them and somebody else is in it; of somebody else it tells nothing more.
     ///
     /// # Errors
     /// If the connection is lost.
-    pub async fn read_batch(&self, since: &Cursor) -> Result<Batch, StoreError> {
-        batch(&self.client, since).await
+    pub async fn read_batch(&self, since: &Cursor, reps: Option<&[RepId]>) -> Result<Batch, StoreError> {
+        batch(&self.client, since, reps).await
+    }
+
+    /// Only whether anything concerns one of these reps, which costs less than reading it. If nothing does, this is the
+    /// batch.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub async fn peek(&self, since: &Cursor, reps: &[RepId]) -> Result<Option<Batch>, StoreError> {
+        let read = rows(&self.client, &PEEK, &[&since.snapshot.to_string(), &ids(reps)]).await;
+        let rows = read.map_err(unless_standby("look for events"))?;
+        let cursor = cursor_of(rows.first())?;
+        let number = |column| rows.first().map_or(0, |row| row.get::<_, i64>(column));
+        if cursor.epoch != since.epoch || number("concerning") > 0 {
+            return Ok(None);
+        }
+        let left_out = u64::try_from(number("recorded")).unwrap_or_default();
+        Ok(Some(Batch { cursor, news: News::Changed(Changed { left_out, ..Changed::default() }) }))
     }
 
     /// The same together with the statistics of reps that `wanted` names, given what happened.
@@ -114,10 +142,11 @@ impl Link {
     pub async fn read_batch_and_statistics(
         &mut self,
         since: &Cursor,
+        reps: Option<&[RepId]>,
         wanted: impl FnOnce(&Batch) -> HashSet<RepId>,
     ) -> Result<(Batch, HashMap<RepId, Summary>), StoreError> {
         let transaction = one_snapshot(&mut self.client).await.attempt("begin reading")?;
-        let batch = batch(&transaction, since).await?;
+        let batch = batch(&transaction, since, reps).await?;
         let reps = wanted(&batch);
         let summaries = if reps.is_empty() { HashMap::new() } else { summaries(&transaction, &reps).await? };
         transaction.commit().await.attempt("end reading")?;
@@ -125,21 +154,53 @@ impl Link {
     }
 }
 
-/// A row for each event, and at least one, so that there always is a cursor. The limit of one has the order looked up for
-/// each event, whatever the planner thinks of the number of events.
-static BATCH: LazyLock<String> = LazyLock::new(|| {
+/// Whom an event `e` concerns, as `c (rep)`: see [`Changed::concerned`]. The limit of one, here and in [`BATCH`], has the
+/// order looked up for each event, whatever the planner thinks of their number; else it may read all orders to join them.
+const CONCERNED: &str = "left join lateral (
+        select o.sales_rep_id from public.orders_order o where e.operation = 'items' and o.id = e.order_id limit 1
+    ) o on true
+    cross join lateral (values
+        (case when e.operation <> 'items' then e.old_sales_rep_id end),
+        (case when e.operation <> 'items' then e.new_sales_rep_id end),
+        (o.sales_rep_id::bigint)
+    ) c (rep)";
+
+/// Whether an event `e` may concern one of the reps `$2`. Whose order an item belongs to is not known before the order is
+/// read.
+const MAY_CONCERN: &str = "e.old_sales_rep_id = any ($2) or e.new_sales_rep_id = any ($2) \
+     or e.operation in ('items', 'truncate', 'truncate_items')";
+
+static PEEK: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select {PRESENT}, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
-         from (select) always
-         left join (select * from live.events_since($1::text::pg_snapshot) limit $2) e on true
-         left join lateral (select * from public.orders_order o where o.id = e.order_id limit 1) o on true
-         order by e.id"
+        "select {PRESENT}, n.recorded, n.concerning from (
+             select count(*) as recorded, count(*) filter (where {MAY_CONCERN}) as concerning
+             from live.events_since($1::text::pg_snapshot) e
+         ) n"
     )
 });
 
-async fn batch(client: &impl Connection, since: &Cursor) -> Result<Batch, StoreError> {
-    let read = rows(client, &BATCH, &[&since.snapshot.to_string(), &(LARGEST_BATCH + 1)]).await;
-    let rows = read.map_err(unless_standby("read the events"))?;
+/// A row for each event, and at least one, so that there always is a cursor.
+static BATCH: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {PRESENT}, e.id as event_id, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
+         from (select) always
+         left join (
+             select * from live.events_since($1::text::pg_snapshot) e
+             where $2::bigint[] is null or {MAY_CONCERN}
+             limit $3
+         ) e on true
+         left join lateral (select * from public.orders_order o where o.id = e.order_id limit 1) o on true"
+    )
+});
+
+fn ids(reps: &[RepId]) -> Vec<i64> {
+    reps.iter().map(|rep| rep.0).collect()
+}
+
+async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>) -> Result<Batch, StoreError> {
+    let read = rows(client, &BATCH, &[&since.snapshot.to_string(), &reps.map(ids), &(LARGEST_BATCH + 1)]).await;
+    let mut rows = read.map_err(unless_standby("read the events"))?;
+    rows.sort_by_key(|row| row.get::<_, Option<i64>>("event_id"));
     let cursor = cursor_of(rows.first())?;
     if cursor.epoch != since.epoch {
         return Ok(Batch { cursor, news: News::Everything("the server or the statistics are new") });
@@ -164,12 +225,12 @@ async fn batch(client: &impl Connection, since: &Cursor) -> Result<Batch, StoreE
 
 /// Whom the events since the cursor concern, where there are too many to read.
 async fn concerned(client: &impl Connection, since: &Cursor) -> Result<News, StoreError> {
-    let sql = "select distinct c.rep::bigint as rep, e.operation in ('truncate', 'truncate_items') as is_truncation
+    let sql = format!(
+        "select distinct c.rep::bigint as rep, e.operation in ('truncate', 'truncate_items') as is_truncation
          from live.events_since($1::text::pg_snapshot) e
-         left join lateral (
-             select * from public.orders_order o where e.operation = 'items' and o.id = e.order_id limit 1) o on true
-         cross join lateral (values (e.old_sales_rep_id), (e.new_sales_rep_id), (o.sales_rep_id)) c (rep)";
-    let rows = rows(client, sql, &[&since.snapshot.to_string()]).await.attempt("read whom the events concern")?;
+         {CONCERNED}"
+    );
+    let rows = rows(client, &sql, &[&since.snapshot.to_string()]).await.attempt("read whom the events concern")?;
     if rows.iter().any(|row| row.get("is_truncation")) {
         return Ok(News::Everything("the orders were truncated"));
     }
@@ -184,12 +245,7 @@ pub(super) static RECENT: LazyLock<String> = LazyLock::new(|| {
      ), concerned as (
          select distinct e.id, r.rep
          from recent e
-         left join public.orders_order o on e.operation = 'items' and o.id = e.order_id
-         cross join lateral (values
-             (case when e.operation <> 'items' then e.old_sales_rep_id end),
-             (case when e.operation <> 'items' then e.new_sales_rep_id end),
-             (o.sales_rep_id::bigint)
-         ) c (rep)
+         {CONCERNED}
          left join unnest($3::bigint[]) r (rep) on r.rep = c.rep
          where r.rep is not null or e.operation in ('truncate', 'truncate_items')
      )
@@ -307,7 +363,8 @@ pub fn is_canary(channel: &str) -> bool {
 
 /// The columns that [`order_event`] reads, of an event `e`.
 pub(super) const EVENT_COLUMNS: &str = "e.xid::text, e.at, e.operation, e.order_id, e.order_number as number, e.old_sales_rep_id, \
-     e.new_sales_rep_id, e.old_status, e.new_status, e.old_payment_status, e.new_payment_status, e.old_total, e.new_total, \
+     e.new_sales_rep_id, e.old_status, e.new_status, e.old_payment_status, e.new_payment_status, \
+     nullif(e.old_total, 'NaN') as old_total, nullif(e.new_total, 'NaN') as new_total, \
      e.items_delta, e.other, e.app_user, e.application, e.database_role";
 
 pub(super) fn order_event(row: &Row) -> Result<OrderEvent, StoreError> {

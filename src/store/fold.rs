@@ -1,8 +1,11 @@
-//! Folding events into `live.order_stats`, and pruning the events that are folded and old.
+//! Folding events into `live.order_stats`, entering them in `live.order_timeline`, and pruning those that are folded and
+//! old.
 
+use std::sync::LazyLock;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::IsolationLevel;
 
 use super::{Attempt, Store, StoreError};
@@ -12,6 +15,9 @@ const FOLD_LOCK: i64 = 0x6f6e_6361_666f_6c64;
 
 /// Events deleted in one transaction.
 const PRUNE_BATCH: i64 = 5_000;
+
+/// Events entered in the timeline in one transaction, and the rest of the last one's.
+const TIMELINE_STEP: i64 = 2_000;
 
 /// With more events than this, counting the orders is the shorter way.
 const MOST_FOLDED: i64 = 500_000;
@@ -23,8 +29,8 @@ pub enum Folded {
     Elsewhere,
     /// There was nothing new.
     Nothing,
-    /// Events were folded.
-    Events,
+    /// So many events were folded.
+    Events(u64),
     /// There was no valid fold: the summary was built anew from the orders.
     Rebuilt,
 }
@@ -37,9 +43,7 @@ impl Store {
     pub async fn fold(&self) -> Result<Folded, StoreError> {
         let mut client = self.client().await?;
         // The lock comes first and outside the transaction: its snapshot must be later than the last fold's commit.
-        let locked =
-            client.query_one("select pg_try_advisory_lock($1)", &[&FOLD_LOCK]).await.attempt("lock the fold")?;
-        if !locked.get::<_, bool>(0) {
+        if !is_alone(&client).await? {
             return Ok(Folded::Elsewhere);
         }
         let folded = async {
@@ -56,12 +60,28 @@ impl Store {
             Ok(folded)
         }
         .await;
-        let unlocked = client.execute("select pg_advisory_unlock($1)", &[&FOLD_LOCK]).await;
-        if folded.is_err() || unlocked.is_err() {
-            // a connection in doubt takes its lock with it
-            drop(deadpool_postgres::Object::take(client));
-        }
+        give_way(client, folded.is_ok()).await;
         folded
+    }
+
+    /// Enters some of the events that the timeline does not have yet, those of the oldest transactions, and gives their
+    /// number. 0 where it has all of them but those of transactions in progress, or another instance is at it.
+    ///
+    /// # Errors
+    /// If the database can't be reached. Nothing is half done then.
+    pub async fn extend_timeline(&self) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        if !is_alone(&client).await? {
+            return Ok(0);
+        }
+        let entered = client.query_one(EXTEND_TIMELINE, &[&TIMELINE_STEP]).await.attempt("extend the timeline");
+        give_way(client, entered.is_ok()).await;
+        Ok(u64::try_from(entered?.get::<_, i64>(0)).unwrap_or_default())
+    }
+
+    /// Whether anybody has read statistics from the database since this was last asked: what is not folded costs them time.
+    pub fn were_statistics_read(&self) -> bool {
+        self.statistics_read.swap(false, Relaxed)
     }
 
     /// Deletes the sums of what no longer exists. They are harmless, and too many to look through at every fold.
@@ -88,9 +108,12 @@ impl Store {
                      where e.at < now() - make_interval(secs => $1)
                        and pg_visible_in_snapshot(e.xid, live.folded())
                  ), gone as (
-                     delete from live.order_event e using old where e.xid = old.xid and e.id = old.id returning e.xid, e.id
+                     delete from live.order_event e using old where e.xid = old.xid and e.id = old.id returning e.xid, e.id, e.order_id
                  ), truncations as (
                      delete from live.truncation t using gone where t.event_id = gone.id
+                 ), entries as (
+                     delete from live.order_timeline t using gone
+                     where t.order_id = gone.order_id and t.xid = gone.xid and t.id = gone.id
                  ), newest as (
                      select xid from gone order by xid desc limit 1
                  ), noted as (
@@ -105,10 +128,24 @@ impl Store {
     }
 }
 
+/// Whether this instance is the one that folds, until it gives way.
+async fn is_alone(client: &Object) -> Result<bool, StoreError> {
+    let locked = client.query_one("select pg_try_advisory_lock($1)", &[&FOLD_LOCK]).await.attempt("lock the fold")?;
+    Ok(locked.get(0))
+}
+
+/// Lets others fold. A connection in doubt takes its lock with it.
+async fn give_way(client: Object, is_sound: bool) {
+    let unlocked = client.execute("select pg_advisory_unlock($1)", &[&FOLD_LOCK]).await;
+    if !is_sound || unlocked.is_err() {
+        drop(Object::take(client));
+    }
+}
+
 async fn fold_in(transaction: &Transaction<'_>) -> Result<Folded, StoreError> {
     let row = transaction.query_one("select live.folded()::text", &[]).await.attempt("read the fold's cursor")?;
     let Some(since) = row.get::<_, Option<String>>(0) else {
-        transaction.batch_execute(REBUILD).await.attempt("build the statistics anew")?;
+        transaction.batch_execute(&REBUILD).await.attempt("build the statistics anew")?;
         return Ok(Folded::Rebuilt);
     };
     let row = transaction
@@ -124,7 +161,7 @@ async fn fold_in(transaction: &Transaction<'_>) -> Result<Folded, StoreError> {
         return Ok(Folded::Nothing);
     }
     if events > MOST_FOLDED {
-        transaction.batch_execute(REBUILD).await.attempt("build the statistics anew")?;
+        transaction.batch_execute(&REBUILD).await.attempt("build the statistics anew")?;
         return Ok(Folded::Rebuilt);
     }
     if truncations > 0 {
@@ -135,7 +172,7 @@ async fn fold_in(transaction: &Transaction<'_>) -> Result<Folded, StoreError> {
         .execute("update live.fold set snapshot = pg_current_snapshot(), folded_at = now()", &[])
         .await
         .attempt("move the fold's cursor")?;
-    Ok(Folded::Events)
+    Ok(Folded::Events(u64::try_from(events).unwrap_or_default()))
 }
 
 /// Orders without a rep have a key of their own, as null equals nothing.
@@ -156,18 +193,52 @@ const FOLD: &str = "
     on conflict (sales_rep_id, status, payment_status)
     do update set orders = s.orders + excluded.orders, amount = s.amount + excluded.amount";
 
+/// Whole transactions, those alone that can't get more events: nothing older is in progress.
+const EXTEND_TIMELINE: &str = "
+    with bounds as materialized (
+        select f.timeline_before as first, pg_snapshot_xmin(pg_current_snapshot()) as horizon from live.fold f
+    ), last as materialized (
+        select e.xid from bounds b, live.order_event e
+        where e.xid >= b.first and e.xid < b.horizon
+        order by e.xid, e.id offset $1 limit 1
+    ), step as materialized (
+        select b.first, coalesce((
+            select e.xid from live.order_event e
+            where e.xid > (select xid from last) and e.xid < b.horizon
+            order by e.xid limit 1
+        ), b.horizon) as next
+        from bounds b
+    ), entered as (
+        insert into live.order_timeline (order_id, xid, id)
+        select e.order_id, e.xid, e.id from step s, live.order_event e
+        where e.xid >= s.first and e.xid < s.next and e.order_id is not null
+        on conflict do nothing
+        returning id
+    ), moved as (
+        update live.fold f set timeline_before = s.next from step s where exists (select from entered)
+    )
+    select count(*) from entered";
+
+/// Whether the summary is of another cluster, and not only voided.
+const IS_OF_ELSEWHERE: &str = "exists (
+        select from live.fold where system_identifier not in (0, (select system_identifier from pg_control_system())))";
+
 /// Transaction ids of another cluster would look like news here: events that a dump brought along get one that is
-/// older than any snapshot. They stay in the timeline.
-const REBUILD: &str = "
-    set local enable_seqscan = on;
-    update live.order_event set xid = '0' where xid <> '0'
-        and exists (select from live.fold where system_identifier not in (0, (select system_identifier from pg_control_system())));
-    delete from live.truncation;
-    delete from live.order_stats;
-    insert into live.order_stats (sales_rep_id, status, payment_status, orders, amount)
-        select sales_rep_id, status, payment_status, orders, amount from live.aggregate();
-    insert into live.fold (system_identifier, snapshot)
-        select system_identifier, pg_current_snapshot() from pg_control_system()
-        on conflict on constraint fold_pkey do update set
-            system_identifier = excluded.system_identifier, snapshot = excluded.snapshot,
-            folded_at = now(), rebuilds = fold.rebuilds + 1, pruned_xid = pg_snapshot_xmax(excluded.snapshot)";
+/// older than any snapshot, and are entered in the timelines anew.
+static REBUILD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "set local enable_seqscan = on;
+         update live.order_event set xid = '0' where xid <> '0' and {IS_OF_ELSEWHERE};
+         delete from live.order_timeline where {IS_OF_ELSEWHERE};
+         update live.fold set timeline_before = '0' where {IS_OF_ELSEWHERE};
+         delete from live.truncation;
+         delete from live.order_stats;
+         insert into live.order_stats (sales_rep_id, status, payment_status, orders, amount)
+             select sales_rep_id, status, payment_status, orders, amount from live.aggregate();
+         insert into live.fold (system_identifier, snapshot)
+             select system_identifier, pg_current_snapshot() from pg_control_system()
+             on conflict on constraint fold_pkey do update set
+                 system_identifier = excluded.system_identifier, snapshot = excluded.snapshot,
+                 folded_at = now(), rebuilds = fold.rebuilds + 1, pruned_xid = pg_snapshot_xmax(excluded.snapshot)"
+    )
+});

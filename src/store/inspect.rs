@@ -54,7 +54,7 @@ const TRIGGERS: [(&str, &str, &str); 8] = [
 ];
 
 /// What the service needs rights for: table, privileges.
-const PRIVILEGES: [(&str, &str); 11] = [
+const PRIVILEGES: [(&str, &str); 12] = [
     ("public.orders_order", "select update"),
     ("public.orders_orderitem", "select"),
     ("public.orders_orderstatushistory", "select insert"),
@@ -62,6 +62,7 @@ const PRIVILEGES: [(&str, &str); 11] = [
     ("public.accounts_user", "select"),
     ("live.order_event", "select update delete"),
     ("live.truncation", "select delete"),
+    ("live.order_timeline", "select insert delete"),
     ("live.order_stats", "select insert update delete"),
     ("live.fold", "select insert update"),
     ("live.incarnation", "select insert"),

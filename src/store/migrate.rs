@@ -45,7 +45,7 @@ enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -65,15 +65,21 @@ const MIGRATIONS: [Migration; 6] = [
         kind: Kind::LocksWhatIsWritten,
     },
     Migration {
-        version: 7,
+        version: 10,
+        name: "order_timeline",
+        sql: include_str!("../../sql/0010_order_timeline.sql"),
+        kind: Kind::LocksWhatIsWritten,
+    },
+    Migration {
+        version: 11,
         name: "live_functions",
-        sql: include_str!("../../sql/0007_live_functions.sql"),
+        sql: include_str!("../../sql/0011_live_functions.sql"),
         kind: Kind::Functions,
     },
     Migration {
-        version: 8,
+        version: 12,
         name: "triggers",
-        sql: include_str!("../../sql/0008_triggers.sql"),
+        sql: include_str!("../../sql/0012_triggers.sql"),
         kind: Kind::LocksWhatIsWritten,
     },
     // last, as it waits for the transactions of others

@@ -12,6 +12,7 @@ mod migrate;
 mod orders;
 mod sleep;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row, Statement};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Epoch};
 
 use dashboard::SyncRequest;
 use gather::Gather;
@@ -62,6 +63,7 @@ pub struct Store {
     pool: Pool,
     url: DatabaseUrl,
     gathered: Arc<Gathered>,
+    statistics_read: Arc<AtomicBool>,
 }
 
 /// The reads that many ask for at the same time, so that one statement answers all who wait.
@@ -93,7 +95,7 @@ impl Store {
             sessions: Gather::new(pool.clone(), accounts::check_sessions),
             syncs: Gather::new(pool.clone(), dashboard::read_syncs),
         };
-        Ok(Self { pool, url, gathered: Arc::new(gathered) })
+        Ok(Self { pool, url, gathered: Arc::new(gathered), statistics_read: Arc::default() })
     }
 
     /// The URL of the database, for a message.
@@ -160,13 +162,13 @@ async fn one_snapshot(client: &mut ClientWrapper) -> Result<Transaction<'_>, tok
     client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await
 }
 
-/// The present snapshot and the epoch, as two columns. What can't change while the connection lasts is asked once.
+/// The present snapshot and what the epoch is told by, as two columns. What can't change while the connection lasts is asked
+/// once.
 const PRESENT: &str = "(select pg_current_snapshot()::text) as snapshot, \
-    (select substr(encode(sha256(convert_to( \
-        coalesce(nullif(current_setting('oncare_live.server_life', true), ''), \
-                 nullif(set_config('oncare_live.server_life', live.server_life(), false), '')) \
+    (select coalesce(nullif(current_setting('oncare_live.server_life', true), ''), \
+                     nullif(set_config('oncare_live.server_life', live.server_life(), false), '')) \
         || '/' || 'live.order_event'::regclass::oid \
-        || '/' || coalesce((select rebuilds from live.fold), 0), 'UTF8')), 'hex'), 1, 16)) as epoch";
+        || '/' || coalesce((select rebuilds from live.fold), 0)) as life";
 
 static SELECT_PRESENT: LazyLock<String> = LazyLock::new(|| format!("select {PRESENT}"));
 
@@ -192,10 +194,9 @@ fn unless_standby(attempted: &'static str) -> impl Fn(tokio_postgres::Error) -> 
 /// The cursor in the columns of [`PRESENT`].
 fn cursor_of(row: Option<&Row>) -> Result<Cursor, StoreError> {
     let row = row.ok_or_else(|| StoreError::unreadable("the snapshot", "no row"))?;
-    let epoch: Option<&str> = row.get("epoch");
-    let epoch = epoch.ok_or(StoreError::NoEpoch)?;
+    let life: Option<&str> = row.get("life");
     Ok(Cursor {
-        epoch: epoch.parse().map_err(|cause| StoreError::unreadable("the epoch", cause))?,
+        epoch: Epoch::of(life.ok_or(StoreError::NoEpoch)?),
         snapshot: row
             .get::<_, &str>("snapshot")
             .parse()

@@ -128,8 +128,8 @@ impl Store {
             return Ok(None);
         };
         let events = format!(
-            "select {EVENT_COLUMNS} from live.order_event e
-             where e.order_id = $1 and ($3::bigint is null or e.old_sales_rep_id = $3 or e.new_sales_rep_id = $3)
+            "select {EVENT_COLUMNS} from live.events_of($1) e
+             where ($3::bigint is null or e.old_sales_rep_id = $3 or e.new_sales_rep_id = $3)
              order by e.id desc limit $2"
         );
         let (this, latest): (Parameters<'_>, Parameters<'_>) = (&[&id.0], &[&id.0, &TIMELINE_LENGTH, &only]);
@@ -293,8 +293,8 @@ const HISTORY: &str = "select h.changed_at, u.username, h.old_status, h.new_stat
      from public.orders_orderstatushistory h join public.accounts_user u on u.id = h.changed_by_id
      where h.order_id = $1 and isfinite(h.changed_at)
        and ($3::bigint is null or h.changed_at >= coalesce((
-           select max(e.at) from live.order_event e
-           where e.order_id = $1 and e.new_sales_rep_id = $3 and e.old_sales_rep_id <> $3), '-infinity'))
+           select max(e.at) from live.events_of($1) e
+           where e.new_sales_rep_id = $3 and e.old_sales_rep_id <> $3), '-infinity'))
      order by h.changed_at desc, h.id desc limit $2";
 
 fn edit(row: &Row) -> Edit {

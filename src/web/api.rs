@@ -61,6 +61,7 @@ pub(super) async fn dashboard(
             return Err(Failure::Invalid(invalid));
         }
     };
+    app.live.polls(rep);
     if let Some(known) = known_revision(rep, &headers)
         && app.live.is_unchanged(rep, known, user.as_of).await
     {

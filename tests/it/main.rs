@@ -14,6 +14,8 @@ mod pages;
 mod sessions;
 mod statistics;
 mod streams;
+mod timeline;
 mod tls;
 mod triggers;
 mod wake;
+mod wake_model;

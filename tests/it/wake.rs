@@ -40,6 +40,17 @@ async fn until(service: &Service, awake: bool) {
     eventually(what, async || (is_awake(service).await == awake).then_some(())).await;
 }
 
+/// A service whose listener sleeps, with ben's stream open.
+async fn asleep() -> (Database, Service, Browserless, Events) {
+    let database = database().await;
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    let mut stream = ben.events().await;
+    stream.wait_for("ping").await;
+    until(&service, false).await;
+    (database, service, ben, stream)
+}
+
 /// The order's patch, which comes at once.
 async fn patched(stream: &mut Events, order: i64) -> Value {
     timeout(AT_ONCE, stream.patch_of(order)).await.expect("it comes before a safety read would find it").data
@@ -115,12 +126,7 @@ async fn assert_exact(database: &Database, client: &Browserless, stream: &mut Ev
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_rises_while_commits_are_frequent_and_sleeps_when_they_are_rare() {
-    let database = database().await;
-    let service = Service::start(&database).await;
-    let ben = service.signed_in("ben").await;
-    let mut stream = ben.events().await;
-    stream.wait_for("ping").await;
-    until(&service, false).await;
+    let (database, service, ben, mut stream) = asleep().await;
     let notified = service.metric("oncare_live_listener_notifications_total").await;
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
     assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "confirmed");
@@ -189,12 +195,7 @@ async fn it_does_not_sleep_while_a_transaction_was_not_told_to_notify() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_is_there_writers_need_not_notify() {
-    let database = database().await;
-    let service = Service::start(&database).await;
-    let ben = service.signed_in("ben").await;
-    let mut stream = ben.events().await;
-    stream.wait_for("ping").await;
-    until(&service, false).await;
+    let (database, service, ben, stream) = asleep().await;
     drop(stream);
     until(&service, true).await;
     let lock = "select count(*) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'
@@ -206,6 +207,68 @@ async fn where_nobody_is_there_writers_need_not_notify() {
     assert_eq!(stream.wait_for("sync").await.data["statistics"]["confirmed_orders"], 1);
     database.sql("update orders_order set status = 'confirmed' where id = 3").await;
     assert_eq!(patched(&mut stream, 3).await["statistics"]["confirmed_orders"], 2);
+    assert_nothing_was_late(&service).await;
+}
+
+/// The listener reads of those alone who are there when its read begins. Here it is made to wait, in between, until
+/// somebody has come, begun with an older state, and missed a change.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_opens_a_stream_while_the_listener_reads_for_others_misses_nothing() {
+    let (database, service, ben, _bens) = asleep().await;
+    let ana = service.signed_in("ana").await;
+    let batches = service.metric("oncare_live_listener_batches_total").await;
+    let locker = database.client().await;
+    locker.batch_execute("begin; lock table orders_order in access exclusive mode").await.unwrap();
+    database.sql("notify live_orders, 'all'").await;
+    let waits = format!(
+        "select count(*) from pg_stat_activity where datname = '{}' and application_name like '%listener'
+             and wait_event_type = 'Lock'",
+        database.name
+    );
+    eventually("the listener waits", async || (database.value(&waits).await == "1").then_some(())).await;
+    let mut anas = ana.events().await;
+    assert_eq!(anas.wait_for("sync").await.data["statistics"]["shipped_orders"], 0);
+    locker.batch_execute("update orders_order set status = 'shipped' where id = 2; commit").await.unwrap();
+    eventually("it has read", async || {
+        (service.metric("oncare_live_listener_batches_total").await > batches).then_some(())
+    })
+    .await;
+    let next = timeout(AT_ONCE, anas.wait_for("sync")).await.expect("ana is told the state that she missed");
+    assert_eq!(next.data["statistics"]["shipped_orders"], 1);
+    assert_eq!(next.data["missed"][0]["order_id"], 2);
+    database.sql("update orders_order set status = 'shipped' where id = 4").await;
+    assert_eq!(patched(&mut anas, 4).await["statistics"]["shipped_orders"], 2);
+    assert_eq!(ben.dashboard("").await["statistics"]["shipped_orders"], 0);
+    assert_nothing_was_late(&service).await;
+}
+
+/// Many commits that concern nobody here, and a few that do.
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_for_others_keep_it_awake_and_are_not_read() {
+    let database = database().await;
+    database.sql("update orders_order set sales_rep_id = null where id >= 100").await;
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    let mut stream = ben.events().await;
+    stream.wait_for("ping").await;
+    let hammer = Hammer::start(&database).await;
+    until(&service, true).await;
+    let (read, commits) = (service.metric("oncare_live_listener_events_total").await, &hammer.commits);
+    let before = commits.load(Ordering::SeqCst);
+    for status in ["confirmed", "processing", "shipped"] {
+        database.sql(&format!("update orders_order set status = '{status}' where id = 1")).await;
+        assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], status);
+    }
+    eventually("many have committed", async || (commits.load(Ordering::SeqCst) > before + 2_000).then_some(())).await;
+    assert!(is_awake(&service).await);
+    let read = service.metric("oncare_live_listener_events_total").await - read;
+    assert!(read < 10.0, "{read} events were read for one who is told of three");
+    // an order that comes from nobody is news all the same
+    database.sql("update orders_order set sales_rep_id = 2 where id = 101").await;
+    assert_eq!(patched(&mut stream, 101).await["changes"][0]["operation"], "arrived");
+    hammer.stop().await;
+    until(&service, false).await;
+    assert_exact(&database, &ben, &mut stream, 1).await;
     assert_nothing_was_late(&service).await;
 }
 
@@ -337,12 +400,7 @@ async fn write_at_random(url: &str, seed: u64) {
 
 #[tokio::test]
 async fn a_forged_rise_causes_a_look_and_nothing_else() {
-    let database = database().await;
-    let service = Service::start(&database).await;
-    let ben = service.signed_in("ben").await;
-    let mut stream = ben.events().await;
-    stream.wait_for("ping").await;
-    until(&service, false).await;
+    let (database, service, _ben, mut stream) = asleep().await;
     database.sql("select pg_notify('live_orders', 'risen') from generate_series(1, 3)").await;
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
     assert_eq!(patched(&mut stream, 1).await["orders"][0]["id"], json!(1));
