@@ -19,8 +19,9 @@ lint: tools
 latency: tools ## measure from commit to DOM in Chromium
 	cargo test --locked --release --test it -- --ignored --nocapture commit_to_dom
 
-bench: ## measure the service beside two peers, and compare with the targets
+bench: ## measure the service beside its peers, and compare with the targets
 	@scripts/install-tools postgresql
+	@scripts/install-django target/bench-django
 	cargo build --release --locked --workspace
 	target/release/oncare-bench --plots docs/benchmarks
 

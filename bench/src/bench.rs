@@ -1,6 +1,7 @@
 //! What every scenario works with.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::databases::{Databases, Kind};
@@ -21,6 +22,8 @@ pub struct Bench {
     pub results: Results,
     /// The amounts of the updates.
     pub sequence: Sequence,
+    /// Where Django is installed, if it is.
+    pub django: PathBuf,
     programs: Programs,
     began: Instant,
     fleets: u8,
@@ -28,8 +31,17 @@ pub struct Bench {
 
 impl Bench {
     /// A run on databases that are ready.
-    pub fn new(plan: Plan, databases: Databases, programs: Programs, began: Instant) -> Self {
-        Self { plan, databases, programs, began, results: Results::default(), sequence: Sequence::default(), fleets: 0 }
+    pub fn new(plan: Plan, databases: Databases, programs: Programs, django: PathBuf, began: Instant) -> Self {
+        Self {
+            plan,
+            databases,
+            programs,
+            django,
+            began,
+            results: Results::default(),
+            sequence: Sequence::default(),
+            fleets: 0,
+        }
     }
 
     /// Says what is being measured.

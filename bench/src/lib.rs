@@ -10,6 +10,7 @@
 pub mod bench;
 pub mod databases;
 pub mod delivery;
+pub mod django;
 pub mod fleet;
 pub mod http;
 pub mod measure;

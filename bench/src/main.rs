@@ -64,7 +64,7 @@ async fn run(options: &Options, folder: &Path) -> anyhow::Result<bool> {
         databases.make_growth(&plan).await?;
     }
     let mut about = about(&databases, options).await?;
-    let mut bench = Bench::new(plan, databases, programs, began);
+    let mut bench = Bench::new(plan, databases, programs, options.django.clone(), began);
     scenarios::run(&mut bench, options).await;
     bench.say("done");
     let Bench { results, databases, plan, .. } = bench;

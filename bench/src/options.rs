@@ -28,6 +28,9 @@ pub struct Options {
     /// Where the private PostgreSQL keeps its data, which is removed afterwards; else a temporary folder.
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
+    /// Where Django and gunicorn are installed, for the peer that is polled; without them it is left out.
+    #[arg(long, default_value = "target/bench-django", value_name = "FOLDER")]
+    pub django: PathBuf,
     /// Where the figures go.
     #[arg(long, default_value = "target/bench/results.json", value_name = "FILE")]
     pub json: PathBuf,

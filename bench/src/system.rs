@@ -209,7 +209,10 @@ impl Server {
 }
 
 /// Of a port that was free just now.
-fn free_address() -> anyhow::Result<SocketAddr> {
+///
+/// # Errors
+/// If there is none.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("could not find a free port")?;
     Ok(listener.local_addr()?)
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::options::Scenario;
 use crate::plan::Plan;
 use crate::results::{Results, shown};
-use crate::scenarios::{STEADY, median_column};
+use crate::scenarios::{DASHBOARDS, STEADY, median_column};
 
 /// A figure beside what it should be.
 pub struct Target {
@@ -43,7 +43,7 @@ impl Target {
 /// Every target, with what was measured.
 pub fn targets(results: &Results, plan: &Plan) -> Vec<Target> {
     use Limit::{AtLeast, AtMost, Below};
-    use Scenario::{Bulk, Connect, Events, FanOut, FastEvents, Idle, Memory, Writers};
+    use Scenario::{Bulk, Connect, Events, FanOut, FastEvents, Idle, Memory, Polling, Writers};
     let service = |scenario, column| results.figure(scenario, "service", column);
     let row = |scenario, row, column| results.figure(scenario, row, column);
     let streams = |row| shown(results.figure(Memory, row, "streams").unwrap_or(f64::NAN));
@@ -75,6 +75,7 @@ pub fn targets(results: &Results, plan: &Plan) -> Vec<Target> {
         target("16 writers, lost", lost.map(|(spread, one)| spread + one), AtMost(0.0)),
         target("bulk update, times bare", service(Bulk, "times bare"), AtMost(3.0)),
         target("bulk update, notifications", service(Bulk, "notifications"), AtMost(1.0)),
+        target("dashboards that poll every 5 s", row(Polling, "whole answers", DASHBOARDS), AtLeast(9_100.0)),
         target("streams opened a second", service(Connect, "streams/s"), AtLeast(12_000.0)),
         target("to the first event, p99 ms", service(Connect, "p99 ms"), Below(100.0)),
         target("streams that failed to open", service(Connect, "failed"), AtMost(0.0)),

@@ -15,6 +15,7 @@ use crate::bench::Bench;
 use crate::options::{Options, Scenario};
 use crate::system::System;
 pub use growth::{STEADY, median_column};
+pub use polling::DASHBOARDS;
 use stage::Stage;
 
 /// Those that need the databases with equal orders.

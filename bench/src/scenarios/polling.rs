@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::growth::API;
 use crate::bench::Bench;
 use crate::databases::{FIRST_POLLING_REP, Kind, POLLING_REPS};
+use crate::django::Django;
 use crate::http::Http;
 use crate::options::Scenario;
 use crate::samples::{Samples, milliseconds};
@@ -27,6 +28,9 @@ struct Answers {
 /// How often a page polls, in seconds.
 const POLL_INTERVAL: f64 = 5.0;
 
+/// The column of the pages that so many requests are enough for.
+pub const DASHBOARDS: &str = "dashboards at a poll each 5 s";
+
 pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let server = bench.start_service_on(Kind::Growth).await?;
     let rep = FIRST_POLLING_REP;
@@ -38,23 +42,35 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
         bench.say("polling: the service gives no ETag, so that nothing can be asked by it");
     }
     for (row, conditional) in ways {
-        bench.say(&format!("polling: {row}"));
-        let time = bench.plan.polling;
-        let Answers { times, unchanged } = poll(server.address(), conditional, time).await?;
-        let rate = times.len() as f64 / time.as_secs_f64();
-        bench.results.note(
-            Scenario::Polling,
-            row,
-            &[
-                ("requests/s", rate),
-                ("p50 ms", times.median()),
-                ("p99 ms", times.percentile(0.99)),
-                ("unchanged %", 100.0 * unchanged as f64 / times.len() as f64),
-                ("dashboards at a poll each 5 s", rate * POLL_INTERVAL),
-            ],
-        );
+        measure(bench, row, server.address(), conditional).await?;
     }
-    server.stop().await
+    server.stop().await?;
+    let Some(program) = Django::program(&bench.django) else {
+        bench.say("polling: Django is not installed, and left out");
+        return Ok(());
+    };
+    let django = Django::start(&program, &bench.databases.url(Kind::Growth), API, &cookie(rep)).await?;
+    measure(bench, "Django", django.address(), false).await?;
+    django.stop().await
+}
+
+async fn measure(bench: &mut Bench, row: &str, server: SocketAddr, conditional: bool) -> anyhow::Result<()> {
+    bench.say(&format!("polling: {row}"));
+    let time = bench.plan.polling;
+    let Answers { times, unchanged } = poll(server, conditional, time).await?;
+    let rate = times.len() as f64 / time.as_secs_f64();
+    bench.results.note(
+        Scenario::Polling,
+        row,
+        &[
+            ("requests/s", rate),
+            ("p50 ms", times.median()),
+            ("p99 ms", times.percentile(0.99)),
+            ("unchanged %", 100.0 * unchanged as f64 / times.len() as f64),
+            (DASHBOARDS, rate * POLL_INTERVAL),
+        ],
+    );
+    Ok(())
 }
 
 async fn poll(server: SocketAddr, conditional: bool, time: Duration) -> anyhow::Result<Answers> {

@@ -1,0 +1,86 @@
+//! The peer for polling: the same dashboard as a Django shop has it, see `bench/django/dashboard.py`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use tokio::process::{Child, Command};
+
+use crate::http::Http;
+use crate::system::free_address;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Threads of each process. A process with threads keeps connections open; gunicorn's default does not.
+const THREADS: usize = 2;
+
+/// Where the application is.
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/django");
+
+/// A running gunicorn. Dropping it ends it.
+pub struct Django {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Django {
+    /// The program in the folder where Django is installed, if it is.
+    pub fn program(folder: &Path) -> Option<PathBuf> {
+        let program = folder.join("bin/gunicorn");
+        program.is_file().then_some(program)
+    }
+
+    /// Starts it on a database, and waits until it answers the path.
+    ///
+    /// # Errors
+    /// If it ends at once or does not become ready.
+    pub async fn start(program: &Path, url: &str, path: &str, cookie: &str) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        // as gunicorn's documentation advises
+        let workers = 2 * std::thread::available_parallelism()?.get() + 1;
+        let child = Command::new(program.canonicalize()?)
+            .args(["--chdir", SOURCE, "--bind", &address.to_string(), "--workers", &workers.to_string()])
+            .args(["--worker-class", "gthread", "--threads", &THREADS.to_string(), "--keep-alive", "75"])
+            .args(["--log-level", "error", "dashboard:application"])
+            .env("DATABASE_URL", url)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("could not start gunicorn")?;
+        let mut django = Self { child, address };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(mut http) = Http::connect(address, cookie).await {
+                let answer = http.get(path, None).await?;
+                ensure!(answer.status == 200, "Django answered {}", answer.status);
+                return Ok(django);
+            }
+            if let Some(status) = django.child.try_wait()? {
+                bail!("gunicorn ended at once: {status}");
+            }
+            ensure!(Instant::now() < deadline, "gunicorn did not become ready");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Where it serves.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it and its processes, which end with it.
+    ///
+    /// # Errors
+    /// If it can't be told to.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = self.child.id().context("gunicorn has ended")?;
+        Command::new("kill").arg(pid.to_string()).status().await.context("could not tell gunicorn to stop")?;
+        self.child.wait().await.context("could not wait for gunicorn")?;
+        Ok(())
+    }
+}
