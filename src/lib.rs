@@ -7,9 +7,9 @@
 //!    trigger (`sql/0012_triggers.sql`) has recorded who changed what in `live.order_event`, in the same transaction, and
 //!    sends `NOTIFY live_orders` if the listener sleeps, which it says with an advisory lock (`store/sleep.rs`). While
 //!    commits are frequent it is awake and reads by itself (`live/pace.rs`), so that writers don't pay for notifying.
-//! 2. The **listener** ([`live`], `listener.rs`) reads a batch from the [`store`]: all events that were committed since its
-//!    [`cursor`] and the changed rows, in one snapshot and one statement. The notification was only a hint. What was
-//!    committed while it was disconnected is in the next batch, so nothing is lost.
+//! 2. The **listener** ([`live`], `listener.rs`) reads a batch from the [`store`]: the events that were committed since its
+//!    [`cursor`] and the changed rows, in one snapshot and one statement; while few reps have a page open, only theirs. The
+//!    notification was only a hint. What was committed while it was disconnected is in the next batch, so nothing is lost.
 //! 3. The **hub** (`hub.rs`) knows the statistics of each rep who has a page open and moves them on by the batch's events.
 //!    With them the batch becomes one **frame** for each rep (`frame.rs`), encoded once and put into the **mailboxes** of
 //!    that rep's streams (`mailbox.rs`). A full mailbox is emptied and its stream reads its state anew: nobody waits for a
@@ -21,7 +21,8 @@
 //!    unless the page knows a newer revision already.
 //!
 //! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/fold.rs`) sums events into
-//! `live.order_stats`, and readers add the events since. A **canary** proves every five seconds that notifications arrive.
+//! `live.order_stats`, and readers add the events since. When commits are few it also enters the events in
+//! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive.
 //! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/gather.rs`).
 //! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`).
 //!

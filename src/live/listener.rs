@@ -310,10 +310,11 @@ impl Tail<'_> {
 
     /// Whose events the next read is to tell.
     fn followed(&self) -> Followed {
-        let polling = self.live.recency.followed(self.cursor.revision());
+        // both are asked in any case, as from now on they count as looked at
+        let polling = self.live.recency.followed(self.cursor.revision(), MOST_FOLLOWED);
         let open = self.live.hub.followed(MOST_FOLLOWED);
-        Followed(open.filter(|open| open.len() + polling.len() <= MOST_FOLLOWED).map(|mut reps| {
-            reps.extend(polling);
+        let both = open.zip(polling).map(|(open, polling)| [open, polling].concat());
+        Followed(both.filter(|reps| reps.len() <= MOST_FOLLOWED).map(|mut reps| {
             reps.sort_unstable();
             reps
         }))

@@ -17,15 +17,27 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// For how long after its last poll a rep is watched.
 const INTEREST: Duration = Duration::from_secs(60);
 
+/// How often those who no longer poll are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Reps that are watched at most. Others' polls are answered in full.
 const MOST_REPS: usize = 100_000;
 
 /// What the listener has seen of the changes of reps whose pages poll.
 #[derive(Debug)]
 pub(super) struct Recency {
-    watched: Mutex<HashMap<RepId, Watch>>,
+    watched: Mutex<Watched>,
     seen: watch::Sender<Option<Revision>>,
     asked: Notify,
+}
+
+/// There may be very many, and the listener may read a thousand times a second.
+#[derive(Debug)]
+struct Watched {
+    reps: HashMap<RepId, Watch>,
+    /// Those that the listener does not look at yet.
+    newcomers: Vec<RepId>,
+    swept_at: Instant,
 }
 
 #[derive(Debug)]
@@ -37,7 +49,8 @@ struct Watch {
 
 impl Default for Recency {
     fn default() -> Self {
-        Self { watched: Mutex::default(), seen: watch::Sender::new(None), asked: Notify::new() }
+        let watched = Watched { reps: HashMap::new(), newcomers: Vec::new(), swept_at: Instant::now() };
+        Self { watched: Mutex::new(watched), seen: watch::Sender::new(None), asked: Notify::new() }
     }
 }
 
@@ -45,10 +58,11 @@ impl Recency {
     /// The rep's page polls: from the listener's next read on their changes are noted.
     pub(super) fn watch(&self, rep: RepId) {
         let (mut watched, polled_at) = (self.lock(), Instant::now());
-        if let Some(watch) = watched.get_mut(&rep) {
+        if let Some(watch) = watched.reps.get_mut(&rep) {
             watch.polled_at = polled_at;
-        } else if watched.len() < MOST_REPS {
-            watched.insert(rep, Watch { unchanged_since: None, polled_at });
+        } else if watched.reps.len() < MOST_REPS {
+            watched.reps.insert(rep, Watch { unchanged_since: None, polled_at });
+            watched.newcomers.push(rep);
         }
     }
 
@@ -64,7 +78,7 @@ impl Recency {
                 return false;
             }
         }
-        let since = self.lock().get(&rep).and_then(|watch| watch.unchanged_since);
+        let since = self.lock().reps.get(&rep).and_then(|watch| watch.unchanged_since);
         since.is_some_and(|since| since.partial_cmp(&from).is_some_and(Ordering::is_le))
     }
 
@@ -73,21 +87,26 @@ impl Recency {
         self.asked.notified().await;
     }
 
-    /// The listener is about to read what happened after a state: whom it has to look at.
-    pub(super) fn followed(&self, from: Revision) -> Vec<RepId> {
+    /// The listener is about to read what happened after a state: whom it has to look at, if they are at most so many.
+    pub(super) fn followed(&self, from: Revision, most: usize) -> Option<Vec<RepId>> {
         let mut watched = self.lock();
-        watched.retain(|_, watch| watch.polled_at.elapsed() < INTEREST);
-        watched.values_mut().for_each(|watch| {
-            watch.unchanged_since.get_or_insert(from);
-        });
-        watched.keys().copied().collect()
+        for rep in std::mem::take(&mut watched.newcomers) {
+            if let Some(watch) = watched.reps.get_mut(&rep) {
+                watch.unchanged_since.get_or_insert(from);
+            }
+        }
+        if watched.swept_at.elapsed() >= SWEEP_INTERVAL {
+            watched.swept_at = Instant::now();
+            watched.reps.retain(|_, watch| watch.polled_at.elapsed() < INTEREST);
+        }
+        (watched.reps.len() <= most).then(|| watched.reps.keys().copied().collect())
     }
 
     /// The listener has seen all that was committed up to a state, and in it changes of these reps.
     pub(super) fn saw(&self, changed: impl Iterator<Item = RepId>, state: Revision) {
         let mut watched = self.lock();
         for rep in changed {
-            if let Some(watch) = watched.get_mut(&rep) {
+            if let Some(watch) = watched.reps.get_mut(&rep) {
                 watch.unchanged_since = Some(state);
             }
         }
@@ -97,11 +116,11 @@ impl Recency {
 
     /// The listener has come to a state without seeing what changed on the way.
     pub(super) fn jumped_to(&self, state: Revision) {
-        self.lock().values_mut().for_each(|watch| watch.unchanged_since = Some(state));
+        self.lock().reps.values_mut().for_each(|watch| watch.unchanged_since = Some(state));
         self.seen.send_replace(Some(state));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RepId, Watch>> {
+    fn lock(&self) -> MutexGuard<'_, Watched> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -145,16 +164,17 @@ mod tests {
     async fn who_comes_while_the_listener_reads_is_watched_from_its_next_read_on() {
         let recency = Recency::default();
         recency.jumped_to(state(10));
-        assert!(recency.followed(state(10)).is_empty());
+        assert!(recency.followed(state(10), 9).is_some_and(|reps| reps.is_empty()));
         recency.watch(RepId(1));
         // of the read that was under way nothing is known of the rep
         recency.saw([].into_iter(), state(12));
         assert!(!recency.is_unchanged(RepId(1), state(11), state(12)).await);
-        assert_eq!(recency.followed(state(12)), [RepId(1)]);
+        assert_eq!(recency.followed(state(12), 9), Some(vec![RepId(1)]));
+        assert_eq!(recency.followed(state(12), 0), None, "too many to name");
         recency.saw([].into_iter(), state(14));
         assert!(!recency.is_unchanged(RepId(1), state(11), state(14)).await);
         assert!(recency.is_unchanged(RepId(1), state(12), state(14)).await);
         tokio::time::advance(INTEREST).await;
-        assert!(recency.followed(state(14)).is_empty(), "nobody polls any more");
+        assert!(recency.followed(state(14), 9).is_some_and(|reps| reps.is_empty()), "nobody polls any more");
     }
 }
