@@ -26,10 +26,12 @@ language sql stable as $$
     where d.status is not null and (cut.id is null or e.id > cut.id)
 $$;
 
--- The events of one order: those that live.order_timeline has, and among the newer ones those of this order. Inlined.
+-- The events of one order: the older ones by live.order_timeline, and among the newer ones those of this order. Inlined.
 create or replace function live.events_of(the_order bigint) returns setof live.order_event
 language sql stable as $$
-    select e.* from live.order_timeline t join live.order_event e on e.xid = t.xid and e.id = t.id where t.order_id = the_order
+    select e.*
+    from live.order_timeline t join live.order_event e on e.xid = t.xid and e.id = t.id
+    where t.order_id = the_order and t.xid < coalesce((select f.timeline_before from live.fold f), '0')
     union all
     select e.* from live.order_event e
     where e.xid >= coalesce((select f.timeline_before from live.fold f), '0') and e.order_id = the_order

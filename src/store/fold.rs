@@ -64,7 +64,7 @@ impl Store {
         folded
     }
 
-    /// Enters some of the events that the timeline does not have yet, those of the oldest transactions, and gives their
+    /// Enters some of the events that are not in the timeline yet, those of the oldest transactions, and gives their
     /// number. 0 where it has all of them but those of transactions in progress, or another instance is at it.
     ///
     /// # Errors
@@ -208,16 +208,15 @@ const EXTEND_TIMELINE: &str = "
             order by e.xid limit 1
         ), b.horizon) as next
         from bounds b
+    ), taken as materialized (
+        select e.order_id, e.xid, e.id from step s, live.order_event e where e.xid >= s.first and e.xid < s.next
     ), entered as (
-        insert into live.order_timeline (order_id, xid, id)
-        select e.order_id, e.xid, e.id from step s, live.order_event e
-        where e.xid >= s.first and e.xid < s.next and e.order_id is not null
+        insert into live.order_timeline (order_id, xid, id) select * from taken where order_id is not null
         on conflict do nothing
-        returning id
     ), moved as (
-        update live.fold f set timeline_before = s.next from step s where exists (select from entered)
+        update live.fold f set timeline_before = s.next from step s where exists (select from taken)
     )
-    select count(*) from entered";
+    select count(*) from taken";
 
 /// Whether the summary is of another cluster, and not only voided.
 const IS_OF_ELSEWHERE: &str = "exists (

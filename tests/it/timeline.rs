@@ -93,3 +93,18 @@ async fn a_dump_restored_elsewhere_keeps_its_timelines() {
     extend_to(&database, 4).await;
     assert_eq!(database.value("select count(*) from live.events_of(1)").await, "2");
 }
+
+#[tokio::test]
+async fn a_fold_that_was_lost_begins_them_anew() {
+    let database = Database::new().await;
+    let store = database.store();
+    database.orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'shipped', 'paid', 5)").await;
+    store.fold().await.unwrap();
+    extend_to(&database, 2).await;
+    database.sql("delete from live.fold").await;
+    assert_complete(&database, "without a fold").await;
+    store.fold().await.unwrap();
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    extend_to(&database, 3).await;
+    assert_complete(&database, "with another").await;
+}
