@@ -43,8 +43,8 @@ language sql stable as $$
     select snapshot from live.fold where system_identifier = (select system_identifier from pg_control_system())
 $$;
 
--- The plain aggregate that the statistics must always equal. It
--- is a function and no view, because a view would keep the host from altering its columns.
+-- The plain aggregate that the statistics must always equal. It is a function and no view, because a view would keep the
+-- host from altering its columns.
 create or replace function live.aggregate()
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
 language sql stable as $$

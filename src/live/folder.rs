@@ -53,7 +53,8 @@ struct Folder<'a> {
     folded_at: Option<Instant>,
     /// Events folded here that are not in the timelines yet.
     waiting: u64,
-    /// Whether all events folded here are in the timelines.
+    /// Whether there was nothing to enter in the timelines when this was last tried. Then it is tried at the next fold alone, as a
+    /// transaction that made some events wait may have ended.
     is_complete: bool,
     /// Whether events were many when they were last folded.
     is_busy: bool,

@@ -117,10 +117,11 @@ impl Hub {
         if channels.draining {
             mailbox.close(Bye::Draining);
         }
-        if !channels.by_rep.contains_key(&subscriber.rep) {
-            channels.newcomers.insert(subscriber.rep);
-        }
-        let channel = channels.by_rep.entry(subscriber.rep).or_default();
+        let Channels { by_rep, newcomers, .. } = &mut *channels;
+        let channel = by_rep.entry(subscriber.rep).or_insert_with(|| {
+            newcomers.insert(subscriber.rep);
+            Box::default()
+        });
         let of_session = channel.mailboxes.iter().filter(|other| other.session == subscriber.session);
         if of_session.clone().count() >= STREAMS_PER_SESSION
             && let Some(oldest) = of_session.min_by_key(|other| other.number)
@@ -150,8 +151,8 @@ impl Hub {
         self.lock().by_rep.is_empty()
     }
 
-    /// The reps that have streams, if they are at most so many. Who comes later is a newcomer until this is next asked.
-    pub(super) fn followed(&self, most: usize) -> Option<Vec<RepId>> {
+    /// The reps that have streams, if they are at most so many. Who comes from now on is a newcomer until this is next asked.
+    pub(super) fn follow(&self, most: usize) -> Option<Vec<RepId>> {
         let mut channels = self.lock();
         channels.newcomers.clear();
         (channels.by_rep.len() <= most).then(|| channels.by_rep.keys().copied().collect())

@@ -257,7 +257,7 @@ impl Tail<'_> {
     async fn read(&mut self) -> Result<Read, StoreError> {
         let live = self.live;
         let attempted = "read the events within 20 s";
-        let followed = self.followed();
+        let followed = self.audience();
         let reps = followed.reps();
         let mut peeked = None;
         if let Some(reps) = reps.filter(|_| self.peeks) {
@@ -309,10 +309,10 @@ impl Tail<'_> {
     }
 
     /// Whose events the next read is to tell.
-    fn followed(&self) -> Followed {
+    fn audience(&self) -> Followed {
         // both are asked in any case, as from now on they count as looked at
-        let polling = self.live.recency.followed(self.cursor.revision(), MOST_FOLLOWED);
-        let open = self.live.hub.followed(MOST_FOLLOWED);
+        let polling = self.live.recency.follow(self.cursor.revision(), MOST_FOLLOWED);
+        let open = self.live.hub.follow(MOST_FOLLOWED);
         let both = open.zip(polling).map(|(open, polling)| [open, polling].concat());
         Followed(both.filter(|reps| reps.len() <= MOST_FOLLOWED).map(|mut reps| {
             reps.sort_unstable();

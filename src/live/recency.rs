@@ -88,7 +88,7 @@ impl Recency {
     }
 
     /// The listener is about to read what happened after a state: whom it has to look at, if they are at most so many.
-    pub(super) fn followed(&self, from: Revision, most: usize) -> Option<Vec<RepId>> {
+    pub(super) fn follow(&self, from: Revision, most: usize) -> Option<Vec<RepId>> {
         let mut watched = self.lock();
         for rep in std::mem::take(&mut watched.newcomers) {
             if let Some(watch) = watched.reps.get_mut(&rep) {
@@ -164,17 +164,17 @@ mod tests {
     async fn who_comes_while_the_listener_reads_is_watched_from_its_next_read_on() {
         let recency = Recency::default();
         recency.jumped_to(state(10));
-        assert!(recency.followed(state(10), 9).is_some_and(|reps| reps.is_empty()));
+        assert!(recency.follow(state(10), 9).is_some_and(|reps| reps.is_empty()));
         recency.watch(RepId(1));
         // of the read that was under way nothing is known of the rep
         recency.saw([].into_iter(), state(12));
         assert!(!recency.is_unchanged(RepId(1), state(11), state(12)).await);
-        assert_eq!(recency.followed(state(12), 9), Some(vec![RepId(1)]));
-        assert_eq!(recency.followed(state(12), 0), None, "too many to name");
+        assert_eq!(recency.follow(state(12), 9), Some(vec![RepId(1)]));
+        assert_eq!(recency.follow(state(12), 0), None, "too many to name");
         recency.saw([].into_iter(), state(14));
         assert!(!recency.is_unchanged(RepId(1), state(11), state(14)).await);
         assert!(recency.is_unchanged(RepId(1), state(12), state(14)).await);
         tokio::time::advance(INTEREST).await;
-        assert!(recency.followed(state(14), 9).is_some_and(|reps| reps.is_empty()), "nobody polls any more");
+        assert!(recency.follow(state(14), 9).is_some_and(|reps| reps.is_empty()), "nobody polls any more");
     }
 }
