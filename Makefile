@@ -21,7 +21,7 @@ latency: tools ## measure from commit to DOM in Chromium
 
 bench: ## measure the service beside its peers, and compare with the targets
 	@scripts/install-tools postgresql
-	@scripts/install-django target/bench-django
+	@scripts/install-bench-peers target/bench-peers
 	cargo build --release --locked --workspace
 	target/release/oncare-bench --plots docs/benchmarks
 

@@ -22,8 +22,8 @@ pub struct Bench {
     pub results: Results,
     /// The amounts of the updates.
     pub sequence: Sequence,
-    /// Where Django is installed, if it is.
-    pub django: PathBuf,
+    /// Where peers are installed that are not built here.
+    pub peers: PathBuf,
     programs: Programs,
     began: Instant,
     fleets: u8,
@@ -31,12 +31,12 @@ pub struct Bench {
 
 impl Bench {
     /// A run on databases that are ready.
-    pub fn new(plan: Plan, databases: Databases, programs: Programs, django: PathBuf, began: Instant) -> Self {
+    pub fn new(plan: Plan, databases: Databases, programs: Programs, peers: PathBuf, began: Instant) -> Self {
         Self {
             plan,
             databases,
             programs,
-            django,
+            peers,
             began,
             results: Results::default(),
             sequence: Sequence::default(),
@@ -47,6 +47,11 @@ impl Bench {
     /// Says what is being measured.
     pub fn say(&self, what: &str) {
         say(self.began, what);
+    }
+
+    /// The systems that can be measured here.
+    pub fn systems(&self) -> Vec<System> {
+        self.programs.systems()
     }
 
     /// Starts a server on its database.

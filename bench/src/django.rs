@@ -27,9 +27,9 @@ pub struct Django {
 }
 
 impl Django {
-    /// The program in the folder where Django is installed, if it is.
+    /// The program, if it is among the installed peers.
     pub fn program(folder: &Path) -> Option<PathBuf> {
-        let program = folder.join("bin/gunicorn");
+        let program = folder.join("django/bin/gunicorn");
         program.is_file().then_some(program)
     }
 

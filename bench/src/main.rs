@@ -50,7 +50,7 @@ async fn obey(options: &Options) -> anyhow::Result<bool> {
 
 async fn run(options: &Options, folder: &Path) -> anyhow::Result<bool> {
     let (plan, began) = (options.plan(), Instant::now());
-    let programs = Programs::find(options.service.clone())?;
+    let programs = Programs::find(options.service.clone(), &options.peers)?;
     open_files::allow(plan.streams)?;
     let busy_before = measure::machine_cpu()?;
     say(began, "starting a private PostgreSQL");
@@ -64,7 +64,7 @@ async fn run(options: &Options, folder: &Path) -> anyhow::Result<bool> {
         databases.make_growth(&plan).await?;
     }
     let mut about = about(&databases, options).await?;
-    let mut bench = Bench::new(plan, databases, programs, options.django.clone(), began);
+    let mut bench = Bench::new(plan, databases, programs, options.peers.clone(), began);
     scenarios::run(&mut bench, options).await;
     bench.say("done");
     let Bench { results, databases, plan, .. } = bench;

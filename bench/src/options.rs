@@ -9,7 +9,7 @@ use crate::plan::Plan;
 const STREAMS: usize = 10_000;
 const QUICK_STREAMS: usize = 1_000;
 
-/// Measures OnCare Live, beside a bare server and a server as tutorials have it, on a PostgreSQL of its own.
+/// Measures OnCare Live, beside a bare server and servers as tutorials have them, on a PostgreSQL of its own.
 #[derive(Debug, Parser)]
 #[command(name = "oncare-bench", max_term_width = 110)]
 pub struct Options {
@@ -28,9 +28,9 @@ pub struct Options {
     /// Where the private PostgreSQL keeps its data, which is removed afterwards; else a temporary folder.
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Where Django and gunicorn are installed, for the peer that is polled; without them it is left out.
-    #[arg(long, default_value = "target/bench-django", value_name = "FOLDER")]
-    pub django: PathBuf,
+    /// Where `scripts/install-bench-peers` put what the Django and Node.js peers need; those that are not there are left out.
+    #[arg(long, default_value = "target/bench-peers", value_name = "FOLDER")]
+    pub peers: PathBuf,
     /// Where the figures go.
     #[arg(long, default_value = "target/bench/results.json", value_name = "FILE")]
     pub json: PathBuf,

@@ -30,7 +30,7 @@ struct Bars {
     rows: &'static [&'static str],
 }
 
-const SYSTEMS: &[&str] = &["service", "floor", "tutorial"];
+const SYSTEMS: &[&str] = &["service", "floor", "tutorial", "node"];
 
 const BARS: [Bars; 8] = [
     Bars {

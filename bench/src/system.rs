@@ -1,7 +1,7 @@
 //! The servers that are measured.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -30,11 +30,13 @@ pub enum System {
     Floor,
     /// As tutorials have it.
     Tutorial,
+    /// The same in Node.js.
+    Node,
 }
 
 impl System {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 3] = [Self::Service, Self::Floor, Self::Tutorial];
+    const ALL: [Self; 4] = [Self::Service, Self::Floor, Self::Tutorial, Self::Node];
 
     /// As the tables have it.
     pub fn name(self) -> &'static str {
@@ -42,6 +44,7 @@ impl System {
             Self::Service => "service",
             Self::Floor => "floor",
             Self::Tutorial => "tutorial",
+            Self::Node => "node",
         }
     }
 
@@ -62,33 +65,55 @@ pub enum Reps {
     One(i64, usize),
 }
 
+/// The script of the Node.js peer.
+const NODE_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/node/server.js");
+
 /// The programs.
 pub struct Programs {
     service: PathBuf,
     folder: PathBuf,
+    /// What the Node.js peer needs, if it is installed.
+    node_modules: Option<PathBuf>,
 }
 
 impl Programs {
-    /// Those beside this program, or another service.
+    /// Those beside this program, or another service, and what is installed among the peers.
     ///
     /// # Errors
     /// Names the program that is missing.
-    pub fn find(service: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub fn find(service: Option<PathBuf>, peers: &Path) -> anyhow::Result<Self> {
         let own = std::env::current_exe().context("could not tell where this program is")?;
         let folder = own.parent().context("this program is nowhere")?.to_owned();
-        let programs = Self { service: service.unwrap_or_else(|| folder.join("oncare-live")), folder };
-        for path in System::ALL.map(|system| programs.path(system)) {
+        let service = service.unwrap_or_else(|| folder.join("oncare-live"));
+        let node_modules = peers.join("node/node_modules").canonicalize().ok();
+        let programs = Self { service, folder, node_modules };
+        let built = programs.systems().into_iter().filter(|system| *system != System::Node);
+        for path in built.map(|system| programs.path(system)) {
             anyhow::ensure!(path.is_file(), "{} is missing; build the whole workspace with --release", path.display());
         }
         Ok(programs)
     }
 
-    /// The program of a system.
-    pub fn path(&self, system: System) -> PathBuf {
+    /// The systems of which there are programs.
+    pub fn systems(&self) -> Vec<System> {
+        let has_node = self.node_modules.is_some();
+        System::ALL.into_iter().filter(|system| has_node || *system != System::Node).collect()
+    }
+
+    fn path(&self, system: System) -> PathBuf {
         match system {
             System::Service => self.service.clone(),
-            peer => self.folder.join(peer.name()),
+            System::Node => "node".into(),
+            built => self.folder.join(built.name()),
         }
+    }
+
+    fn command(&self, system: System) -> Command {
+        let mut command = Command::new(self.path(system));
+        if let (System::Node, Some(modules)) = (system, &self.node_modules) {
+            command.arg(NODE_SCRIPT).env("NODE_PATH", modules);
+        }
+        command
     }
 }
 
@@ -107,7 +132,7 @@ impl Server {
     /// If it ends at once or does not become ready.
     pub async fn start(programs: &Programs, system: System, url: &str) -> anyhow::Result<Self> {
         let (address, ops) = (free_address()?, free_address()?);
-        let mut command = Command::new(programs.path(system));
+        let mut command = programs.command(system);
         if system == System::Service {
             command.arg("serve").args(["--log", "warn", "--ops-listen", &ops.to_string()]);
         }

@@ -48,6 +48,8 @@ pub fn targets(results: &Results, plan: &Plan) -> Vec<Target> {
     let row = |scenario, row, column| results.figure(scenario, row, column);
     let streams = |row| shown(results.figure(Memory, row, "streams").unwrap_or(f64::NAN));
     let over_floor = service(FanOut, "last ms").zip(row(FanOut, "floor", "last ms")).map(|(ours, floor)| ours / floor);
+    let machine = "machine µs/event";
+    let over_node = service(Events, machine).zip(row(Events, "node", machine)).map(|(ours, node)| ours / node);
     let lost = row(Writers, "service, spread", "lost").zip(row(Writers, "service, one rep", "lost"));
     let target = |what: &str, measured, limit| Target { what: what.to_owned(), measured, limit };
     vec![
@@ -62,6 +64,7 @@ pub fn targets(results: &Results, plan: &Plan) -> Vec<Target> {
             AtMost(4.0),
         ),
         target("service's µs of CPU an event, 1,000/s", service(Events, "server µs/event"), AtMost(100.0)),
+        target("machine's CPU an event, times Node.js's, 1,000/s", over_node, AtMost(1.0)),
         target("service's % of a core for idle streams", service(Idle, "server % of a core"), Below(1.0)),
         target("fan-out, last receiver, times floor", over_floor, AtMost(1.1)),
         target("acknowledged to received, p50 ms, 1,000/s", service(Events, "p50 ms"), AtMost(1.0)),

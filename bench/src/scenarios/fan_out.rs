@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
-    for system in System::ALL {
+    for system in bench.systems() {
         one(bench, system).await.context(system.name())?;
     }
     Ok(())

@@ -35,7 +35,7 @@ pub const ON_GROWTH: [Scenario; 2] = [Scenario::Growth, Scenario::Polling];
 
 /// Runs what is wanted.
 pub async fn run(bench: &mut Bench, options: &Options) {
-    for system in System::ALL {
+    for system in bench.systems() {
         on_stage(bench, options, system).await;
     }
     if options.wants(Scenario::Memory) {

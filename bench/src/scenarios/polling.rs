@@ -45,7 +45,7 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
         measure(bench, row, server.address(), conditional).await?;
     }
     server.stop().await?;
-    let Some(program) = Django::program(&bench.django) else {
+    let Some(program) = Django::program(&bench.peers) else {
         bench.say("polling: Django is not installed, and left out");
         return Ok(());
     };
