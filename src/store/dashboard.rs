@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
 use super::events::{RECENT, Recent};
-use super::{Attempt, Connection, SELECT_PRESENT, Store, StoreError, one_snapshot, prepare, present, rows};
+use super::{Attempt, Connection, HOLD_ORDERS, SELECT_PRESENT, Store, StoreError, one_snapshot, prepare, present, rows};
 use crate::cursor::Cursor;
 use crate::order::{
     Change, Filter, Money, OrderId, OrderRow, PAGE_SIZE, PageNumber, Pagination, PaymentStatus, RepId, Status, Summary,
@@ -124,7 +124,7 @@ async fn first_page(
     let reps = HashSet::from([rep]);
     let ((), cursor, mut summaries, rows, visible, ()) = tokio::try_join!(
         biased;
-        async { client.batch_execute(BEGIN).await.attempt("begin reading") },
+        async { client.batch_execute(&BEGIN_WITH_ORDERS).await.attempt("begin reading") },
         present(client),
         summaries(client, &reps),
         list(client, rep, filter, &slices, zone),
@@ -176,6 +176,8 @@ pub(super) fn read_syncs<'a>(
 }
 
 const BEGIN: &str = "begin isolation level repeatable read, read only";
+
+static BEGIN_WITH_ORDERS: LazyLock<String> = LazyLock::new(|| format!("{BEGIN}; {HOLD_ORDERS}"));
 
 const SUMMARIES: &str = "select sales_rep_id, status, payment_status, orders, amount from live.statistics($1)";
 

@@ -157,10 +157,17 @@ async fn prepare(client: &ClientWrapper, statements: &[&str]) -> Result<(), toki
     Ok(())
 }
 
-/// Begins a transaction that reads, all of it in one snapshot.
+/// Begins a transaction that reads orders, all of it in one snapshot.
 async fn one_snapshot(client: &mut ClientWrapper) -> Result<Transaction<'_>, tokio_postgres::Error> {
-    client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await
+    let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let transaction = transaction.start().await?;
+    transaction.batch_execute(HOLD_ORDERS).await?;
+    Ok(transaction)
 }
+
+/// TRUNCATE also empties the table for snapshots that are older than it. Whoever holds the tables before taking a snapshot
+/// sees either nothing of a truncation or all of it. Taking this lock takes no snapshot.
+const HOLD_ORDERS: &str = "lock table public.orders_order, public.orders_orderitem in access share mode";
 
 /// The present snapshot and what the epoch is told by, as two columns. What can't change while the connection lasts is asked
 /// once.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::database::Database;
+use crate::harness::database::{Database, order_sql};
 use crate::harness::eventually;
 use crate::harness::http::API;
 use crate::harness::service::Service;
@@ -288,4 +288,36 @@ async fn the_host_may_widen_a_column_under_a_running_service() {
     let dashboard = ana.dashboard("").await;
     assert_eq!(dashboard["statistics"], patch.data["statistics"]);
     assert_eq!(dashboard["orders"][0], patch.data["orders"][0]);
+}
+
+#[tokio::test]
+async fn an_answer_has_nothing_of_a_truncation_or_all_of_it() {
+    let database = Database::new().await;
+    let orders = |ids: std::ops::RangeInclusive<i64>| -> String {
+        ids.map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect::<Vec<_>>().join(", ")
+    };
+    database.orders(&orders(1..=25)).await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    for query in ["", "?page=2", "?date_from=2025-01-01"] {
+        let host = database.client().await;
+        host.batch_execute("begin; lock table orders_order in access exclusive mode").await.unwrap();
+        let truncated = async {
+            let waiting = format!(
+                "select count(*) from pg_stat_activity where datname = '{}' and application_name = 'oncare-live'
+                 and wait_event_type = 'Lock'",
+                database.name
+            );
+            eventually("the answer waits for the orders", async || {
+                (database.value(&waiting).await != "0").then_some(())
+            })
+            .await;
+            let replaced = format!("truncate orders_order cascade; {}; commit", order_sql(&orders(101..=103)));
+            host.batch_execute(&replaced).await.unwrap();
+        };
+        let (dashboard, ()) = tokio::join!(ana.dashboard(query), truncated);
+        assert_eq!(dashboard["statistics"]["total_orders"], ids(&dashboard).len(), "{query}: {dashboard}");
+        assert_eq!(ids(&dashboard), [103, 102, 101], "{query}");
+        database.sql(&format!("truncate orders_order cascade; {}", order_sql(&orders(1..=25)))).await;
+    }
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod browser;
+mod chaos;
 mod commands;
 mod database;
 mod harness;

@@ -53,7 +53,7 @@ pub fn temporary_folder(prefix: &str) -> PathBuf {
 }
 
 /// Two reps, a pharmacist, an admin, somebody inactive, and one with a role that is none.
-fn people() -> String {
+pub fn people() -> String {
     let person = |(id, name, role, active): (i64, &str, &str, bool)| {
         format!(
             "({id}, '{ENCODED}', false, '{name}', '{name}', 'Tester', '', false, {active}, now(), '{role}', '', '', '', '', '', '', true, now(), now())"
@@ -171,7 +171,7 @@ pub fn order_sql(orders: &str) -> String {
              payment_status, subtotal, tax_amount, shipping_cost, discount_amount, total_amount, delivery_method,
              delivery_address, delivery_instructions, prescription_required, prescription_verified, created_at, updated_at,
              customer_notes, internal_notes)
-         select id, 'ORD-2025-' || lpad(id::text, 5, '0'), rep, 'Customer ' || id, '0917', 'Address', status, payment, 0, 0, 0,
+         select id, 'ORD-2025-' || lpad(id::text, greatest(5, length(id::text)), '0'), rep, 'Customer ' || id, '0917', 'Address', status, payment, 0, 0, 0,
              0, total, 'pickup', '', '', false, false,
              timestamptz '2025-01-01 00:00Z' + make_interval(mins => id::int), now(), '', ''
          from (values {orders}) o (id, rep, status, payment, total)"

@@ -144,7 +144,7 @@ impl Events {
     }
 }
 
-fn parse(block: &str) -> Option<Event> {
+pub fn parse(block: &str) -> Option<Event> {
     let field =
         |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
     let name = field("event")?;

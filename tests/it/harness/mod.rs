@@ -5,6 +5,7 @@ pub mod database;
 pub mod http;
 pub mod proxy;
 pub mod service;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -1,0 +1,153 @@
+//! A TCP proxy that knows nothing of what it carries, and can be told to treat it badly.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// Bytes of a trickle, and how often they come.
+const DROP: usize = 64;
+const DROP_EVERY: Duration = Duration::from_millis(5);
+
+/// What becomes of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    /// They carry what they are given.
+    Fair,
+    /// Those there are end, and new ones are closed at once.
+    Cut,
+    /// Nothing moves; what was given arrives when it is fair again.
+    Stall,
+    /// Everything arrives so much later.
+    Delay(Duration),
+    /// Everything arrives a few bytes at a time.
+    Trickle,
+    /// Everything given is swallowed, new connections are accepted and nobody answers. Those that lost something end when
+    /// it is fair again.
+    BlackHole,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    weather: Weather,
+    target: SocketAddr,
+    /// Counts up whenever every connection is to end.
+    cuts: u64,
+}
+
+/// A proxy on an address of its own.
+pub struct Wire {
+    pub address: SocketAddr,
+    state: Arc<watch::Sender<State>>,
+}
+
+impl Wire {
+    pub async fn to(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(watch::Sender::new(State { weather: Weather::Fair, target, cuts: 0 }));
+        let watched = state.subscribe();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let watched = watched.clone();
+                tokio::spawn(async move {
+                    // an end that one side does not like is what this is for
+                    let _ = carry(client, watched).await;
+                });
+            }
+        });
+        Self { address, state }
+    }
+
+    pub fn set(&self, weather: Weather) {
+        self.state.send_modify(|state| {
+            if weather == Weather::Cut || state.weather == Weather::BlackHole {
+                state.cuts += 1;
+            }
+            state.weather = weather;
+        });
+    }
+
+    /// Leads elsewhere from now on. Connections to where it led end.
+    pub fn lead_to(&self, target: SocketAddr) {
+        self.state.send_modify(|state| {
+            state.cuts += 1;
+            state.target = target;
+        });
+    }
+}
+
+async fn carry(client: TcpStream, mut watched: watch::Receiver<State>) -> io::Result<()> {
+    let State { weather, target, cuts } = *watched.borrow_and_update();
+    if weather == Weather::Cut {
+        return Ok(());
+    }
+    client.set_nodelay(true)?;
+    let is_cut = {
+        let mut watched = watched.clone();
+        async move { drop(watched.wait_for(|state| state.cuts != cuts).await) }
+    };
+    let carried = async {
+        if weather == Weather::BlackHole {
+            return swallow(client).await;
+        }
+        let server = TcpStream::connect(target).await?;
+        server.set_nodelay(true)?;
+        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+        tokio::select! {
+            ended = pipe(from_client, to_server, watched.clone()) => ended,
+            ended = pipe(from_server, to_client, watched) => ended,
+        }
+    };
+    tokio::select! {
+        ended = carried => ended,
+        () = is_cut => Ok(()),
+    }
+}
+
+async fn swallow(mut client: TcpStream) -> io::Result<()> {
+    let mut buffer = [0; 16_384];
+    while client.read(&mut buffer).await? > 0 {}
+    Ok(())
+}
+
+async fn pipe(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut watched: watch::Receiver<State>) -> io::Result<()> {
+    let mut buffer = [0; 16_384];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        let mut given = &buffer[..length];
+        while !given.is_empty() {
+            let weather = watched.borrow_and_update().weather;
+            match weather {
+                Weather::Fair | Weather::Cut => given = send(&mut to, given, given.len()).await?,
+                Weather::Delay(time) => {
+                    sleep(time).await;
+                    given = send(&mut to, given, given.len()).await?;
+                }
+                Weather::Trickle => {
+                    given = send(&mut to, given, DROP).await?;
+                    sleep(DROP_EVERY).await;
+                }
+                Weather::Stall => drop(watched.changed().await),
+                Weather::BlackHole => given = &[],
+            }
+        }
+    }
+}
+
+/// Gives on the beginning, and returns the rest.
+async fn send<'a>(to: &mut OwnedWriteHalf, bytes: &'a [u8], most: usize) -> io::Result<&'a [u8]> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let (now, rest) = bytes.split_at(most.min(bytes.len()));
+    timeout(PATIENCE, to.write_all(now)).await??;
+    Ok(rest)
+}
