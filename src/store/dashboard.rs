@@ -12,7 +12,9 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
 use super::events::{RECENT, Recent};
-use super::{Attempt, Connection, HOLD_ORDERS, SELECT_PRESENT, Store, StoreError, one_snapshot, prepare, present, rows};
+use super::{
+    Attempt, Connection, HOLD_ORDERS, SELECT_PRESENT, Store, StoreError, one_snapshot, prepare, present, rows,
+};
 use crate::cursor::Cursor;
 use crate::order::{
     Change, Filter, Money, OrderId, OrderRow, PAGE_SIZE, PageNumber, Pagination, PaymentStatus, RepId, Status, Summary,

@@ -88,12 +88,11 @@ impl Changed {
 }
 
 impl Link {
-    /// Refuses a standby, names the incarnation of a server that has none, and gives the present cursor.
+    /// Names the incarnation of a server that has none, and gives the present cursor.
     ///
     /// # Errors
-    /// If the server is a standby or is lost.
+    /// If the server is lost.
     pub async fn first_cursor(&self) -> Result<Cursor, StoreError> {
-        refuse_standby(&self.client).await?;
         self.client
             .execute("insert into live.incarnation default values on conflict do nothing", &[])
             .await
@@ -345,11 +344,12 @@ impl Store {
 }
 
 impl Link {
-    /// Listens for what the triggers send, and for the canary.
+    /// Listens for what the triggers send, and for the canary. Nobody can on a standby.
     ///
     /// # Errors
-    /// If the connection is lost.
+    /// If the server is a standby or is lost.
     pub async fn listen_for_orders(&self) -> Result<(), StoreError> {
+        refuse_standby(&self.client).await?;
         self.listen(CHANNEL).await?;
         self.listen(CANARY_CHANNEL).await
     }

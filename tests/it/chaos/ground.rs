@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use oncare_live::demo::{Cluster, Durability};
@@ -52,11 +53,13 @@ impl Address {
 
 impl Ground {
     pub async fn prepare() -> Self {
-        let folder = temporary_folder("oncare-live-chaos");
+        static GROUNDS: AtomicUsize = AtomicUsize::new(0);
+        let parent = temporary_folder("oncare-live-chaos");
+        let folder = parent.join(GROUNDS.fetch_add(1, Ordering::Relaxed).to_string());
         std::fs::create_dir_all(&folder).unwrap();
+        opened(&parent);
         opened(&folder);
-        let first = folder.join("0");
-        let cluster = Cluster::start(&first, 0, Durability::Full).await.expect("the cluster starts");
+        let cluster = Cluster::start(&folder.join("0"), 0, Durability::Full).await.expect("the cluster starts");
         cluster.create_database(DATABASE).await.unwrap();
         let url = Arc::new(Mutex::new(cluster.url(DATABASE)));
         let mut ground = Self { cluster: Some(cluster), folder, generation: 0, url };

@@ -75,6 +75,17 @@ impl History {
     }
 }
 
+/// Tells the history if the run panics.
+pub struct ToldOnPanic(pub History);
+
+impl Drop for ToldOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}\n{}", self.0.lines(), self.0);
+        }
+    }
+}
+
 impl Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = self.0.lock().unwrap();

@@ -11,6 +11,7 @@ mod ground;
 mod history;
 mod nemesis;
 mod reader;
+mod scenarios;
 mod window;
 mod writers;
 
@@ -26,7 +27,7 @@ use tokio::sync::RwLock;
 use tokio::time::sleep;
 
 use audit::{Audit, Figures, Seen, Shown, hundredths};
-use history::History;
+use history::{History, ToldOnPanic};
 use nemesis::{Fault, Lost, World};
 use reader::{Reader, Telling, Told};
 use window::{Look, Window};
@@ -88,6 +89,7 @@ async fn for_a_while() {
 async fn run(mut plan: Plan) {
     let (history, began) = (History::begin(), Instant::now());
     println!("chaos: seed {}", plan.seed);
+    let _told = ToldOnPanic(history.clone());
     let mut random = StdRng::seed_from_u64(plan.seed);
     let mut world = World::begin(&history).await;
     let base = format!("http://{}", world.browsers_wire.address);
@@ -122,9 +124,9 @@ async fn run(mut plan: Plan) {
             break;
         }
     }
-    println!("{history}");
-    assert!(history.violations().is_empty(), "seed {}\n{}\n{history}", plan.seed, history.lines());
+    assert!(history.violations().is_empty(), "violated with seed {}: {:#?}", plan.seed, history.violations());
     assert!(history.counted("states compared") > 0 && history.counted("pages compared") > 0, "nothing was compared");
+    println!("{history}");
 }
 
 struct Oracle {
@@ -156,6 +158,12 @@ impl Oracle {
         for window in windows {
             let looks = std::mem::take(&mut *window.looks.lock().unwrap());
             self.looked(window, &looks, lost);
+        }
+        for instance in &world.instances {
+            let late = instance.metric("oncare_live_listener_events_found_late_total").await;
+            if late > 0.0 {
+                self.history.violation(format!("{late} events were found by a safety read alone"));
+            }
         }
         self.history.count("rounds", 1);
     }
@@ -204,14 +212,16 @@ impl Oracle {
     /// Every told state must be the one that the database had in that snapshot, with all that changed since the page's last.
     fn told(&mut self, told: &Told, lost: &[Lost]) {
         let Told { page, rep, seen, data, .. } = told;
-        let last = self.last.insert(*page, (told.connection, seen.clone())).filter(|(_, last)| last.epoch == seen.epoch);
+        let last =
+            self.last.insert(*page, (told.connection, seen.clone())).filter(|(_, last)| last.epoch == seen.epoch);
         if lost.iter().any(|lost| (lost.from..lost.until + TOLD_AFTER).contains(&told.at)) {
             self.history.count("states told shortly before commits were lost, not compared", 1);
             self.last.remove(page);
             return;
         }
         self.history.count("states compared", 1);
-        let wrong = |what: String| self.history.violation(format!("page {page} of rep {rep}, told {data} at {seen:?}: {what}"));
+        let wrong =
+            |what: String| self.history.violation(format!("page {page} of rep {rep}, told {data} at {seen:?}: {what}"));
         let figures = self.audit.figures(*rep, seen);
         if Figures::of_json(data) != figures {
             return wrong(format!("the figures were {figures:?}"));
@@ -231,7 +241,8 @@ impl Oracle {
             return wrong(format!("order {id} was never of rep {rep}"));
         }
         // a stream's patches follow from one another; a sync follows from the cursor that the page brought, if it says so
-        let follows = |connection: u64| told.is_sync && changes.is_array() || !told.is_sync && connection == told.connection;
+        let follows =
+            |connection: u64| told.is_sync && changes.is_array() || !told.is_sync && connection == told.connection;
         if let Some((_, from)) = last.filter(|(connection, _)| follows(*connection)) {
             let mentioned = if told.is_sync { mentioned } else { ids(&data["orders"], "id") };
             let left_out = self.audit.changed(*rep, &from, seen).into_iter().find(|id| !mentioned.contains(id));

@@ -170,8 +170,15 @@ impl World {
         let url = ground.address().url().replace(&ground.port().to_string(), &database_wire.address.port().to_string());
         let instances = [Instance::start(&url), Instance::start(&url)];
         let browsers_wire = Wire::to(instances[0].web).await;
-        let world =
-            Self { ground, database_wire, browsers_wire, instances, serving: 0, lost: Vec::new(), history: history.clone() };
+        let world = Self {
+            ground,
+            database_wire,
+            browsers_wire,
+            instances,
+            serving: 0,
+            lost: Vec::new(),
+            history: history.clone(),
+        };
         world.wait_until_ready().await;
         world
     }
@@ -195,7 +202,9 @@ impl World {
         match fault {
             Fault::ListenerTerminated => terminate(&address, "oncare-live listener").await,
             Fault::PoolTerminated => terminate(&address, "oncare-live").await,
-            Fault::ListenerStopped => stop_for(&address, "oncare-live listener", Duration::from_secs(11), &history).await,
+            Fault::ListenerStopped => {
+                stop_for(&address, "oncare-live listener", Duration::from_secs(11), &history).await
+            }
             Fault::PoolStopped => stop_for(&address, "oncare-live", Duration::from_secs(6), &history).await,
             Fault::ServerRestarted => self.ground.restart("fast").await,
             Fault::ServerCrashed => self.ground.restart("immediate").await,
@@ -241,8 +250,10 @@ impl World {
         for _ in 0..5 {
             let id = random.random_range(1..=240);
             // what another writer holds is left alone
-            let update = format!("update orders_order set status = 'shipped', total_amount = 1 where id in (
-                select id from orders_order where id = {id} for update skip locked)");
+            let update = format!(
+                "update orders_order set status = 'shipped', total_amount = 1 where id in (
+                select id from orders_order where id = {id} for update skip locked)"
+            );
             client.batch_execute(&update).await.unwrap();
         }
         sleep(Duration::from_millis(60)).await;
@@ -277,7 +288,8 @@ fn length(weather: Weather, a_while: Duration) -> Duration {
 }
 
 async fn backends(client: &Client, application: &str) -> Vec<i32> {
-    let sql = "select pid from pg_stat_activity where application_name = $1 and state = 'idle' and wait_event = 'ClientRead'";
+    let sql =
+        "select pid from pg_stat_activity where application_name = $1 and state = 'idle' and wait_event = 'ClientRead'";
     client.query(sql, &[&application]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 

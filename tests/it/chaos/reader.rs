@@ -132,7 +132,8 @@ impl Keeping {
         let Some(id) = event.id else { return };
         let (is_sync, seen, data) = (event.name == "sync", Seen::of(&id), event.data);
         let mut model = self.model.lock().unwrap();
-        if let Some(known) = model.seen.as_ref().filter(|known| known.epoch == seen.epoch && seen.is_older_than(known)) {
+        if let Some(known) = model.seen.as_ref().filter(|known| known.epoch == seen.epoch && seen.is_older_than(known))
+        {
             self.history.violation(format!("page {}: told {seen:?} after {known:?}", self.page));
         }
         if is_sync && !data["missed"].as_array().is_some_and(Vec::is_empty) {

@@ -91,5 +91,12 @@ fn look(began: f64, seen: &Value) -> Look {
         revenue: seen["revenue"].as_i64().unwrap(),
     };
     let state = seen["state"].as_str().unwrap().to_owned();
-    Look { began, ended: now(), is_live: state == "live", state, figures, rows: seen["rows"].as_array().unwrap().clone() }
+    Look {
+        began,
+        ended: now(),
+        is_live: state == "live",
+        state,
+        figures,
+        rows: seen["rows"].as_array().unwrap().clone(),
+    }
 }

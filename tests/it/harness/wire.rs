@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,7 +23,7 @@ pub enum Weather {
     Fair,
     /// Those there are end, and new ones are closed at once.
     Cut,
-    /// Nothing moves; what was given arrives when it is fair again.
+    /// Nothing moves; what was given arrives when it is fair again, all of it at once.
     Stall,
     /// Everything arrives so much later.
     Delay(Duration),
@@ -39,30 +40,49 @@ struct State {
     target: SocketAddr,
     /// Counts up whenever every connection is to end.
     cuts: u64,
+    /// What has this text in it does not pass, nor what comes after it.
+    held: Option<&'static str>,
 }
 
 /// A proxy on an address of its own.
 pub struct Wire {
     pub address: SocketAddr,
     state: Arc<watch::Sender<State>>,
+    holding: Arc<AtomicUsize>,
 }
 
 impl Wire {
     pub async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(watch::Sender::new(State { weather: Weather::Fair, target, cuts: 0 }));
-        let watched = state.subscribe();
+        let state = Arc::new(watch::Sender::new(State { weather: Weather::Fair, target, cuts: 0, held: None }));
+        let holding = Arc::new(AtomicUsize::new(0));
+        let (watched, held) = (state.subscribe(), Arc::clone(&holding));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let watched = watched.clone();
+                let (watched, held) = (watched.clone(), Arc::clone(&held));
                 tokio::spawn(async move {
                     // an end that one side does not like is what this is for
-                    let _ = carry(client, watched).await;
+                    let _ = carry(client, watched, &held).await;
                 });
             }
         });
-        Self { address, state }
+        Self { address, state, holding }
+    }
+
+    /// Keeps back whatever has this text in it, and what comes after it, until all of it is released at once.
+    pub fn hold(&self, text: &'static str) {
+        self.state.send_modify(|state| state.held = Some(text));
+    }
+
+    /// How often something was kept back since the last release.
+    pub fn holding(&self) -> usize {
+        self.holding.load(Ordering::SeqCst)
+    }
+
+    pub fn release(&self) {
+        self.holding.store(0, Ordering::SeqCst);
+        self.state.send_modify(|state| state.held = None);
     }
 
     pub fn set(&self, weather: Weather) {
@@ -83,8 +103,8 @@ impl Wire {
     }
 }
 
-async fn carry(client: TcpStream, mut watched: watch::Receiver<State>) -> io::Result<()> {
-    let State { weather, target, cuts } = *watched.borrow_and_update();
+async fn carry(client: TcpStream, mut watched: watch::Receiver<State>, holding: &AtomicUsize) -> io::Result<()> {
+    let State { weather, target, cuts, .. } = *watched.borrow_and_update();
     if weather == Weather::Cut {
         return Ok(());
     }
@@ -101,8 +121,8 @@ async fn carry(client: TcpStream, mut watched: watch::Receiver<State>) -> io::Re
         server.set_nodelay(true)?;
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         tokio::select! {
-            ended = pipe(from_client, to_server, watched.clone()) => ended,
-            ended = pipe(from_server, to_client, watched) => ended,
+            ended = pipe(from_client, to_server, watched.clone(), holding) => ended,
+            ended = pipe(from_server, to_client, watched, holding) => ended,
         }
     };
     tokio::select! {
@@ -117,37 +137,55 @@ async fn swallow(mut client: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn pipe(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut watched: watch::Receiver<State>) -> io::Result<()> {
-    let mut buffer = [0; 16_384];
-    loop {
-        let length = from.read(&mut buffer).await?;
-        if length == 0 {
-            return Ok(());
+/// One way.
+async fn pipe(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut watched: watch::Receiver<State>,
+    holding: &AtomicUsize,
+) -> io::Result<()> {
+    let mut given = Vec::with_capacity(16_384);
+    while from.read_buf(&mut given).await? > 0 {
+        while watched.borrow_and_update().held.is_some_and(|text| contains(&given, text)) {
+            holding.fetch_add(1, Ordering::SeqCst);
+            tokio::select! {
+                changed = watched.changed() => drop(changed),
+                read = from.read_buf(&mut given) => if read? == 0 { return Ok(()) },
+            }
         }
-        let mut given = &buffer[..length];
         while !given.is_empty() {
             let weather = watched.borrow_and_update().weather;
             match weather {
-                Weather::Fair | Weather::Cut => given = send(&mut to, given, given.len()).await?,
+                Weather::Fair | Weather::Cut => send(&mut to, &mut given, usize::MAX).await?,
                 Weather::Delay(time) => {
                     sleep(time).await;
-                    given = send(&mut to, given, given.len()).await?;
+                    // it may have become worse meanwhile
+                    if watched.borrow().weather == weather {
+                        send(&mut to, &mut given, usize::MAX).await?;
+                    }
                 }
                 Weather::Trickle => {
-                    given = send(&mut to, given, DROP).await?;
+                    send(&mut to, &mut given, DROP).await?;
                     sleep(DROP_EVERY).await;
                 }
-                Weather::Stall => drop(watched.changed().await),
-                Weather::BlackHole => given = &[],
+                Weather::Stall => tokio::select! {
+                    changed = watched.changed() => drop(changed),
+                    read = from.read_buf(&mut given) => if read? == 0 { return Ok(()) },
+                },
+                Weather::BlackHole => given.clear(),
             }
         }
     }
+    Ok(())
 }
 
-/// Gives on the beginning, and returns the rest.
-async fn send<'a>(to: &mut OwnedWriteHalf, bytes: &'a [u8], most: usize) -> io::Result<&'a [u8]> {
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// Gives on the beginning, and keeps the rest.
+async fn send(to: &mut OwnedWriteHalf, bytes: &mut Vec<u8>, most: usize) -> io::Result<()> {
     const PATIENCE: Duration = Duration::from_secs(60);
-    let (now, rest) = bytes.split_at(most.min(bytes.len()));
-    timeout(PATIENCE, to.write_all(now)).await??;
-    Ok(rest)
+    let now: Vec<u8> = bytes.drain(..most.min(bytes.len())).collect();
+    timeout(PATIENCE, to.write_all(&now)).await?
 }
