@@ -48,12 +48,6 @@ const TOLD_AFTER: f64 = 0.5;
 
 const WRITERS: u64 = 5;
 
-/// How much.
-struct Plan {
-    seed: u64,
-    windows: bool,
-    faults: Box<dyn FnMut(&mut StdRng, Duration) -> Option<Vec<Fault>>>,
-}
 
 fn seed() -> u64 {
     std::env::var("CHAOS_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("CHAOS_SEED is a number"))
@@ -71,7 +65,7 @@ async fn every_fault_once() {
         });
         rounds.pop()
     };
-    run(Plan { seed: seed(), windows: true, faults: Box::new(faults) }).await;
+    run(seed(), faults).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,14 +77,15 @@ async fn for_a_while() {
         let faults = (0..random.random_range(2..=5)).map(|_| *Fault::ALL.choose(random).unwrap()).collect();
         (!is_over).then_some(faults)
     };
-    run(Plan { seed: seed(), windows: true, faults: Box::new(faults) }).await;
+    run(seed(), faults).await;
 }
 
-async fn run(mut plan: Plan) {
+/// Rounds of the faults that are given, for the time since the beginning, until none are.
+async fn run(seed: u64, mut faults: impl FnMut(&mut StdRng, Duration) -> Option<Vec<Fault>>) {
     let (history, began) = (History::begin(), Instant::now());
-    println!("chaos: seed {}", plan.seed);
+    println!("chaos: seed {seed}");
     let _told = ToldOnPanic(history.clone());
-    let mut random = StdRng::seed_from_u64(plan.seed);
+    let mut random = StdRng::seed_from_u64(seed);
     let mut world = World::begin(&history).await;
     let base = format!("http://{}", world.browsers_wire.address);
     let telling = Telling::default();
@@ -99,15 +94,13 @@ async fn run(mut plan: Plan) {
         readers.push(Reader::open(&base, page, person, &telling, &history).await);
     }
     let mut windows = Vec::new();
-    if plan.windows {
-        for (person, query) in [(ANA, ""), (BEN, "?status=pending")] {
-            windows.push(Window::open(&base, person, query).await);
-        }
+    for (person, query) in [(ANA, ""), (BEN, "?status=pending")] {
+        windows.push(Window::open(&base, person, query).await);
     }
     let gate: Gate = Arc::new(RwLock::new(()));
-    let _writers = Writers::start(WRITERS, plan.seed, &world.ground.address(), &gate, &history);
+    let _writers = Writers::start(WRITERS, seed, &world.ground.address(), &gate, &history);
     let mut oracle = Oracle { audit: Audit::default(), history: history.clone(), last: HashMap::new() };
-    while let Some(faults) = (plan.faults)(&mut random, began.elapsed()) {
+    while let Some(faults) = faults(&mut random, began.elapsed()) {
         for fault in faults {
             let lost = world.lost.len();
             world.suffer(fault, &mut random).await;
@@ -124,7 +117,7 @@ async fn run(mut plan: Plan) {
             break;
         }
     }
-    assert!(history.violations().is_empty(), "violated with seed {}: {:#?}", plan.seed, history.violations());
+    assert!(history.violations().is_empty(), "violated with seed {seed}: {:#?}", history.violations());
     assert!(history.counted("states compared") > 0 && history.counted("pages compared") > 0, "nothing was compared");
     println!("{history}");
 }
