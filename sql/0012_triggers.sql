@@ -14,10 +14,13 @@ language sql volatile as $$
 $$;
 
 -- Wakes the listeners. The payload says which reps are concerned, where they are given and few, else "all"; a payload of
--- 8,000 bytes or more would abort the writer's transaction. Nothing else about an order leaves by this door.
+-- 8,000 bytes or more would abort the writer's transaction. Nothing else about an order leaves by this door. A full queue,
+-- which any listening session that is stuck in a transaction can cause, would make the writer's commit fail: from half full
+-- on nobody is notified, and the listener finds the change when it reads without being told to, every three seconds.
 create or replace function live.notify(reps bigint[]) returns void
 language sql volatile as $$
     select pg_notify('live_orders', case when cardinality(reps) <= 100 then 'reps:' || array_to_string(reps, ',') else 'all' end)
+    where pg_notification_queue_usage() < 0.5
 $$;
 
 create or replace function live.record_insert() returns trigger

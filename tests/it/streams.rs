@@ -309,6 +309,70 @@ async fn a_notification_that_never_came_is_made_up_for() {
     .await;
 }
 
+/// Puts functions in the place of the server's own that behave as those do while the notification queue is full. Servers
+/// before version 17 have one of 8 GB.
+const FULL_QUEUE: &str = "
+    alter function pg_catalog.pg_notification_queue_usage() rename to notification_queue_usage;
+    alter function pg_catalog.pg_notify(text, text) rename to notify;
+    create function pg_catalog.pg_notification_queue_usage() returns float8 language sql volatile as 'select 1.0::float8';
+    create function pg_catalog.pg_notify(text, text) returns void language plpgsql volatile as $$
+    begin
+        raise program_limit_exceeded using message = 'too many notifications in the NOTIFY queue';
+    end $$";
+
+const QUEUE_AGAIN: &str = "
+    drop function pg_catalog.pg_notification_queue_usage(), pg_catalog.pg_notify(text, text);
+    alter function pg_catalog.notification_queue_usage() rename to pg_notification_queue_usage;
+    alter function pg_catalog.notify(text, text) rename to pg_notify";
+
+#[tokio::test]
+async fn a_full_notification_queue_fails_no_commit_and_is_told() {
+    let (database, service) = two_reps().await;
+    let mut stream = service.signed_in("ana").await.events().await;
+    stream.wait_for("ping").await;
+    asleep(&service).await;
+    database.sql(FULL_QUEUE).await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    database.orders("(9, 1, 'pending', 'paid', 10)").await;
+    database.sql("delete from orders_order where id = 2").await;
+    let statistics = loop {
+        let patch = stream.wait_for("patch").await;
+        if patch.data["orders"].as_array().unwrap().iter().any(|row| row["id"] == 2) {
+            break patch.data["statistics"].clone();
+        }
+    };
+    assert_eq!((&statistics["total_orders"], &statistics["confirmed_orders"]), (&json!(2), &json!(1)));
+    // what a stream begins with says so as well as what others are told meanwhile
+    let ana = service.signed_in("ana").await;
+    let said = async || ana.events().await.wait_for("ping").await.data["listener"].as_str().unwrap().to_owned();
+    eventually("the canary can't be sent, and that is told", async || (said().await == "degraded").then_some(())).await;
+    database.sql(QUEUE_AGAIN).await;
+    eventually("it can again", async || (said().await == "live").then_some(())).await;
+}
+
+/// The space that notifications take which not every listening session has read. Looking at files cures nothing.
+async fn queued(database: &Database) -> i64 {
+    let size = "select coalesce(sum((pg_stat_file('pg_notify/' || f)).size), 0) from pg_ls_dir('pg_notify') f";
+    database.value(size).await.parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_queue_is_cleaned_up_after_whoever_held_it_up() {
+    const BATCH: &str = "select count(*) from (
+        select pg_notify('somebody', left(repeat(n::text || ' ', 4000), 7990)) from generate_series(1, 400) n) n";
+    let (database, service) = two_reps().await;
+    let stuck = database.client().await;
+    stuck.batch_execute("listen somebody; begin; select 1").await.unwrap();
+    for _ in 0..3 {
+        database.value(BATCH).await;
+    }
+    let held_up = queued(&database).await;
+    assert!(held_up > 2_000_000, "{held_up} bytes");
+    drop(stuck);
+    eventually("the queue is cleaned up", async || (queued(&database).await < held_up / 4).then_some(())).await;
+    service.ready().await;
+}
+
 #[tokio::test]
 async fn forged_notifications_cause_reads_and_nothing_else() {
     let (database, service) = two_reps().await;
