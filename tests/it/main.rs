@@ -7,6 +7,7 @@ mod api;
 mod browser;
 mod chaos;
 mod commands;
+mod crowds;
 mod database;
 mod harness;
 mod latency;

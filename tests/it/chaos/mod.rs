@@ -48,7 +48,6 @@ const TOLD_AFTER: f64 = 0.5;
 
 const WRITERS: u64 = 5;
 
-
 fn seed() -> u64 {
     std::env::var("CHAOS_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("CHAOS_SEED is a number"))
 }

@@ -1,19 +1,18 @@
 //! Whatever one machine can do to the service, its database, and the wires between them and the pages.
 
-use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
-use tokio::process::Child;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_postgres::Client;
 
 use super::ground::{Address, Ground};
 use super::history::History;
 use super::reader::now;
 use crate::harness::eventually;
+use crate::harness::instance::Instance;
 use crate::harness::wire::{Weather, Wire};
 
 /// Kinds of faults, each in its turn in a short run, at random in a long one.
@@ -88,60 +87,6 @@ impl Fault {
             Self::ForgedNotifications => "notifications forged, 10,000 a second",
             Self::StuckListener => "a listening session stuck in a transaction",
         }
-    }
-}
-
-/// One process of the service.
-pub struct Instance {
-    pub web: SocketAddr,
-    pub ops: SocketAddr,
-    database_url: String,
-    child: Child,
-}
-
-fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-impl Instance {
-    fn start(database_url: &str) -> Self {
-        let (web, ops) = (free_address(), free_address());
-        let child = Self::spawn(database_url, web, ops);
-        Self { web, ops, database_url: database_url.to_owned(), child }
-    }
-
-    /// The program under test; another one where a test of this test says so.
-    fn spawn(database_url: &str, web: SocketAddr, ops: SocketAddr) -> Child {
-        let program = std::env::var_os("CHAOS_SERVICE").unwrap_or_else(|| env!("CARGO_BIN_EXE_oncare-live").into());
-        let mut command = tokio::process::Command::new(program);
-        command.args(["serve", "--log", "error", "--database-url", database_url]);
-        command.args(["--listen", &web.to_string(), "--ops-listen", &ops.to_string()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        command.spawn().unwrap()
-    }
-
-    async fn kill(&mut self) {
-        self.child.kill().await.unwrap();
-    }
-
-    fn start_again(&mut self) {
-        self.child = Self::spawn(&self.database_url, self.web, self.ops);
-    }
-
-    async fn ops(&self, path: &str) -> Option<(u16, String)> {
-        let answer = timeout(Duration::from_secs(5), reqwest::get(format!("http://{}{path}", self.ops))).await.ok()?;
-        let answer = answer.ok()?;
-        Some((answer.status().as_u16(), answer.text().await.ok()?))
-    }
-
-    async fn is_ready(&self) -> Option<()> {
-        self.ops("/readyz").await.filter(|(status, _)| *status == 200).map(|_| ())
-    }
-
-    pub async fn metric(&self, name: &str) -> f64 {
-        let (_, text) = self.ops("/metrics").await.expect("the metrics are there");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod database;
 pub mod http;
+pub mod instance;
 pub mod proxy;
 pub mod service;
 pub mod wire;

@@ -1,0 +1,245 @@
+//! Thousands of pages at once: one that stops reading, some that vanish, all of them dropped together.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use rand::Rng;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::sleep;
+
+use crate::harness::database::Database;
+use crate::harness::eventually;
+use crate::harness::http::{Browserless, EVENTS};
+use crate::harness::instance::Instance;
+
+const OPEN: &str = "oncare_live_streams_open{role=\"sales_rep\"}";
+
+/// Reps that have signed in, each with a session of the same number.
+const FIRST_REP: i64 = 1_000;
+
+/// Signs so many reps in.
+async fn sign_in(database: &Database, reps: i64) {
+    let last = FIRST_REP + reps - 1;
+    database
+        .sql(&format!(
+            "insert into accounts_user (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active,
+                 date_joined, role, phone_number, address, city, state, country, zip_code, is_verified, created_at, updated_at)
+             select n, 'x', false, 'rep' || n, '', '', '', false, true, now(), 'sales_rep', '', '', '', '', '', '', true, now(),
+                 now() from generate_series({FIRST_REP}, {last}) n;
+             insert into live.session (token_hash, user_id, password_digest, expires_at)
+             select sha256(convert_to(lpad(to_hex(n), 64, '0'), 'UTF8')), n, sha256('x'), now() + interval '1 day'
+             from generate_series({FIRST_REP}, {last}) n;
+             analyze accounts_user, live.session"
+        ))
+        .await;
+}
+
+/// As many open files as may be: each stream is one here and one in the service, which inherits the limit.
+fn allow_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}
+
+/// A stream on a socket of its own.
+struct Stream {
+    socket: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Stream {
+    async fn open(instance: &Instance, rep: i64) -> std::io::Result<Self> {
+        let socket = TcpSocket::new_v4()?.connect(instance.web).await?;
+        Self::request(socket, rep).await
+    }
+
+    async fn request(mut socket: TcpStream, rep: i64) -> std::io::Result<Self> {
+        let request = format!("GET {EVENTS} HTTP/1.1\r\nhost: x\r\ncookie: oncare_live_session={rep:064x}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await?;
+        Ok(Self { socket, read: Vec::new() })
+    }
+
+    /// Reads on past some text, and gives what was before it.
+    async fn until(&mut self, what: &str) -> std::io::Result<String> {
+        let mut searched = 0;
+        loop {
+            let read = str::from_utf8(&self.read).expect("what is told here is ASCII");
+            if let Some(place) = read[searched..].find(what) {
+                let before = read[..searched + place].to_owned();
+                self.read.drain(..before.len() + what.len());
+                return Ok(before);
+            }
+            searched = (read.len() + 1).saturating_sub(what.len());
+            if self.socket.read_buf(&mut self.read).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}
+
+/// Memory of a process that is its own alone, in kB.
+fn memory(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+async fn ready(database: &Database) -> Instance {
+    let instance = Instance::start(&database.url);
+    eventually("the service is ready", async || instance.is_ready().await).await;
+    instance
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_reader_that_stops_costs_a_thousand_others_nothing_and_is_cut() {
+    /// What the service may need for a reader that stopped, in kB: its kernel's buffers are not among it.
+    const LITTLE: u64 = 1_000;
+    const READERS: i64 = 1_000;
+    /// For how long one write may take.
+    const CUT_AFTER: Duration = Duration::from_secs(20);
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, 60).await;
+    let orders: Vec<String> = (1..=40).map(|id| format!("({id}, {FIRST_REP}, 'delivered', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    // several sessions of one rep, as each may have but some streams
+    database.sql(&format!("update live.session set user_id = {FIRST_REP}, password_digest = sha256('x')")).await;
+    let instance = ready(&database).await;
+    let opened = join_all((0..READERS).map(|n| Stream::open(&instance, FIRST_REP + n / 20))).await;
+    let mut readers: Vec<Stream> = opened.into_iter().map(Result::unwrap).collect();
+    join_all(readers.iter_mut().map(|reader| async { reader.until("event: sync").await.unwrap() })).await;
+
+    let mut round = 0;
+    let mut rounds = async |readers: &mut Vec<Stream>, count: usize| {
+        let mut worst = Duration::ZERO;
+        for _ in 0..count {
+            round += 1;
+            let began = Instant::now();
+            database
+                .sql(&format!("update orders_order set total_amount = {round}.25, customer_name = 'C{round}'"))
+                .await;
+            let told = format!("\"to\":\"C{round}\"");
+            join_all(readers.iter_mut().map(|reader| async { reader.until(&told).await.unwrap() })).await;
+            worst = worst.max(began.elapsed());
+        }
+        worst
+    };
+    rounds(&mut readers, 10).await;
+    let before = memory(instance.pid());
+    let alone = rounds(&mut readers, 40).await;
+
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let stopped = Stream::request(socket.connect(instance.web).await.unwrap(), FIRST_REP + 55).await.unwrap();
+    eventually("it is counted", async || (instance.metric(OPEN).await == READERS as f64 + 1.0).then_some(())).await;
+    let began = Instant::now();
+    let beside = rounds(&mut readers, 40).await;
+    let more = memory(instance.pid()).saturating_sub(before);
+    assert!(instance.metric("oncare_live_mailboxes_overrun_total").await > 0.0, "it stopped reading");
+    assert!(more < LITTLE, "{more} kB more");
+    println!("last of {READERS} receivers: {alone:?} at worst, and {beside:?} beside one that stopped; {more} kB more");
+    while instance.metric(OPEN).await > READERS as f64 {
+        assert!(began.elapsed() < CUT_AFTER * 2, "it is cut in bounded time");
+        rounds(&mut readers, 1).await;
+        sleep(Duration::from_millis(200)).await;
+    }
+    drop(stopped);
+    // exact when it comes back
+    let mut again = Stream::open(&instance, FIRST_REP + 55).await.unwrap();
+    let total = database.value("select sum(total_amount) from orders_order").await;
+    again.until("\"total_revenue\":").await.unwrap();
+    assert_eq!(again.until("}").await.unwrap(), total);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_count_equals_the_open_sockets_after_any_mix_of_ends() {
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, 300).await;
+    let instance = ready(&database).await;
+    let mut random = rand::rng();
+    let mut open: Vec<Stream> = Vec::new();
+    for _ in 0..4 {
+        let opened = join_all((0..300).map(|n| Stream::open(&instance, FIRST_REP + n))).await;
+        for (n, stream) in opened.into_iter().enumerate() {
+            let mut stream = stream.unwrap();
+            // some go before they are answered
+            if n % 3 > 0 {
+                stream.until("event: sync").await.unwrap();
+                open.push(stream);
+            }
+        }
+        for _ in 0..open.len() / 2 {
+            let stream = open.swap_remove(random.random_range(0..open.len()));
+            if random.random_bool(0.5) {
+                // ends with a reset
+                stream.socket.set_zero_linger().unwrap();
+            }
+        }
+    }
+    let expected = open.len() as f64;
+    eventually("the count is right", async || (instance.metric(OPEN).await == expected).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_pages_that_are_dropped_at_once_come_back() {
+    const PAGES: i64 = 5_000;
+    /// The pool and the listener.
+    const MOST_CONNECTIONS: i64 = 9;
+    /// Where nobody is in a storm it takes some milliseconds.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, PAGES).await;
+    database.orders("(1, 1, 'pending', 'paid', 1)").await;
+    let mut instance = ready(&database).await;
+    let retries = {
+        let streams = join_all((0..PAGES).map(|n| come(&instance, n))).await;
+        streams.into_iter().map(|(_, retry)| retry).collect::<HashSet<_>>()
+    };
+    assert!(retries.len() > 1_000, "the times to wait are spread: {}", retries.len());
+    eventually("all have gone", async || (instance.metric(OPEN).await == 0.0).then_some(())).await;
+
+    let mut streams = join_all((0..PAGES).map(|n| come(&instance, n))).await;
+    instance.kill().await;
+    join_all(streams.iter_mut().map(|(stream, _)| async { stream.until("never").await.unwrap_err() })).await;
+    drop(streams);
+    instance.start_again();
+    eventually("it is ready again", async || instance.is_ready().await).await;
+    let began = Instant::now();
+    let client = database.client().await;
+    let watch = async {
+        let mut most = 0;
+        while instance.metric(OPEN).await < PAGES as f64 {
+            let sql = "select count(*), count(*) filter (where state <> 'idle') from pg_stat_activity
+                where datname = current_database() and application_name like 'oncare-live%'";
+            let row = client.query_one(sql, &[]).await.unwrap();
+            most = most.max(row.get::<_, i64>(0));
+            let asked = Instant::now();
+            let ana = Browserless::new(format!("http://{}", instance.web));
+            ana.sign_in("ana").await;
+            ana.dashboard("").await;
+            assert!(asked.elapsed() < PATIENCE, "logins and polls are answered meanwhile");
+        }
+        most
+    };
+    let (streams, most) = tokio::join!(join_all((0..PAGES).map(|n| come(&instance, n))), watch);
+    println!("{} pages were back after {:?}; {most} connections to the database", streams.len(), began.elapsed());
+    assert!(most <= MOST_CONNECTIONS, "{most} connections");
+}
+
+/// A page opens its stream, as often as it must. It comes with the time after which a browser is to try again.
+async fn come(instance: &Instance, page: i64) -> (Stream, String) {
+    let pause = rand::rng().random_range(0..1_000);
+    loop {
+        sleep(Duration::from_millis(pause)).await;
+        let Ok(mut stream) = Stream::open(instance, FIRST_REP + page).await else { continue };
+        let Ok(_) = stream.until("retry: ").await else { continue };
+        let Ok(retry) = stream.until("\n").await else { continue };
+        if stream.until("event: sync").await.is_ok() {
+            return (stream, retry);
+        }
+    }
+}
