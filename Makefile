@@ -1,6 +1,6 @@
 # Everything that a person needs to know is in README.md.
 
-.PHONY: run test lint tools latency bench
+.PHONY: run test lint tools chaos latency bench
 
 run: ## set up what is missing, build, and run the demonstration
 	@scripts/install-tools postgresql
@@ -9,12 +9,17 @@ run: ## set up what is missing, build, and run the demonstration
 
 test: tools lint ## set up what is missing and run everything
 	cargo test --locked --workspace
+	cargo test --locked --test it -- --ignored --nocapture chaos::every_fault_once
+	scripts/check-mutants
 
 lint: tools
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	scripts/check-javascript
+
+chaos: tools ## break everything again and again, for MINUTES (30), and hold every page against the database
+	MINUTES=$(or $(MINUTES),30) cargo test --locked --release --test it -- --ignored --nocapture chaos::for_a_while
 
 latency: tools ## measure from commit to DOM in Chromium
 	cargo test --locked --release --test it -- --ignored --nocapture commit_to_dom
@@ -25,5 +30,7 @@ bench: ## measure the service beside its peers, and compare with the targets
 	cargo build --release --locked --workspace
 	target/release/oncare-bench --plots docs/benchmarks
 
+# without faketime the nemesis leaves the clock alone
 tools:
 	@scripts/install-tools postgresql chromium node
+	-@scripts/install-tools faketime

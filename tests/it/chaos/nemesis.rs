@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
@@ -32,12 +33,13 @@ pub enum Fault {
     OtherInstance,
     ForgedNotifications,
     StuckListener,
+    ClockStepped,
 }
 
 const LATE: Weather = Weather::Delay(Duration::from_millis(150));
 
 impl Fault {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ListenerTerminated,
         Self::Database(Weather::Cut),
         Self::ServiceKilled,
@@ -60,6 +62,7 @@ impl Fault {
         Self::PoolStopped,
         Self::Database(LATE),
         Self::StuckListener,
+        Self::ClockStepped,
     ];
 
     pub fn name(self) -> &'static str {
@@ -86,6 +89,7 @@ impl Fault {
             Self::OtherInstance => "pages led to the other instance",
             Self::ForgedNotifications => "notifications forged, 10,000 a second",
             Self::StuckListener => "a listening session stuck in a transaction",
+            Self::ClockStepped => "service's clock stepped",
         }
     }
 }
@@ -113,7 +117,7 @@ impl World {
         let ground = Ground::prepare().await;
         let database_wire = Wire::to(([127, 0, 0, 1], ground.port()).into()).await;
         let url = ground.address().url().replace(&ground.port().to_string(), &database_wire.address.port().to_string());
-        let instances = [Instance::start(&url), Instance::start(&url)];
+        let instances = [Instance::start_with_clock(&url), Instance::start_with_clock(&url)];
         let browsers_wire = Wire::to(instances[0].web).await;
         let world = Self {
             ground,
@@ -181,6 +185,14 @@ impl World {
                 stuck.batch_execute("begin; select 1").await.unwrap();
                 forge(&address, Duration::from_secs(1)).await;
                 sleep(a_while).await;
+            }
+            Fault::ClockStepped => {
+                let seconds = *[-86_400, -600, -5, 5, 600, 86_400].choose(random).unwrap();
+                if !self.instances[self.serving].set_clock(seconds).await {
+                    return history.tell("no libfaketime here: the clock is not stepped");
+                }
+                sleep(Duration::from_secs(2) + a_while).await;
+                self.instances[self.serving].set_clock(0).await;
             }
         }
         history.fault(fault.name());

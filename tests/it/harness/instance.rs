@@ -1,18 +1,45 @@
 //! The service as a process of its own, which can be killed.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+use super::eventually;
 
 /// One process of the service. Dropping it kills it.
 pub struct Instance {
     pub web: SocketAddr,
     pub ops: SocketAddr,
     database_url: String,
+    clock: Option<Clock>,
     child: Child,
+}
+
+/// A clock that can be stepped: by a library that stands before the system's, and reads from a file how late it is.
+struct Clock {
+    library: PathBuf,
+    file: PathBuf,
+}
+
+impl Clock {
+    fn find() -> Option<Self> {
+        let folders = std::fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let folders = folders.chain([PathBuf::from("/usr/lib64")]);
+        let library = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.exists())?;
+        let file = std::env::temp_dir().join(format!("oncare-live-clock.{:016x}", rand::random::<u64>()));
+        std::fs::write(&file, "+0").ok()?;
+        Some(Self { library, file })
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
 }
 
 fn free_address() -> SocketAddr {
@@ -21,15 +48,43 @@ fn free_address() -> SocketAddr {
 
 impl Instance {
     pub fn start(database_url: &str) -> Self {
-        let (web, ops) = (free_address(), free_address());
-        let child = Self::spawn(database_url, web, ops);
-        Self { web, ops, database_url: database_url.to_owned(), child }
+        Self::start_with(database_url, None)
     }
 
-    fn spawn(database_url: &str, web: SocketAddr, ops: SocketAddr) -> Child {
+    /// With a clock that can be stepped, where this machine has what that needs.
+    pub fn start_with_clock(database_url: &str) -> Self {
+        Self::start_with(database_url, Clock::find())
+    }
+
+    fn start_with(database_url: &str, clock: Option<Clock>) -> Self {
+        let (web, ops) = (free_address(), free_address());
+        let child = Self::spawn(database_url, web, ops, clock.as_ref());
+        Self { web, ops, database_url: database_url.to_owned(), clock, child }
+    }
+
+    /// Sets its clock so many seconds forward or back, of the true time, and waits until it goes so. Whether it can be set.
+    pub async fn set_clock(&self, seconds: i64) -> bool {
+        let Some(clock) = &self.clock else { return false };
+        std::fs::write(&clock.file, format!("{seconds:+}")).unwrap();
+        eventually("its clock is stepped", async || {
+            let answer = reqwest::get(format!("http://{}/healthz", self.ops)).await.ok()?;
+            let date = httpdate::parse_http_date(answer.headers()["date"].to_str().unwrap()).unwrap();
+            let date = date.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+            let true_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+            ((date - true_time - seconds as f64).abs() < 2.5).then_some(())
+        })
+        .await;
+        true
+    }
+
+    fn spawn(database_url: &str, web: SocketAddr, ops: SocketAddr, clock: Option<&Clock>) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_oncare-live"));
         command.args(["serve", "--log", "error", "--database-url", database_url]);
         command.args(["--listen", &web.to_string(), "--ops-listen", &ops.to_string()]);
+        if let Some(Clock { library, file }) = clock {
+            command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file);
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         command.spawn().unwrap()
     }
@@ -41,7 +96,7 @@ impl Instance {
 
     /// On the same addresses.
     pub fn start_again(&mut self) {
-        self.child = Self::spawn(&self.database_url, self.web, self.ops);
+        self.child = Self::spawn(&self.database_url, self.web, self.ops, self.clock.as_ref());
     }
 
     /// Status and text of an ops route, if it answers.
