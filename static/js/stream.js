@@ -1,10 +1,13 @@
 /** @import { Sync, Patch, Ping, Bye } from "./types.js" */
 
-/** After this silence the stream counts as dead, in milliseconds. The server pings every 15 s. */
-const LONGEST_SILENCE = 35_000;
+/** How long a stream that was opened may say nothing, in milliseconds. */
+const OPENING_PATIENCE = 20_000;
+
+/** How much later than the server said a ping may come before the stream counts as dead, in milliseconds. */
+const PING_GRACE = 3_000;
 
 /** How often the silence is measured, in milliseconds: by the clock, as a sleeping machine stops its timers. */
-const SILENCE_CHECK = 3_000;
+const SILENCE_CHECK = 1_000;
 
 /** Waits between attempts to reconnect, in milliseconds: the first and the longest, each shortened at random. */
 const FIRST_BACKOFF = 1_000;
@@ -33,6 +36,8 @@ export class Stream {
   #backoff = FIRST_BACKOFF;
   #openedAt = 0;
   #heardAt = 0;
+  /** How long the stream may be silent, in milliseconds. */
+  #patience = OPENING_PATIENCE;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #silence;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -56,10 +61,14 @@ export class Stream {
     const source = new EventSource(`${this.#url}&cursor=${encodeURIComponent(this.#cursor)}`);
     this.#source = source;
     this.#heardAt = Date.now();
+    this.#patience = OPENING_PATIENCE;
     this.#silence = setInterval(() => this.check(), SILENCE_CHECK);
     this.#on(source, "sync", this.#listeners.sync);
     this.#on(source, "patch", this.#listeners.patch);
-    this.#on(source, "ping", this.#listeners.ping);
+    this.#on(source, "ping", (/** @type {Ping} */ ping) => {
+      this.#patience = ping.next_ms + PING_GRACE;
+      this.#listeners.ping(ping);
+    });
     this.#on(source, "bye", (/** @type {Bye} */ bye) => {
       this.close();
       if (bye.reason === "draining") this.#tryAgain();
@@ -70,7 +79,7 @@ export class Stream {
 
   /** Gives the stream up if it was silent for too long, and tries again. */
   check() {
-    if (this.#source && Date.now() - this.#heardAt > LONGEST_SILENCE) this.#fail();
+    if (this.#source && Date.now() - this.#heardAt > this.#patience) this.#fail();
   }
 
   /** Closes the stream and tries no more. */
@@ -95,7 +104,6 @@ export class Stream {
       listener(JSON.parse(event.data));
     });
   }
-
 
   #fail() {
     this.close();
