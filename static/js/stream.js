@@ -21,7 +21,7 @@ const LASTING = 10_000;
  * reconnects by itself; so this class owns the retry loop, and the cursor travels in the query.
  *
  * @typedef {object} Listeners
- * @property {(sync: Sync) => void} sync
+ * @property {(sync: Sync, wasAway: boolean) => void} sync the state; whether there was no stream for a while before it
  * @property {(patch: Patch) => void} patch
  * @property {(ping: Ping) => void} ping
  * @property {(bye: Bye) => void} bye
@@ -57,13 +57,17 @@ export class Stream {
   /** Opens the stream now, whatever it was doing. */
   open() {
     this.close();
+    let wasAway = this.#openedAt > 0;
     this.#openedAt = Date.now();
     const source = new EventSource(`${this.#url}&cursor=${encodeURIComponent(this.#cursor)}`);
     this.#source = source;
     this.#heardAt = Date.now();
     this.#patience = OPENING_PATIENCE;
     this.#silence = setInterval(() => this.check(), SILENCE_CHECK);
-    this.#on(source, "sync", this.#listeners.sync);
+    this.#on(source, "sync", (/** @type {Sync} */ sync) => {
+      this.#listeners.sync(sync, wasAway);
+      wasAway = false;
+    });
     this.#on(source, "patch", this.#listeners.patch);
     this.#on(source, "ping", (/** @type {Ping} */ ping) => {
       this.#patience = ping.next_ms + PING_GRACE;

@@ -158,6 +158,18 @@ impl Browser {
         self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
     }
 
+    /// Whether the first element is not shown.
+    pub async fn hidden(&self, css: &str) -> bool {
+        !self.client.find(Locator::Css(css)).await.unwrap().is_displayed().await.unwrap()
+    }
+
+    /// Makes the page that wide.
+    pub async fn resize(&self, width: u32) {
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        assert_eq!(self.script("innerWidth").await, width);
+    }
+
     /// Sends a command of Chromium's own protocol.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let call = DevTools(json!({ "cmd": command, "params": parameters }));

@@ -1,15 +1,15 @@
 //! A TCP proxy that can be told to break things.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-#[derive(Default)]
 struct Orders {
+    target: Mutex<SocketAddr>,
     streams_blocked: AtomicBool,
     all_blocked: AtomicBool,
     answers_held: AtomicBool,
@@ -27,13 +27,21 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let orders = Arc::new(Orders::default());
+        let orders = Arc::new(Orders {
+            target: Mutex::new(target),
+            streams_blocked: AtomicBool::default(),
+            all_blocked: AtomicBool::default(),
+            answers_held: AtomicBool::default(),
+            held: AtomicUsize::default(),
+            changed: Notify::default(),
+        });
         let shared = Arc::clone(&orders);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if shared.all_blocked.load(Ordering::SeqCst) {
                     continue;
                 }
+                let target = *shared.target.lock().unwrap();
                 tokio::spawn(forward(client, target, Arc::clone(&shared)));
             }
         });
@@ -50,6 +58,11 @@ impl Proxy {
     pub fn block_everything(&self) {
         self.orders.all_blocked.store(true, Ordering::SeqCst);
         self.orders.changed.notify_waiters();
+    }
+
+    /// Leads those who come from now on to another service.
+    pub fn lead_to(&self, target: SocketAddr) {
+        *self.orders.target.lock().unwrap() = target;
     }
 
     /// Keeps the API's answers back until they are released.
