@@ -92,8 +92,11 @@ export class RealtimeSalesRepDashboard {
       if (this.#badge.state === "connecting") this.#poll.start();
     }, CONNECT_PATIENCE);
     document.addEventListener("visibilitychange", () => this.#returned());
+    // before what arrived while the page was frozen, which would count as a sign of life from now
+    document.addEventListener("resume", () => this.#stream.check());
     window.addEventListener("online", () => this.retry());
-    window.addEventListener("offline", () => this.#streamDown());
+    // tried again all the same, as not every browser that says so is right
+    window.addEventListener("offline", () => this.#stream.giveUp());
     window.addEventListener("pagehide", () => {
       this.#streaming = false;
       this.#stream.close();

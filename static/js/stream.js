@@ -78,12 +78,20 @@ export class Stream {
       if (bye.reason === "draining") this.#tryAgain();
       this.#listeners.bye(bye);
     });
-    source.addEventListener("error", () => this.#fail());
+    source.addEventListener("error", () => this.giveUp());
   }
 
   /** Gives the stream up if it was silent for too long, and tries again. */
   check() {
-    if (this.#source && Date.now() - this.#heardAt > this.#patience) this.#fail();
+    if (Date.now() - this.#heardAt > this.#patience) this.giveUp();
+  }
+
+  /** Gives the stream up, if there is one, and tries again. */
+  giveUp() {
+    if (!this.#source) return;
+    this.close();
+    this.#tryAgain();
+    this.#listeners.down();
   }
 
   /** Closes the stream and tries no more. */
@@ -107,12 +115,6 @@ export class Stream {
       if (event.lastEventId) this.#cursor = event.lastEventId;
       listener(JSON.parse(event.data));
     });
-  }
-
-  #fail() {
-    this.close();
-    this.#tryAgain();
-    this.#listeners.down();
   }
 
   #tryAgain() {

@@ -105,6 +105,11 @@ impl Browser {
 
     pub async fn sign_in(&self, username: &str) {
         self.goto("/accounts/login/").await;
+        self.fill_in_login(username).await;
+    }
+
+    /// Signs in on the page that asks for it.
+    pub async fn fill_in_login(&self, username: &str) {
         let fill = async |name: &str, text: &str| {
             let field = self.client.find(Locator::Css(&format!("[name={name}]"))).await.unwrap();
             field.send_keys(text).await.unwrap();
@@ -183,6 +188,9 @@ impl Browser {
 
 /// How long a change may take from the database to the page.
 pub const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long a page may look live while what it shows is old.
+pub const NOTICED: Duration = Duration::from_secs(12);
 
 #[derive(Debug)]
 struct DevTools(Value);
