@@ -12,7 +12,7 @@ const NAMES = new Map([
 ]);
 
 /** Where changes can't be counted. */
-export const UNLISTED = "more may have changed than can be listed";
+export const UNLISTED = "maybe more than can be listed";
 
 /**
  * What the order of a change is called.

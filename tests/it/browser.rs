@@ -490,7 +490,7 @@ async fn more_than_can_be_listed_is_said_and_what_is_listed_is_bounded() {
     for (ids, words) in [
         (11..=80, "While you were away: 70 changes"),
         (81..=150, "While you were away: 140 changes"),
-        (151..=300, "While you were away: more may have changed than can be listed"),
+        (151..=300, "While you were away: maybe more than can be listed"),
     ] {
         proxy.block_streams();
         browser.state("polling").await;
@@ -504,6 +504,13 @@ async fn more_than_can_be_listed_is_said_and_what_is_listed_is_bounded() {
                 "and 40 changes before"
             );
         }
+    }
+    // beside the other notice, in the place that both have
+    for width in [390, 640, 1280] {
+        browser.resize(width).await;
+        let inside = "['#away', '#list-notice'].map(css => document.querySelector(css).getBoundingClientRect())
+            .every(box => box.left >= 0 && box.right <= innerWidth && box.height > 0 && box.height <= 40)";
+        assert_eq!(browser.script(inside).await, true, "at {width}");
     }
     let list = away_list(&browser).await;
     assert_eq!((list.len(), list[0].as_str()), (100, "ORD-2025-00150 new, by oncare"));
