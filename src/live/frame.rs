@@ -91,14 +91,17 @@ pub(super) fn sync(sync: &Sync) -> Bytes {
     event("sync", Some(&sync.cursor), &SyncJson { revision, summary: &sync.summary, missed: &sync.missed })
 }
 
-/// `ping`: a sign of life, with the server's time and whether changes arrive at once.
-pub(super) fn ping(live: bool) -> Bytes {
+/// `ping`: a sign of life, with the server's time, whether changes arrive at once, and in how many milliseconds the next
+/// will have come. A page that hears nothing for longer than that knows that the stream is dead.
+pub(super) fn ping(live: bool, next_ms: u64) -> Bytes {
     #[derive(Serialize)]
     struct Ping {
         time: String,
         listener: &'static str,
+        next_ms: u64,
     }
-    event("ping", None, &Ping { time: iso_time(Utc::now()), listener: if live { "live" } else { "degraded" } })
+    let listener = if live { "live" } else { "degraded" };
+    event("ping", None, &Ping { time: iso_time(Utc::now()), listener, next_ms })
 }
 
 /// `bye`: the last event of a stream that the server ends.

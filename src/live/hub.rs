@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -43,6 +43,8 @@ pub struct Hub {
     listener: Mutex<ListenerState>,
     opened: Notify,
     next: AtomicU64,
+    /// How many streams there are, for whoever needs no more than that.
+    open: AtomicUsize,
     meter: Arc<Meter>,
 }
 
@@ -105,6 +107,7 @@ impl Hub {
             listener: Mutex::new(ListenerState::Degraded("the listener is starting".to_owned())),
             opened: Notify::new(),
             next: AtomicU64::new(0),
+            open: AtomicUsize::new(0),
             meter,
         }
     }
@@ -130,6 +133,7 @@ impl Hub {
         }
         channel.mailboxes.push(Arc::clone(&mailbox));
         drop(channels);
+        self.open.fetch_add(1, Relaxed);
         self.opened.notify_one();
         self.meter.opened(SALES_REP);
         Subscription { hub: Arc::clone(self), rep: subscriber.rep, mailbox, reason: "client_gone" }
@@ -144,6 +148,11 @@ impl Hub {
     #[must_use]
     pub fn is_open(&self, rep: RepId) -> bool {
         self.lock().by_rep.contains_key(&rep)
+    }
+
+    /// How many streams are subscribed.
+    pub(super) fn open_streams(&self) -> usize {
+        self.open.load(Relaxed)
     }
 
     /// Whether nobody is subscribed to anything.
@@ -324,6 +333,7 @@ impl Drop for Subscription {
             }
         }
         drop(channels);
+        self.hub.open.fetch_sub(1, Relaxed);
         self.hub.meter.closed(SALES_REP, self.reason);
     }
 }

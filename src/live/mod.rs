@@ -9,6 +9,7 @@ mod listener;
 mod mailbox;
 mod meter;
 mod pace;
+mod pulse;
 mod recency;
 mod sentinel;
 mod stream;

@@ -15,16 +15,10 @@ use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::mailbox::Delivery;
-use super::{Bye, Frame, Live, Subscriber, Subscription, frame};
+use super::{Bye, Frame, Live, Subscriber, Subscription, frame, pulse};
 use crate::cursor::Cursor;
 use crate::order::RepId;
 use crate::store::{StoreError, Sync};
-
-/// How often a stream pings, give or take a fifth, so that thousands do not ping at once.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
-
-/// Pings that are due within this time go out together: waking up for each costs more than sending it.
-const PING_TICK: Duration = Duration::from_millis(100);
 
 /// How long a stream waits before it tries again to read its state.
 const RESYNC_PAUSE: Duration = Duration::from_secs(1);
@@ -46,17 +40,26 @@ impl Live {
         let mut subscription = self.hub.subscribe(subscriber);
         let first =
             self.sync(subscription.rep(), since).await.inspect_err(|_| subscription.closes_because("unavailable"))?;
-        let beginning = [frame::retry(retry_time()), frame::sync(&first), frame::ping(self.hub.is_live())].concat();
+        let next_ping = self.next_ping();
+        let beginning = [frame::retry(retry_time()), frame::sync(&first), self.ping(next_ping)].concat();
         Ok(EventStream {
             live: Arc::clone(self),
             subscription,
             known: first.cursor,
             waiting: VecDeque::new(),
             beginning: Some(beginning.into()),
-            next_ping: Box::pin(sleep_until(ping_time(self.started))),
+            next_ping: Box::pin(sleep_until(next_ping)),
             resync: None,
             is_over: false,
         })
+    }
+
+    fn next_ping(&self) -> Instant {
+        pulse::next_ping(self.hub.open_streams(), self.started)
+    }
+
+    fn ping(&self, next: Instant) -> Bytes {
+        frame::ping(self.hub.is_live(), pulse::latest(next))
     }
 
     /// Reads the rep's state, and keeps it as what is known of the rep.
@@ -152,7 +155,7 @@ impl EventStream {
                 continue;
             }
             ready!(self.next_ping.as_mut().poll(cx));
-            self.next_ping.as_mut().reset(ping_time(self.live.started));
+            self.next_ping.as_mut().reset(self.live.next_ping());
             return Poll::Ready(Some(self.ping()));
         }
     }
@@ -202,7 +205,7 @@ impl EventStream {
     }
 
     fn ping(&self) -> Told {
-        Told::of(frame::ping(self.live.hub.is_live()))
+        Told::of(self.live.ping(self.next_ping.deadline()))
     }
 }
 
@@ -228,12 +231,6 @@ fn novelty(patch: &Frame, known: &Cursor) -> Novelty {
 
 fn retry_time() -> u64 {
     rand::rng().random_range(RETRY)
-}
-
-fn ping_time(started: Instant) -> Instant {
-    let due = started.elapsed() + PING_INTERVAL.mul_f64(rand::rng().random_range(0.8..1.2));
-    let ticks = due.as_millis().div_ceil(PING_TICK.as_millis());
-    started + PING_TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -24,12 +24,12 @@ export function age(iso) {
 }
 
 /**
- * Writes the ages of the rows in an element.
+ * Writes the ages in an element: of the time that a place is in, or stands beside.
  * @param {ParentNode} parent
  */
 export function showAge(parent) {
   for (const place of parent.querySelectorAll("[data-age]")) {
-    const text = age(place.parentElement?.querySelector("time")?.dateTime ?? "");
+    const text = age((place.closest("time") ?? place.parentElement?.querySelector("time"))?.dateTime ?? "");
     if (place.textContent !== text) place.textContent = text;
   }
 }

@@ -1,4 +1,4 @@
-/** Older than this, in milliseconds, what is shown is not trusted while nothing is known. */
+/** Older than this, in milliseconds, what is shown is stale while nothing is known. */
 const LONGEST_TRUST = 15_000;
 
 /**
@@ -15,6 +15,8 @@ export class Badge {
   #trueAt = new Date();
   /** @type {State} */
   #state = "connecting";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #lapse;
 
   /**
    * @param {HTMLElement} root what loses its colours while stale
@@ -52,7 +54,10 @@ export class Badge {
   show(state) {
     this.#state = state;
     this.#badge.dataset["state"] = state;
-    const old = Date.now() - this.#trueAt.getTime() > LONGEST_TRUST;
+    clearTimeout(this.#lapse);
+    const trust = LONGEST_TRUST - (Date.now() - this.#trueAt.getTime());
+    const old = trust < 0;
+    if (state === "connecting" && !old) this.#lapse = setTimeout(() => this.show("stale"), trust + 1);
     const stale = state === "stale" || state === "signed_out" || (state === "connecting" && old);
     this.#root.toggleAttribute("data-stale", stale);
     const word = this.#badge.querySelector(".word");

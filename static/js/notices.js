@@ -1,4 +1,5 @@
-/** @import { Change, Field } from "./types.js" */
+/** @import { Change } from "./types.js" */
+import { UNLISTED, counted, orderName, whatHappened } from "./words.js";
 
 /** Between two announcements to a screen reader at least this long, in milliseconds. */
 const PAUSE = 3_000;
@@ -46,10 +47,11 @@ export class Notices {
 
   /**
    * Says how much changed while the page was away.
-   * @param {number} count
+   * @param {Change[] | null} missed null where it can't be listed
    */
-  sayMissed(count) {
-    this.#waiting.push(`While you were away: ${count} ${count === 1 ? "change" : "changes"}.`);
+  sayMissed(missed) {
+    const what = missed ? counted(missed.length) : UNLISTED;
+    this.#waiting.push(`While you were away: ${what}.`);
     if (this.#pause === undefined) this.#speak();
   }
 
@@ -63,37 +65,7 @@ export class Notices {
   }
 }
 
-/** What each column is called. */
-const NAMES = new Map([
-  ["status", ""],
-  ["payment_status", "payment "],
-  ["total_amount", "total "],
-  ["customer_name", "customer "],
-  ["order_number", "number "],
-  ["created_at", "placed "],
-  ["items", "items "],
-]);
-
-/** @param {Field} field */
-function toldField({ field, from_display, to_display }) {
-  const name = NAMES.get(field) ?? `${field} `;
-  return from_display === null ? `${name}${to_display ?? ""}` : `${name}${from_display} → ${to_display ?? ""}`;
-}
-
 /** @param {Change} change */
-function told({ order_id, order_number, operation, changed, by }) {
-  const order = order_number ?? `Order ${order_id}`;
-  switch (operation) {
-    case "insert":
-      return `${order}: new, by ${by}.`;
-    case "delete":
-      return `${order}: deleted, by ${by}.`;
-    case "arrived":
-      return `${order}: now yours, by ${by}.`;
-    case "left":
-      return `${order}: no longer yours, by ${by}.`;
-    default: {
-      return `${order}: ${changed.map(toldField).join(", ")}, by ${by}.`;
-    }
-  }
+function told(change) {
+  return `${orderName(change)}: ${whatHappened(change)}.`;
 }

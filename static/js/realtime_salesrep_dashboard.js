@@ -1,5 +1,6 @@
 /** @import { Answer, Change, Patch as PatchEvent, Row, GoneRow, Summary, Sync, Ping, Bye } from "./types.js" */
 import { tickAges, showAge } from "./age.js";
+import { Away } from "./away.js";
 import { Badge } from "./badge.js";
 import { Notices } from "./notices.js";
 import { Patch } from "./patch.js";
@@ -30,6 +31,7 @@ export class RealtimeSalesRepDashboard {
   #patch;
   #badge;
   #notices;
+  #away;
   #placement;
   #stream;
   #poll;
@@ -60,6 +62,13 @@ export class RealtimeSalesRepDashboard {
       element("live-region", HTMLElement),
       () => void this.#reloadList(),
     );
+    this.#away = new Away(
+      element("away", HTMLElement),
+      element("away-line", HTMLButtonElement),
+      element("away-list", HTMLElement),
+      element("away-change", HTMLTemplateElement),
+      () => element("orders-list", HTMLElement).focus({ preventScroll: true }),
+    );
     this.#poll = new Poll(interval, {
       url: () => this.#apiUrl(apiUrl),
       begun: () => ({ epoch: this.#revision.epoch, placement: this.#placement }),
@@ -67,7 +76,7 @@ export class RealtimeSalesRepDashboard {
       failure: (status) => this.#failed(status),
     });
     this.#stream = new Stream(`${eventsUrl}?rep=${rep}`, cursor, {
-      sync: (sync) => this.#synced(sync),
+      sync: (sync, wasAway) => this.#synced(sync, wasAway),
       patch: (patch) => this.#patched(patch),
       ping: (ping) => this.#pinged(ping),
       bye: (bye) => this.#dismissed(bye),
@@ -83,8 +92,11 @@ export class RealtimeSalesRepDashboard {
       if (this.#badge.state === "connecting") this.#poll.start();
     }, CONNECT_PATIENCE);
     document.addEventListener("visibilitychange", () => this.#returned());
+    // before what arrived while the page was frozen, which would count as a sign of life from now
+    document.addEventListener("resume", () => this.#stream.check());
     window.addEventListener("online", () => this.retry());
-    window.addEventListener("offline", () => this.#streamDown());
+    // tried again all the same, as not every browser that says so is right
+    window.addEventListener("offline", () => this.#stream.giveUp());
     window.addEventListener("pagehide", () => {
       this.#streaming = false;
       this.#stream.close();
@@ -110,17 +122,33 @@ export class RealtimeSalesRepDashboard {
     return this.#streaming && this.#listening && !this.#behind;
   }
 
-  /** @param {Sync} sync */
-  #synced(sync) {
+  /**
+   * @param {Sync} sync
+   * @param {boolean} wasAway
+   */
+  #synced(sync, wasAway) {
     const wasPolling = this.#poll.isRunning;
     this.#streaming = true;
-    if (this.#accept(sync, true) && sync.missed) {
-      if (sync.missed.length > 0) this.#notices.sayMissed(sync.missed.length);
-      this.#customers(sync.missed);
-    }
+    if (this.#accept(sync, true)) this.#customers(sync.missed ?? []);
+    // also of a state that a poll overtook: nobody else says what led to it
+    this.#tellMissed(sync.missed, wasAway);
     // the state of the rows is known only if the server says that nothing of them changed since the page's last
     if (wasPolling || sync.missed === null || sync.missed.length > 0) this.#fallBehind();
     this.#settle();
+  }
+
+  /**
+   * @param {Change[] | null} missed
+   * @param {boolean} wasAway
+   */
+  #tellMissed(missed, wasAway) {
+    if (missed?.length === 0) return;
+    if (wasAway) {
+      this.#away.add(missed);
+      this.#notices.sayMissed(missed);
+    } else if (missed) {
+      this.#notices.say(missed);
+    }
   }
 
   /** @param {PatchEvent} patch */

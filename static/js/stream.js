@@ -1,10 +1,13 @@
 /** @import { Sync, Patch, Ping, Bye } from "./types.js" */
 
-/** After this silence the stream counts as dead, in milliseconds. The server pings every 15 s. */
-const LONGEST_SILENCE = 35_000;
+/** How long a stream that was opened may say nothing, in milliseconds. */
+const OPENING_PATIENCE = 20_000;
+
+/** How much later than the server said a ping may come before the stream counts as dead, in milliseconds. */
+const PING_GRACE = 3_000;
 
 /** How often the silence is measured, in milliseconds: by the clock, as a sleeping machine stops its timers. */
-const SILENCE_CHECK = 3_000;
+const SILENCE_CHECK = 1_000;
 
 /** Waits between attempts to reconnect, in milliseconds: the first and the longest, each shortened at random. */
 const FIRST_BACKOFF = 1_000;
@@ -18,7 +21,7 @@ const LASTING = 10_000;
  * reconnects by itself; so this class owns the retry loop, and the cursor travels in the query.
  *
  * @typedef {object} Listeners
- * @property {(sync: Sync) => void} sync
+ * @property {(sync: Sync, wasAway: boolean) => void} sync the state; whether there was no stream for a while before it
  * @property {(patch: Patch) => void} patch
  * @property {(ping: Ping) => void} ping
  * @property {(bye: Bye) => void} bye
@@ -33,6 +36,8 @@ export class Stream {
   #backoff = FIRST_BACKOFF;
   #openedAt = 0;
   #heardAt = 0;
+  /** How long the stream may be silent, in milliseconds. */
+  #patience = OPENING_PATIENCE;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #silence;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -52,25 +57,41 @@ export class Stream {
   /** Opens the stream now, whatever it was doing. */
   open() {
     this.close();
+    let wasAway = this.#openedAt > 0;
     this.#openedAt = Date.now();
     const source = new EventSource(`${this.#url}&cursor=${encodeURIComponent(this.#cursor)}`);
     this.#source = source;
     this.#heardAt = Date.now();
+    this.#patience = OPENING_PATIENCE;
     this.#silence = setInterval(() => this.check(), SILENCE_CHECK);
-    this.#on(source, "sync", this.#listeners.sync);
+    this.#on(source, "sync", (/** @type {Sync} */ sync) => {
+      this.#listeners.sync(sync, wasAway);
+      wasAway = false;
+    });
     this.#on(source, "patch", this.#listeners.patch);
-    this.#on(source, "ping", this.#listeners.ping);
+    this.#on(source, "ping", (/** @type {Ping} */ ping) => {
+      this.#patience = ping.next_ms + PING_GRACE;
+      this.#listeners.ping(ping);
+    });
     this.#on(source, "bye", (/** @type {Bye} */ bye) => {
       this.close();
       if (bye.reason === "draining") this.#tryAgain();
       this.#listeners.bye(bye);
     });
-    source.addEventListener("error", () => this.#fail());
+    source.addEventListener("error", () => this.giveUp());
   }
 
   /** Gives the stream up if it was silent for too long, and tries again. */
   check() {
-    if (this.#source && Date.now() - this.#heardAt > LONGEST_SILENCE) this.#fail();
+    if (Date.now() - this.#heardAt > this.#patience) this.giveUp();
+  }
+
+  /** Gives the stream up, if there is one, and tries again. */
+  giveUp() {
+    if (!this.#source) return;
+    this.close();
+    this.#tryAgain();
+    this.#listeners.down();
   }
 
   /** Closes the stream and tries no more. */
@@ -94,13 +115,6 @@ export class Stream {
       if (event.lastEventId) this.#cursor = event.lastEventId;
       listener(JSON.parse(event.data));
     });
-  }
-
-
-  #fail() {
-    this.close();
-    this.#tryAgain();
-    this.#listeners.down();
   }
 
   #tryAgain() {

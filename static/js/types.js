@@ -39,7 +39,7 @@
  *
  * @typedef {Summary & { missed: Change[] | null }} Sync
  * @typedef {Summary & { orders: (Row | GoneRow)[], changes: Change[] }} Patch
- * @typedef {{ time: string, listener: "live" | "degraded" }} Ping
+ * @typedef {{ time: string, listener: "live" | "degraded", next_ms: number }} Ping
  * @typedef {{ reason: "draining" | "signed_out" | "replaced" }} Bye
  * @typedef {Summary & { orders: Row[], visible: (Row | GoneRow)[] }} Answer
  */

@@ -5,6 +5,7 @@
 
 mod api;
 mod browser;
+mod browser_faults;
 mod chaos;
 mod commands;
 mod crowds;

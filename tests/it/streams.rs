@@ -1,5 +1,7 @@
 //! The stream: what arrives, at whom, in which order, and what does not get lost when connections do.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::harness::database::Database;
@@ -289,8 +291,35 @@ async fn a_degraded_listener_is_told_and_so_is_its_recovery() {
     assert_eq!(stream.wait_for("ping").await.data["listener"], "live");
     let backend = listener_backend(&database).await;
     database.sql(&format!("select pg_terminate_backend({backend})")).await;
-    assert_eq!(stream.wait_for("ping").await.data["listener"], "degraded");
-    assert_eq!(stream.wait_for("ping").await.data["listener"], "live");
+    for listener in ["degraded", "live"] {
+        let ping = stream.wait_for("ping").await;
+        assert_eq!(ping.data["listener"], listener);
+        assert!(next_ping(&ping) <= LATEST_PING);
+    }
+}
+
+/// How long the next ping may take where few streams are open.
+const LATEST_PING: Duration = Duration::from_millis(6_200);
+
+/// By how much a machine that runs all tests at once may be late.
+const BUSY_MACHINE: Duration = Duration::from_secs(1);
+
+fn next_ping(ping: &Event) -> Duration {
+    Duration::from_millis(ping.data["next_ms"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn the_next_ping_comes_when_it_was_said_to() {
+    let (_database, service) = two_reps().await;
+    let mut stream = service.signed_in("ana").await.events().await;
+    let mut ping = stream.wait_for("ping").await;
+    for _ in 0..2 {
+        let heard = Instant::now();
+        let next = stream.wait_for("ping").await;
+        let said = next_ping(&ping);
+        assert!(said <= LATEST_PING && heard.elapsed() < said + BUSY_MACHINE, "{ping:?}, {:?}", heard.elapsed());
+        ping = next;
+    }
 }
 
 #[tokio::test]

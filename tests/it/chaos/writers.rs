@@ -112,6 +112,7 @@ impl Writer {
             Some(code) if code.code().starts_with("57P") => ("connections of writers lost", true),
             Some(code) if *code == SqlState::T_R_SERIALIZATION_FAILURE => ("serialization failures", true),
             Some(code) if *code == SqlState::T_R_DEADLOCK_DETECTED => ("deadlocks of writers with each other", true),
+            Some(code) if *code == SqlState::FOREIGN_KEY_VIOLATION => ("items of orders that another deleted", true),
             Some(code) if *code == SqlState::UNIQUE_VIOLATION => ("orders entered by two writers at once", true),
             Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => ("locks of writers not had in time", true),
             Some(_) => ("writers' errors", false),

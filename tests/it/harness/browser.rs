@@ -105,6 +105,11 @@ impl Browser {
 
     pub async fn sign_in(&self, username: &str) {
         self.goto("/accounts/login/").await;
+        self.fill_in_login(username).await;
+    }
+
+    /// Signs in on the page that asks for it.
+    pub async fn fill_in_login(&self, username: &str) {
         let fill = async |name: &str, text: &str| {
             let field = self.client.find(Locator::Css(&format!("[name={name}]"))).await.unwrap();
             field.send_keys(text).await.unwrap();
@@ -158,6 +163,18 @@ impl Browser {
         self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
     }
 
+    /// Whether the first element is not shown.
+    pub async fn hidden(&self, css: &str) -> bool {
+        !self.client.find(Locator::Css(css)).await.unwrap().is_displayed().await.unwrap()
+    }
+
+    /// Makes the page that wide.
+    pub async fn resize(&self, width: u32) {
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        assert_eq!(self.script("innerWidth").await, width);
+    }
+
     /// Sends a command of Chromium's own protocol.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let call = DevTools(json!({ "cmd": command, "params": parameters }));
@@ -171,6 +188,9 @@ impl Browser {
 
 /// How long a change may take from the database to the page.
 pub const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long a page may look live while what it shows is old.
+pub const NOTICED: Duration = Duration::from_secs(12);
 
 #[derive(Debug)]
 struct DevTools(Value);

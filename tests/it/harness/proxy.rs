@@ -1,17 +1,18 @@
 //! A TCP proxy that can be told to break things.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-#[derive(Default)]
 struct Orders {
+    target: Mutex<SocketAddr>,
     streams_blocked: AtomicBool,
     all_blocked: AtomicBool,
+    swallows: AtomicBool,
     answers_held: AtomicBool,
     held: AtomicUsize,
     changed: Notify,
@@ -27,13 +28,22 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let orders = Arc::new(Orders::default());
+        let orders = Arc::new(Orders {
+            target: Mutex::new(target),
+            streams_blocked: AtomicBool::default(),
+            all_blocked: AtomicBool::default(),
+            swallows: AtomicBool::default(),
+            answers_held: AtomicBool::default(),
+            held: AtomicUsize::default(),
+            changed: Notify::default(),
+        });
         let shared = Arc::clone(&orders);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if shared.all_blocked.load(Ordering::SeqCst) {
                     continue;
                 }
+                let target = *shared.target.lock().unwrap();
                 tokio::spawn(forward(client, target, Arc::clone(&shared)));
             }
         });
@@ -50,6 +60,18 @@ impl Proxy {
     pub fn block_everything(&self) {
         self.orders.all_blocked.store(true, Ordering::SeqCst);
         self.orders.changed.notify_waiters();
+    }
+
+    /// Goes on to accept connections, and lets nothing through any more, either way. What is sent meanwhile arrives when
+    /// that is over, as TCP would have it.
+    pub fn black_hole(&self) {
+        self.orders.swallows.store(true, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
+    }
+
+    /// Leads those who come from now on to another service.
+    pub fn lead_to(&self, target: SocketAddr) {
+        *self.orders.target.lock().unwrap() = target;
     }
 
     /// Keeps the API's answers back until they are released.
@@ -70,6 +92,8 @@ impl Proxy {
     pub fn unblock(&self) {
         self.orders.streams_blocked.store(false, Ordering::SeqCst);
         self.orders.all_blocked.store(false, Ordering::SeqCst);
+        self.orders.swallows.store(false, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
     }
 }
 
@@ -78,15 +102,17 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
     let (mut upward, mut downward) = ([0; 16_384], [0; 16_384]);
     let (mut is_stream, mut is_api) = (false, false);
     loop {
+        // before anything is looked at, so that no change of it is missed
+        let changed = orders.changed.notified();
+        let cut =
+            orders.all_blocked.load(Ordering::SeqCst) || is_stream && orders.streams_blocked.load(Ordering::SeqCst);
+        if cut {
+            return;
+        }
+        let passes = !orders.swallows.load(Ordering::SeqCst);
         tokio::select! {
-            () = orders.changed.notified() => {
-                let cut = orders.all_blocked.load(Ordering::SeqCst)
-                    || is_stream && orders.streams_blocked.load(Ordering::SeqCst);
-                if cut {
-                    return;
-                }
-            }
-            read = client.read(&mut upward) => {
+            () = changed => {}
+            read = client.read(&mut upward), if passes => {
                 let Ok(length @ 1..) = read else { return };
                 is_stream = upward[..length].starts_with(b"GET /orders/api/sales-rep/events/");
                 is_api = upward[..length].starts_with(b"GET /orders/api/sales-rep/dashboard/");
@@ -98,7 +124,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
                     return;
                 }
             }
-            read = server.read(&mut downward) => {
+            read = server.read(&mut downward), if passes => {
                 let Ok(length @ 1..) = read else { return };
                 if is_api && orders.answers_held.load(Ordering::SeqCst) {
                     orders.held.fetch_add(1, Ordering::SeqCst);

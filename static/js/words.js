@@ -1,0 +1,63 @@
+/** @import { Change, Field } from "./types.js" */
+
+/** What each column is called. */
+const NAMES = new Map([
+  ["status", ""],
+  ["payment_status", "payment "],
+  ["total_amount", "total "],
+  ["customer_name", "customer "],
+  ["order_number", "number "],
+  ["created_at", "placed "],
+  ["items", "items "],
+]);
+
+/** Where changes can't be counted. */
+export const UNLISTED = "maybe more than can be listed";
+
+/**
+ * What the order of a change is called.
+ * @param {Change} change
+ */
+export function orderName({ order_id, order_number }) {
+  return order_number ?? `Order ${order_id}`;
+}
+
+/**
+ * What happened to the order, and by whom.
+ * @param {Change} change
+ */
+export function whatHappened(change) {
+  const what = happening(change);
+  return change.by === "" ? what : `${what}, by ${change.by}`;
+}
+
+/**
+ * `1 change`, `7 changes`.
+ * @param {number} count
+ */
+export function counted(count) {
+  return `${count} ${count === 1 ? "change" : "changes"}`;
+}
+
+/** @param {Change} change */
+function happening({ operation, changed }) {
+  switch (operation) {
+    case "insert":
+      return "new";
+    case "delete":
+      return "deleted";
+    case "arrived":
+      return "now yours";
+    case "left":
+      return "no longer yours";
+    default:
+      // of another rep's time it is only told that something changed
+      return changed.length > 0 ? changed.map(fieldChange).join(", ") : "changed";
+  }
+}
+
+/** @param {Field} field */
+function fieldChange({ field, from_display, to_display }) {
+  const name = NAMES.get(field) ?? `${field} `;
+  return from_display === null ? `${name}${to_display ?? ""}` : `${name}${from_display} → ${to_display ?? ""}`;
+}

@@ -1,0 +1,209 @@
+//! What the page says while the way to the service is broken, the tab is frozen, or the machine sleeps: it is not "live" over
+//! old data for long, says what it is instead, and afterwards is live and exact.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::browser::{Browser, NOTICED};
+use crate::harness::database::Database;
+use crate::harness::eventually;
+use crate::harness::proxy::Proxy;
+use crate::harness::service::Service;
+
+struct Scene {
+    database: Database,
+    service: Service,
+    proxy: Proxy,
+    browser: Browser,
+}
+
+impl Scene {
+    /// A live page that reaches its service through a proxy.
+    async fn new() -> Self {
+        let database = Database::new().await;
+        database
+            .orders(
+                "(1, 1, 'pending', 'pending', 1500), (2, 1, 'processing', 'paid', 20), (3, 2, 'pending', 'paid', 9)",
+            )
+            .await;
+        let service = Service::start(&database).await;
+        let proxy = Proxy::start(service.web).await;
+        let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
+        Self { database, service, proxy, browser }
+    }
+
+    /// Makes what the page shows old.
+    async fn change(&self) {
+        self.database
+            .sql(
+                "update orders_order set status = 'delivered', payment_status = 'paid', total_amount = 17 where id = 1",
+            )
+            .await;
+    }
+
+    /// Waits until the page does not claim to be live any more, which must be soon after the data became old.
+    async fn not_live(&self, since: Instant) {
+        self.browser.until("document.getElementById('live-badge').dataset.state !== 'live'").await;
+        assert!(since.elapsed() < NOTICED, "noticed after {:?}", since.elapsed());
+        assert_ne!(self.browser.text("#live-badge .word").await, "Live");
+    }
+
+    /// Waits until the page is live. It must show then what the database has.
+    async fn live_and_exact(self) {
+        self.browser.state("live").await;
+        assert_eq!(self.shown().await, self.stored().await);
+        // and it goes on being so
+        self.database.sql("update orders_order set status = 'cancelled' where id = 2").await;
+        let stored = self.stored().await;
+        eventually("the next change shows", async || (self.shown().await == stored).then_some(())).await;
+        self.browser.close().await;
+    }
+
+    async fn shown(&self) -> Value {
+        let script = "({
+            orders: document.getElementById('stat-total-orders').textContent,
+            delivered: document.getElementById('status-count-delivered').textContent,
+            revenue: document.getElementById('stat-total-revenue').textContent,
+            rows: [...document.querySelectorAll('#orders-table-tbody tr')].map(({ dataset, cells }) => [
+                Number(dataset.orderId), dataset.status, dataset.paymentStatus,
+                document.querySelector(`tr[data-order-id='${dataset.orderId}'] [data-text=total_amount]`).textContent,
+            ]).sort(([one], [other]) => one - other),
+        })";
+        self.browser.script(script).await
+    }
+
+    async fn stored(&self) -> Value {
+        let amount = |expression: &str| format!("'₱' || to_char({expression}, 'FM999,990.00')");
+        let query = format!(
+            "select json_build_object('orders', count(*)::text,
+                'delivered', (count(*) filter (where status = 'delivered'))::text,
+                'revenue', {},
+                'rows', json_agg(json_build_array(id, status, payment_status, {}) order by id))
+             from orders_order where sales_rep_id = 1",
+            amount("coalesce(sum(total_amount) filter (where status = 'delivered' and payment_status = 'paid'), 0)"),
+            amount("total_amount"),
+        );
+        serde_json::from_str(&self.database.value(&query).await).unwrap()
+    }
+
+    async fn lifecycle(&self, state: &str) {
+        self.browser.devtools("Page.setWebLifecycleState", json!({ "state": state })).await;
+    }
+
+    async fn offline(&self, offline: bool) {
+        let conditions = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        self.browser.devtools("Network.enable", json!({})).await;
+        self.browser.devtools("Network.emulateNetworkConditions", conditions).await;
+        self.browser.until(&format!("navigator.onLine === {}", !offline)).await;
+    }
+}
+
+/// How soon a page that hears nothing at all says that what it shows is stale.
+const STALE: Duration = Duration::from_secs(17);
+
+#[tokio::test]
+async fn a_proxy_that_swallows_everything() {
+    let scene = Scene::new().await;
+    let clock = scene.browser.script("new Date().toLocaleTimeString('en-GB')").await;
+    scene.proxy.black_hole();
+    scene.change().await;
+    let began = Instant::now();
+    scene.not_live(began).await;
+    scene.browser.state("stale").await;
+    assert!(began.elapsed() < STALE, "{:?}", began.elapsed());
+    let said = scene.browser.text("#live-badge .word").await;
+    let before = format!(
+        "(Date.parse('1970-01-02T' + {clock} + 'Z') - Date.parse('1970-01-02T{}Z') + 86_400_000) % 86_400_000",
+        said.strip_prefix("Stale since ").unwrap()
+    );
+    assert!(scene.browser.script(&before).await.as_u64().unwrap() < 10_000, "{said}, and it was so from {clock} on");
+    scene.proxy.unblock();
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn a_browser_that_is_offline() {
+    let scene = Scene::new().await;
+    scene.offline(true).await;
+    scene.change().await;
+    scene.not_live(Instant::now()).await;
+    scene.browser.state("stale").await;
+    scene.offline(false).await;
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn a_browser_that_says_it_is_offline_and_is_not() {
+    let scene = Scene::new().await;
+    let said = "(dispatchEvent(new Event('offline')), document.getElementById('live-badge').dataset.state)";
+    assert_ne!(scene.browser.script(said).await, "live");
+    scene.change().await;
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn a_frozen_tab() {
+    let scene = Scene::new().await;
+    scene.browser.script("(document.addEventListener('freeze', () => { window.frozen = true }), true)").await;
+    scene.lifecycle("frozen").await;
+    assert_eq!(scene.browser.script("window.frozen").await, true);
+    scene.change().await;
+    scene.lifecycle("active").await;
+    let began = Instant::now();
+    scene.browser.wait_for_text("#stat-total-revenue", "₱17.00").await;
+    assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
+    scene.live_and_exact().await;
+}
+
+/// How soon a page that slept notices that an hour has passed: by the clock, not by an hour of waiting.
+const AWAKE: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn a_laptop_that_slept() {
+    let scene = Scene::new().await;
+    scene.lifecycle("frozen").await;
+    // this still arrives, and is not looked at while the page is frozen
+    scene.database.sql("update orders_order set status = 'shipped' where id = 2").await;
+    eventually("it is sent", async || {
+        (scene.service.metric("oncare_live_frames_sent_total").await >= 1.0).then_some(())
+    })
+    .await;
+    scene.proxy.black_hole();
+    scene.change().await;
+    scene.browser.script("(window.now = Date.now, Date.now = () => window.now.call(Date) + 3_600_000, true)").await;
+    scene.lifecycle("active").await;
+    let began = Instant::now();
+    scene.not_live(began).await;
+    assert!(began.elapsed() < AWAKE, "{:?}", began.elapsed());
+    scene.proxy.unblock();
+    scene.browser.state("live").await;
+    scene.browser.wait_for_text("#away-line", "While you were away: 2 changes").await;
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn another_page_and_back() {
+    let scene = Scene::new().await;
+    scene.browser.click("tr[data-order-id='2'] .number").await;
+    scene.browser.wait_for_text("h1", "ORD-2025-00002").await;
+    scene.change().await;
+    scene.browser.script("history.back() ?? true").await;
+    scene.browser.until("document.getElementById('sales-rep-orders-dashboard') !== null").await;
+    scene.live_and_exact().await;
+}
+
+/// Chromium keeps no page with `no-store` for the way back; browsers that do tell it so.
+#[tokio::test]
+async fn a_page_that_was_kept_for_the_way_back() {
+    let scene = Scene::new().await;
+    scene.browser.script("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))").await;
+    eventually("its stream is closed", async || {
+        (scene.service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await == 0.0).then_some(())
+    })
+    .await;
+    scene.change().await;
+    scene.browser.script("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))").await;
+    scene.browser.wait_for_text("#away-line", "While you were away: 1 change").await;
+    scene.live_and_exact().await;
+}
