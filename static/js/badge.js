@@ -1,3 +1,5 @@
+import { now, since } from "./moment.js";
+
 /** Older than this, in milliseconds, what is shown is stale while nothing is known. */
 const LONGEST_TRUST = 15_000;
 
@@ -12,7 +14,9 @@ export class Badge {
   #interval;
   /** @type {Date | null} */
   #changed = null;
+  /** When what is shown was last known to be true, for people and for reckoning. */
   #trueAt = new Date();
+  #trueSince = now();
   /** @type {State} */
   #state = "connecting";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -41,6 +45,7 @@ export class Badge {
   /** What is shown is known to be true now. */
   confirm() {
     this.#trueAt = new Date();
+    this.#trueSince = now();
     this.#tell();
   }
 
@@ -55,7 +60,7 @@ export class Badge {
     this.#state = state;
     this.#badge.dataset["state"] = state;
     clearTimeout(this.#lapse);
-    const trust = LONGEST_TRUST - (Date.now() - this.#trueAt.getTime());
+    const trust = LONGEST_TRUST - since(this.#trueSince);
     const old = trust < 0;
     if (state === "connecting" && !old) this.#lapse = setTimeout(() => this.show("stale"), trust + 1);
     const stale = state === "stale" || state === "signed_out" || (state === "connecting" && old);

@@ -1,4 +1,5 @@
 /** @import { Sync, Patch, Ping, Bye } from "./types.js" */
+import { now, since } from "./moment.js";
 
 /** How long a stream that was opened may say nothing, in milliseconds. */
 const OPENING_PATIENCE = 20_000;
@@ -6,7 +7,7 @@ const OPENING_PATIENCE = 20_000;
 /** How much later than the server said a ping may come before the stream counts as dead, in milliseconds. */
 const PING_GRACE = 3_000;
 
-/** How often the silence is measured, in milliseconds: by the clock, as a sleeping machine stops its timers. */
+/** How often the silence is measured, in milliseconds: by clocks, as a sleeping machine stops its timers. */
 const SILENCE_CHECK = 1_000;
 
 /** Waits between attempts to reconnect, in milliseconds: the first and the longest, each shortened at random. */
@@ -34,8 +35,9 @@ export class Stream {
   /** @type {EventSource | null} */
   #source = null;
   #backoff = FIRST_BACKOFF;
-  #openedAt = 0;
-  #heardAt = 0;
+  #openedAt = now();
+  #heardAt = now();
+  #wasOpened = false;
   /** How long the stream may be silent, in milliseconds. */
   #patience = OPENING_PATIENCE;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -57,11 +59,12 @@ export class Stream {
   /** Opens the stream now, whatever it was doing. */
   open() {
     this.close();
-    let wasAway = this.#openedAt > 0;
-    this.#openedAt = Date.now();
+    let wasAway = this.#wasOpened;
+    this.#wasOpened = true;
+    this.#openedAt = now();
     const source = new EventSource(`${this.#url}&cursor=${encodeURIComponent(this.#cursor)}`);
     this.#source = source;
-    this.#heardAt = Date.now();
+    this.#heardAt = now();
     this.#patience = OPENING_PATIENCE;
     this.#silence = setInterval(() => this.check(), SILENCE_CHECK);
     this.#on(source, "sync", (/** @type {Sync} */ sync) => {
@@ -83,7 +86,7 @@ export class Stream {
 
   /** Gives the stream up if it was silent for too long, and tries again. */
   check() {
-    if (Date.now() - this.#heardAt > this.#patience) this.giveUp();
+    if (since(this.#heardAt) > this.#patience) this.giveUp();
   }
 
   /** Gives the stream up, if there is one, and tries again. */
@@ -111,14 +114,14 @@ export class Stream {
   #on(source, name, listener) {
     source.addEventListener(name, (/** @type {MessageEvent<string>} */ event) => {
       if (source !== this.#source) return;
-      this.#heardAt = Date.now();
+      this.#heardAt = now();
       if (event.lastEventId) this.#cursor = event.lastEventId;
       listener(JSON.parse(event.data));
     });
   }
 
   #tryAgain() {
-    if (Date.now() - this.#openedAt > LASTING) this.#backoff = FIRST_BACKOFF;
+    if (since(this.#openedAt) > LASTING) this.#backoff = FIRST_BACKOFF;
     this.#retry = setTimeout(() => this.open(), this.#backoff * (0.5 + Math.random() / 2));
     this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF);
   }

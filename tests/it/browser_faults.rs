@@ -123,6 +123,18 @@ async fn a_proxy_that_swallows_everything() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_just_then() {
+    let scene = Scene::new().await;
+    scene.proxy.black_hole();
+    scene.browser.script("(window.now = Date.now, Date.now = () => window.now.call(Date) - 3_600_000, true)").await;
+    scene.change().await;
+    scene.not_live(Instant::now()).await;
+    scene.browser.state("stale").await;
+    scene.proxy.unblock();
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
 async fn a_browser_that_is_offline() {
     let scene = Scene::new().await;
     scene.offline(true).await;
