@@ -153,6 +153,54 @@ async fn one_reader_that_stops_costs_a_thousand_others_nothing_and_is_cut() {
     assert_eq!(again.until("}").await.unwrap(), total);
 }
 
+/// An address of this machine that packets do not reach any more. Needs the right to administer the network.
+struct Unreachable(&'static str);
+
+impl Unreachable {
+    fn route(change: &str, address: &str) -> bool {
+        let mut ip = std::process::Command::new("ip");
+        let ip = ip.args(["route", change, "blackhole", address, "table", "local"]);
+        ip.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    fn make(address: &'static str) -> Option<Self> {
+        Self::route("add", address).then_some(Self(address))
+    }
+}
+
+impl Drop for Unreachable {
+    fn drop(&mut self) {
+        Self::route("del", self.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_vanishes_without_a_word_is_no_longer_counted() {
+    const NOTICED: Duration = Duration::from_secs(30);
+    const ADDRESS: &str = "127.0.0.77";
+    let database = Database::new().await;
+    sign_in(&database, 2).await;
+    let instance = ready(&database).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{ADDRESS}:0").parse().unwrap()).unwrap();
+    let mut vanishing = Stream::request(socket.connect(instance.web).await.unwrap(), FIRST_REP).await.unwrap();
+    let mut staying = Stream::open(&instance, FIRST_REP + 1).await.unwrap();
+    vanishing.until("event: ping").await.unwrap();
+    staying.until("event: ping").await.unwrap();
+    assert_eq!(instance.metric(OPEN).await, 2.0);
+    let Some(_vanished) = Unreachable::make(ADDRESS) else {
+        println!("left out: whoever runs this may not change routes");
+        return;
+    };
+    let began = Instant::now();
+    while instance.metric(OPEN).await > 1.0 {
+        assert!(began.elapsed() < NOTICED, "it is noticed in time");
+        sleep(Duration::from_millis(100)).await;
+    }
+    println!("noticed after {:?}", began.elapsed());
+    staying.until("event: ping").await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_count_equals_the_open_sockets_after_any_mix_of_ends() {
     allow_files();
