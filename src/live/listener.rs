@@ -38,6 +38,9 @@ const CANARY_PATIENCE: Duration = Duration::from_secs(4);
 /// How often the notification queue is looked at, which also cures it.
 const QUEUE_CHECK: Duration = Duration::from_secs(10);
 
+/// From this usage of the notification queue on, triggers don't notify: see `live.notify()` in `sql/`.
+const UNNOTIFIED_FROM: f64 = 0.5;
+
 /// While at most so many reps have streams or poll, others' events are not read. Naming more costs as much as it saves.
 const MOST_FOLLOWED: usize = 500;
 
@@ -400,19 +403,23 @@ async fn prove_by_canary(live: &Live, heard: &Heard) -> Result<Never, StoreError
         let nonce = format!("{:032x}", rand::rng().random::<u128>());
         let comes_back = heard.expect_canary(&nonce);
         let sent = timeout(CANARY_PATIENCE, live.store.send_canary(&nonce)).await;
-        if !matches!(sent, Ok(Ok(()))) {
+        let Ok(Ok(queue_usage)) = sent else {
             // the pool's trouble, not necessarily the listener's: it still reads on its own
             live.hub.set_listener_state(ListenerState::Degraded("the canary could not be sent".to_owned()));
             sleep(Duration::from_secs(1)).await;
             continue;
-        }
+        };
         if timeout(CANARY_PATIENCE, comes_back).await.is_err() {
             return Err(StoreError::Unavailable {
                 attempted: "hear the canary within 4 s",
                 cause: "notifications do not arrive: a hung connection, or a transaction pooler in the URL".into(),
             });
         }
-        live.hub.set_listener_state(ListenerState::Live);
+        live.hub.set_listener_state(if queue_usage < UNNOTIFIED_FROM {
+            ListenerState::Live
+        } else {
+            ListenerState::Degraded("the notification queue is half full: changes are found every 3 s".to_owned())
+        });
         sleep(CANARY_INTERVAL).await;
     }
 }

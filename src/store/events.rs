@@ -320,14 +320,16 @@ async fn refuse_standby(client: &tokio_postgres::Client) -> Result<(), StoreErro
 }
 
 impl Store {
-    /// Sends the canary: a notification that must come back to every listener.
+    /// Sends the canary: a notification that must come back to every listener. Gives how full the server's notification
+    /// queue is, from 0 to 1.
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn send_canary(&self, nonce: &str) -> Result<(), StoreError> {
+    pub async fn send_canary(&self, nonce: &str) -> Result<f64, StoreError> {
         let client = self.client().await?;
-        client.execute("select pg_notify($1, $2)", &[&CANARY_CHANNEL, &nonce]).await.attempt("send the canary")?;
-        Ok(())
+        let sql = "select pg_notification_queue_usage(), pg_notify($1, $2)";
+        let row = client.query_one(sql, &[&CANARY_CHANNEL, &nonce]).await.attempt("send the canary")?;
+        Ok(row.get(0))
     }
 
     /// How full the server's notification queue is, from 0 to 1. Asking also cleans it up after a laggard is gone: a

@@ -11,7 +11,7 @@ export function now() {
 }
 
 /**
- * How long ago it was at least, in milliseconds.
+ * How long ago it was, in milliseconds: the longer of what the two clocks say.
  * @param {Moment} moment
  */
 export function since({ clock, steady }) {

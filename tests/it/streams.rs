@@ -292,9 +292,12 @@ async fn a_degraded_listener_is_told_and_so_is_its_recovery() {
     let backend = listener_backend(&database).await;
     database.sql(&format!("select pg_terminate_backend({backend})")).await;
     for listener in ["degraded", "live"] {
-        let ping = stream.wait_for("ping").await;
-        assert_eq!(ping.data["listener"], listener);
-        assert!(next_ping(&ping) <= LATEST_PING);
+        eventually("it is told", async || {
+            let ping = stream.wait_for("ping").await;
+            assert!(next_ping(&ping) <= LATEST_PING);
+            (ping.data["listener"] == listener).then_some(())
+        })
+        .await;
     }
 }
 
@@ -349,10 +352,24 @@ const FULL_QUEUE: &str = "
         raise program_limit_exceeded using message = 'too many notifications in the NOTIFY queue';
     end $$";
 
+const HALF_FULL_QUEUE: &str = "
+    alter function pg_catalog.pg_notification_queue_usage() rename to notification_queue_usage;
+    create function pg_catalog.pg_notification_queue_usage() returns float8 language sql volatile as 'select 0.6::float8'";
+
 const QUEUE_AGAIN: &str = "
     drop function pg_catalog.pg_notification_queue_usage(), pg_catalog.pg_notify(text, text);
     alter function pg_catalog.notification_queue_usage() rename to pg_notification_queue_usage;
     alter function pg_catalog.notify(text, text) rename to pg_notify";
+
+#[tokio::test]
+async fn a_half_full_notification_queue_is_told_as_changes_come_later() {
+    let (database, service) = two_reps().await;
+    let ana = service.signed_in("ana").await;
+    let said = async || ana.events().await.wait_for("ping").await.data["listener"].as_str().unwrap().to_owned();
+    assert_eq!(said().await, "live");
+    database.sql(HALF_FULL_QUEUE).await;
+    eventually("it is told", async || (said().await == "degraded").then_some(())).await;
+}
 
 #[tokio::test]
 async fn a_full_notification_queue_fails_no_commit_and_is_told() {

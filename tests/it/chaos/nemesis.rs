@@ -156,7 +156,12 @@ impl World {
             }
             Fault::PoolStopped => stop_for(&address, "oncare-live", Duration::from_secs(6), &history).await,
             Fault::ServerRestarted => self.ground.restart("fast").await,
-            Fault::ServerCrashed => self.ground.restart("immediate").await,
+            Fault::ServerCrashed => {
+                // ids of transactions that were not over come a second time
+                let from = now();
+                self.ground.restart("immediate").await;
+                self.lost.push(Lost { from: from - 0.5, until: now() });
+            }
             Fault::CommitsLost => self.lose_commits(random).await,
             Fault::FailOver => self.fail_over().await,
             Fault::Database(weather) => {

@@ -16,7 +16,7 @@ use super::ground::{Address, ORDERS, first_orders};
 use super::history::History;
 
 /// How long a commit may take. Only what breaks the server itself may take longer, and then the connection is lost.
-const LONGEST_COMMIT: Duration = Duration::from_secs(2);
+const LONGEST_COMMIT: Duration = Duration::from_secs(5);
 
 const STATUSES: [&str; 8] =
     ["pending", "confirmed", "processing", "ready_for_pickup", "shipped", "delivered", "cancelled", "returned"];
