@@ -27,14 +27,6 @@ async fn listener_backend(database: &Database) -> String {
         .await
 }
 
-/// Waits until the listener must be notified.
-async fn asleep(service: &Service) {
-    eventually("the listener sleeps", async || {
-        (service.metric("oncare_live_listener_awake").await == 0.0).then_some(())
-    })
-    .await;
-}
-
 fn row(patch: &Event, id: i64) -> &Value {
     patch.data["orders"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()
 }
@@ -330,7 +322,7 @@ async fn a_notification_that_never_came_is_made_up_for() {
     let (database, service) = two_reps().await;
     let mut stream = service.signed_in("ana").await.events().await;
     stream.wait_for("ping").await;
-    asleep(&service).await;
+    service.until_listener_is_awake(false).await;
     // as if it were lost on the way
     database.sql("create or replace function live.notify(reps bigint[]) returns void language sql as ''").await;
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
@@ -376,7 +368,7 @@ async fn a_full_notification_queue_fails_no_commit_and_is_told() {
     let (database, service) = two_reps().await;
     let mut stream = service.signed_in("ana").await.events().await;
     stream.wait_for("ping").await;
-    asleep(&service).await;
+    service.until_listener_is_awake(false).await;
     database.sql(FULL_QUEUE).await;
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
     database.orders("(9, 1, 'pending', 'paid', 10)").await;

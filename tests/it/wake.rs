@@ -31,15 +31,6 @@ async fn database() -> Database {
     database
 }
 
-async fn is_awake(service: &Service) -> bool {
-    service.metric("oncare_live_listener_awake").await == 1.0
-}
-
-async fn until(service: &Service, awake: bool) {
-    let what = if awake { "the listener rises" } else { "the listener sleeps" };
-    eventually(what, async || (is_awake(service).await == awake).then_some(())).await;
-}
-
 /// A service whose listener sleeps, with ben's stream open.
 async fn asleep() -> (Database, Service, Browserless, Events) {
     let database = database().await;
@@ -47,7 +38,7 @@ async fn asleep() -> (Database, Service, Browserless, Events) {
     let ben = service.signed_in("ben").await;
     let mut stream = ben.events().await;
     stream.wait_for("ping").await;
-    until(&service, false).await;
+    service.until_listener_is_awake(false).await;
     (database, service, ben, stream)
 }
 
@@ -133,7 +124,7 @@ async fn it_rises_while_commits_are_frequent_and_sleeps_when_they_are_rare() {
     assert!(service.metric("oncare_live_listener_notifications_total").await > notified, "a lone update is notified");
 
     let hammer = Hammer::start(&database).await;
-    until(&service, true).await;
+    service.until_listener_is_awake(true).await;
     let (notified, commits) = counts(&service, &hammer).await;
     eventually("many have committed", async || (hammer.commits.load(Ordering::SeqCst) > commits + 500).then_some(()))
         .await;
@@ -146,7 +137,7 @@ async fn it_rises_while_commits_are_frequent_and_sleeps_when_they_are_rare() {
     );
     hammer.stop().await;
     settle(&database, &mut stream, 3).await;
-    until(&service, false).await;
+    service.until_listener_is_awake(false).await;
     assert_exact(&database, &ben, &mut stream, 1).await;
     assert_nothing_was_late(&service).await;
 }
@@ -173,7 +164,7 @@ async fn it_does_not_sleep_while_a_transaction_was_not_told_to_notify() {
         let long = database.client().await;
         eventually("it is not told to notify", async || {
             // where the machine is so busy that the hammering counts as rare, the listener may have fallen asleep again
-            until(&service, true).await;
+            service.until_listener_is_awake(true).await;
             long.batch_execute(begin).await.unwrap();
             let update = "update orders_order set status = 'shipped', total_amount = total_amount + 1 where id = 1";
             long.batch_execute(update).await.unwrap();
@@ -192,12 +183,12 @@ async fn it_does_not_sleep_while_a_transaction_was_not_told_to_notify() {
             database.sql("update orders_order set total_amount = total_amount + 1 where id = 3").await;
             patched(&mut stream, 3).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
-            assert!(is_awake(&service).await, "{begin}");
+            assert!(service.is_listener_awake().await, "{begin}");
         }
         long.batch_execute(meanwhile).await.unwrap();
         long.batch_execute("commit").await.unwrap();
         assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "shipped", "{begin}");
-        until(&service, false).await;
+        service.until_listener_is_awake(false).await;
     }
     assert_nothing_was_late(&service).await;
 }
@@ -206,7 +197,7 @@ async fn it_does_not_sleep_while_a_transaction_was_not_told_to_notify() {
 async fn where_nobody_is_there_writers_need_not_notify() {
     let (database, service, ben, stream) = asleep().await;
     drop(stream);
-    until(&service, true).await;
+    service.until_listener_is_awake(true).await;
     let lock = "select count(*) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'
         and database = (select oid from pg_database where datname = current_database()) and objid = 2002873189";
     assert_eq!(database.value(lock).await, "0", "nobody sleeps");
@@ -261,7 +252,7 @@ async fn commits_for_others_keep_it_awake_and_are_not_read() {
     let mut stream = ben.events().await;
     stream.wait_for("ping").await;
     let hammer = Hammer::start(&database).await;
-    until(&service, true).await;
+    service.until_listener_is_awake(true).await;
     let (read, commits) = (service.metric("oncare_live_listener_events_total").await, &hammer.commits);
     let before = commits.load(Ordering::SeqCst);
     for status in ["confirmed", "processing", "shipped"] {
@@ -269,14 +260,14 @@ async fn commits_for_others_keep_it_awake_and_are_not_read() {
         assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], status);
     }
     eventually("many have committed", async || (commits.load(Ordering::SeqCst) > before + 2_000).then_some(())).await;
-    assert!(is_awake(&service).await);
+    assert!(service.is_listener_awake().await);
     let read = service.metric("oncare_live_listener_events_total").await - read;
     assert!(read < 10.0, "{read} events were read for one who is told of three");
     // an order that comes from nobody is news all the same
     database.sql("update orders_order set sales_rep_id = 2 where id = 101").await;
     assert_eq!(patched(&mut stream, 101).await["changes"][0]["operation"], "arrived");
     hammer.stop().await;
-    until(&service, false).await;
+    service.until_listener_is_awake(false).await;
     assert_exact(&database, &ben, &mut stream, 1).await;
     assert_nothing_was_late(&service).await;
 }
@@ -294,12 +285,12 @@ async fn another_instance_takes_over_whatever_the_sleeper_did_when_it_ended() {
         let others_client = other.signed_in("ben").await;
         let mut others_stream = others_client.events().await;
         others_stream.wait_for("ping").await;
-        until(&service, false).await;
-        until(&other, false).await;
+        service.until_listener_is_awake(false).await;
+        other.until_listener_is_awake(false).await;
         let hammer = if round % 3 == 0 { None } else { Some(Hammer::start(&database).await) };
         if hammer.is_some() && round % 3 == 1 {
-            until(&service, true).await;
-            until(&other, true).await;
+            service.until_listener_is_awake(true).await;
+            other.until_listener_is_awake(true).await;
         }
         // the listener's own connection, of either; or the whole instance
         if round % 2 == 0 {

@@ -24,7 +24,8 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 struct Scene {
     database: Database,
     wire: Wire,
-    service: Service,
+    /// Ends when it is dropped.
+    _service: Service,
     ana: Browserless,
     stream: Events,
 }
@@ -44,16 +45,8 @@ impl Scene {
         let ana = service.signed_in("ana").await;
         let mut stream = ana.events().await;
         stream.wait_for("ping").await;
-        let scene = Self { database, wire, service, ana, stream };
-        scene.asleep().await;
-        scene
-    }
-
-    async fn asleep(&self) {
-        eventually("the listener sleeps", async || {
-            (self.service.metric("oncare_live_listener_awake").await == 0.0).then_some(())
-        })
-        .await;
+        service.until_listener_is_awake(false).await;
+        Self { database, wire, _service: service, ana, stream }
     }
 
     /// What tells of that order, at once.

@@ -90,6 +90,16 @@ impl Service {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    pub async fn is_listener_awake(&self) -> bool {
+        self.metric("oncare_live_listener_awake").await == 1.0
+    }
+
+    /// Waits until the listener is awake, or sleeps and must be notified.
+    pub async fn until_listener_is_awake(&self, awake: bool) {
+        let what = if awake { "the listener rises" } else { "the listener sleeps" };
+        eventually(what, async || (self.is_listener_awake().await == awake).then_some(())).await;
+    }
+
     /// A client with nobody signed in.
     pub fn anonymous(&self) -> Browserless {
         Browserless::new(self.base())
