@@ -26,16 +26,18 @@ export class Badge {
    * @param {HTMLElement} root what loses its colours while stale
    * @param {HTMLElement} badge
    * @param {number} interval of polling, in milliseconds
-   * @param {() => void} retry what "retry now" does
    */
-  constructor(root, badge, interval, retry) {
+  constructor(root, badge, interval) {
     this.#root = root;
     this.#badge = badge;
     this.#interval = interval;
-    badge.querySelector("button")?.addEventListener("click", retry);
     const next = encodeURIComponent(location.pathname + location.search);
     badge.querySelector("a")?.setAttribute("href", `/accounts/login/?next=${next}`);
-    this.show("connecting");
+  }
+
+  /** @param {() => void} retry what "retry now" does */
+  onRetry(retry) {
+    this.#badge.querySelector("button")?.addEventListener("click", retry);
   }
 
   get state() {
