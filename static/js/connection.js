@@ -2,6 +2,7 @@
 /** @import { Badge } from "./badge.js" */
 import { Poll } from "./poll.js";
 import { Revision } from "./revision.js";
+import { SharedStream } from "./shared_stream.js";
 import { Stream } from "./stream.js";
 
 /** How long the first connection may take before polling begins, in milliseconds. */
@@ -65,7 +66,9 @@ export class Connection {
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),
     });
-    this.#stream = new Stream(`${eventsUrl}?rep=${rep}`, cursor, {
+    // browsers have no locks where a page came by plain HTTP from another machine
+    const Kind = SharedStream.isPossible ? SharedStream : Stream;
+    this.#stream = new Kind(`${eventsUrl}?rep=${rep}`, cursor, {
       sync: (sync, wasAway) => this.#synced(sync, wasAway),
       patch: (patch) => this.#patched(patch),
       ping: (ping) => this.#pinged(ping),

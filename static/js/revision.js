@@ -12,6 +12,16 @@ export class Revision {
     this.#inProgress = Number(inProgress);
   }
 
+  /**
+   * The revision of the state that a cursor stands for.
+   * @param {string} cursor `epoch/xmin:xmax:xip,…`
+   */
+  static ofCursor(cursor) {
+    const [epoch = "", snapshot = ""] = cursor.split("/");
+    const [, xmax = "0", inProgress = ""] = snapshot.split(":");
+    return new Revision(`${epoch}.${xmax}.${inProgress === "" ? 0 : inProgress.split(",").length}`);
+  }
+
   get epoch() {
     return this.#epoch;
   }
@@ -24,5 +34,13 @@ export class Revision {
     if (this.#epoch !== other.#epoch) return false;
     if (this.#xmax !== other.#xmax) return this.#xmax < other.#xmax;
     return this.#inProgress > other.#inProgress;
+  }
+
+  /**
+   * Whether everything that led to the other state led to this one as well.
+   * @param {Revision} other
+   */
+  covers(other) {
+    return this.#epoch === other.#epoch && !this.isOlderThan(other);
   }
 }

@@ -2,13 +2,13 @@
 import { now, since } from "./moment.js";
 
 /** How long a stream that was opened may say nothing, in milliseconds. */
-const OPENING_PATIENCE = 20_000;
+export const OPENING_PATIENCE = 20_000;
 
 /** How much later than the server said a ping may come before the stream counts as dead, in milliseconds. */
-const PING_GRACE = 3_000;
+export const PING_GRACE = 3_000;
 
 /** How often the silence is measured, in milliseconds: by clocks, as a sleeping machine stops its timers. */
-const SILENCE_CHECK = 1_000;
+export const SILENCE_CHECK = 1_000;
 
 /** Waits between attempts to reconnect, in milliseconds: the first and the longest, each shortened at random. */
 const FIRST_BACKOFF = 1_000;
@@ -18,7 +18,7 @@ const LONGEST_BACKOFF = 30_000;
 const LASTING = 10_000;
 
 /**
- * The page's stream. EventSource gives up for good at the first answer but 200, and remembers its cursor only while it
+ * A stream of its own. EventSource gives up for good at the first answer but 200, and remembers its cursor only while it
  * reconnects by itself; so this class owns the retry loop, and the cursor travels in the query.
  *
  * @typedef {object} Listeners
@@ -54,6 +54,11 @@ export class Stream {
     this.#url = url;
     this.#cursor = cursor;
     this.#listeners = listeners;
+  }
+
+  /** Where it stands: everything up to here was told. */
+  get cursor() {
+    return this.#cursor;
   }
 
   /** Opens the stream now, whatever it was doing. */

@@ -6,6 +6,7 @@
 mod api;
 mod browser;
 mod browser_faults;
+mod browser_tabs;
 mod chaos;
 mod commands;
 mod crowds;
