@@ -72,6 +72,7 @@ export class SharedStream {
   #clock;
   /** The page was told a state, and is told what changes it. */
   #isUp = false;
+  #wasUp = false;
   #wasOpened = false;
   /** There was no stream for a while. */
   #wasAway = false;
@@ -80,6 +81,8 @@ export class SharedStream {
   #patience = OPENING_PATIENCE;
   /** When the leader was last heard. */
   #heardAt = now();
+  /** The browser has stopped this page: it may still hear other pages, but not its stream, nor a timer. */
+  #isFrozen = false;
 
   /** Whether this browser lets pages share a stream here. */
   static get isPossible() {
@@ -159,7 +162,7 @@ export class SharedStream {
   /** @param {Message} message */
   #hear(message) {
     if (message.kind === "ask") {
-      if (this.#stream) this.#answer(this.#stream, message);
+      if (this.#stream && !this.#isFrozen) this.#answer(this.#stream, message);
       return;
     }
     // who leads is decided by the lock alone
@@ -248,7 +251,7 @@ export class SharedStream {
     this.#say({ kind: "robbed" });
     clearInterval(this.#clock);
     this.#clock = setInterval(() => this.check(), SILENCE_CHECK);
-    this.#leadership.stand();
+    if (!this.#isFrozen) this.#leadership.stand();
     this.#lose();
   }
 
@@ -290,7 +293,8 @@ export class SharedStream {
     if (event.name === "patch" && !inStep) {
       this.#ask(false);
     } else if (event.name === "sync" && !inStep) {
-      // what the leader missed is not what this page did
+      // what the leader missed is not what this page did; nor was a page away that was loaded while there was no stream
+      if (!this.#wasUp) this.#wasAway = false;
       const missed = Revision.ofCursor(this.#cursor).covers(Revision.ofCursor(after)) ? [] : null;
       this.#take({ name: "sync", data: { ...event.data, missed } }, after);
     } else {
@@ -305,12 +309,14 @@ export class SharedStream {
   }
 
   #freeze() {
-    // it would be given the lead and not know it
+    this.#isFrozen = true;
+    // one that waits for the lead would be given it and not be able to use it
     if (this.#stream) this.#say({ kind: "freezing" });
     else this.#leadership.resign();
   }
 
   #thaw() {
+    this.#isFrozen = false;
     if (!this.#channel || this.#stream) return;
     this.#leadership.stand();
     // the answer may be among what was not delivered
@@ -329,6 +335,7 @@ export class SharedStream {
     if (name === "sync") {
       const wasAway = this.#wasAway;
       this.#isUp = true;
+      this.#wasUp = true;
       this.#wasAway = false;
       this.#listeners.sync(data, wasAway);
     } else if (name === "patch") {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use fantoccini::wd::WindowHandle;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::browser::{AT_ONCE, Browser, NOTICED};
 use crate::harness::database::Database;
@@ -30,7 +30,11 @@ impl Scene {
     /// So many tabs of ana's, all live.
     async fn new(tabs: usize) -> Self {
         let database = Database::new().await;
-        database.orders("(1, 1, 'pending', 'pending', 1500), (2, 1, 'processing', 'paid', 20), (3, 2, 'pending', 'paid', 9)").await;
+        database
+            .orders(
+                "(1, 1, 'pending', 'pending', 1500), (2, 1, 'processing', 'paid', 20), (3, 2, 'pending', 'paid', 9)",
+            )
+            .await;
         let service = Service::start(&database).await;
         let proxy = Proxy::start(service.web).await;
         let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
@@ -109,5 +113,277 @@ async fn twelve_tabs_are_live_with_one_stream() {
     }
     assert_eq!(scene.leads().await, (1, 11));
     assert_eq!(scene.service.metric(OPEN).await, 1.0);
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn the_tab_that_has_the_stream_is_closed() {
+    let mut scene = Scene::new(4).await;
+    // whatever is opened from now on gets no answer, so that the change comes between two streams
+    scene.proxy.black_hole();
+    scene.close(0).await;
+    eventually("another tab leads", async || (scene.leads().await == (1, 2)).then_some(())).await;
+    scene.change("shipped").await;
+    scene.proxy.unblock();
+    scene.live_with(0..3, "Shipped").await;
+    scene.one_stream().await;
+    for tab in 0..3 {
+        scene.front(tab).await;
+        assert!(scene.browser.hidden("#away").await, "nobody was away");
+    }
+    scene.change("delivered").await;
+    scene.live_with(0..3, "Delivered").await;
+    // and another one, in one go
+    let changed = scene.database.client().await;
+    let (_, written) =
+        tokio::join!(scene.close(0), changed.batch_execute("update orders_order set status = 'returned' where id = 1"));
+    written.unwrap();
+    scene.live_with(0..2, "Returned").await;
+    scene.one_stream().await;
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn the_tab_that_has_the_stream_goes_to_another_page_and_comes_back() {
+    let scene = Scene::new(3).await;
+    scene.front(0).await;
+    scene.browser.click("tr[data-order-id='2'] .number").await;
+    scene.browser.wait_for_text("h1", "ORD-2025-00002").await;
+    scene.change("shipped").await;
+    scene.live_with(1..3, "Shipped").await;
+    scene.front(0).await;
+    scene.browser.script("history.back() ?? true").await;
+    scene.live_with(0..3, "Shipped").await;
+    scene.change("delivered").await;
+    scene.live_with(0..3, "Delivered").await;
+    scene.one_stream().await;
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn the_tab_that_has_the_stream_is_frozen() {
+    let scene = Scene::new(3).await;
+    scene.front(0).await;
+    scene.lifecycle("frozen").await;
+    let began = Instant::now();
+    scene.change("shipped").await;
+    scene.live_with(1..3, "Shipped").await;
+    assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
+    scene.change("delivered").await;
+    scene.live_with(1..3, "Delivered").await;
+    scene.front(0).await;
+    scene.lifecycle("active").await;
+    scene.live_with(0..3, "Delivered").await;
+    scene.one_stream().await;
+    scene.change("returned").await;
+    scene.live_with(0..3, "Returned").await;
+    assert_eq!(scene.leads().await, (1, 2));
+    scene.browser.close().await;
+}
+
+/// Keeps the tab in front from doing anything for so long, when the driver has gone on to another.
+async fn hang(browser: &Browser, time: Duration) {
+    let script =
+        "(setTimeout(() => { const end = performance.now() + TIME; while (performance.now() < end); }, 500), true)";
+    browser.script(&script.replace("TIME", &time.as_millis().to_string())).await;
+}
+
+#[tokio::test]
+async fn the_tab_that_has_the_stream_hangs() {
+    let scene = Scene::new(3).await;
+    scene.front(0).await;
+    let began = Instant::now();
+    hang(&scene.browser, NOTICED + Duration::from_secs(8)).await;
+    scene.front(1).await;
+    scene.change("shipped").await;
+    scene.browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
+    assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
+    scene.live_with(1..3, "Shipped").await;
+    scene.change("delivered").await;
+    scene.live_with(1..3, "Delivered").await;
+    scene.live_with(0..3, "Delivered").await;
+    scene.one_stream().await;
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_tab_without_the_stream_is_frozen() {
+    let scene = Scene::new(2).await;
+    scene.front(1).await;
+    scene.lifecycle("frozen").await;
+    scene.change("shipped").await;
+    // the lead goes to nobody who is frozen
+    scene.front(0).await;
+    assert_eq!(scene.leads().await, (1, 0));
+    scene.live_with(0..1, "Shipped").await;
+    scene.front(1).await;
+    // as if it had been for an hour
+    scene.browser.script("(window.now = Date.now, Date.now = () => window.now.call(Date) + 3_600_000, true)").await;
+    scene.lifecycle("active").await;
+    let began = Instant::now();
+    scene.live_with(1..2, "Shipped").await;
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    scene.change("delivered").await;
+    scene.live_with(0..2, "Delivered").await;
+    assert_eq!(scene.leads().await, (1, 1));
+    scene.one_stream().await;
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_tab_that_was_kept_for_the_way_back_is_told_what_it_missed() {
+    let scene = Scene::new(2).await;
+    for (tab, status, other) in [(1, "Confirmed", 0), (0, "Shipped", 1)] {
+        scene.front(tab).await;
+        scene.browser.script("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))").await;
+        eventually("it takes no part", async || (scene.leads().await == (1, 0)).then_some(())).await;
+        scene.change(&status.to_lowercase()).await;
+        scene.live_with(other..=other, status).await;
+        assert!(scene.browser.hidden("#away").await);
+        scene.front(tab).await;
+        scene.browser.script("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))").await;
+        scene.live_with(tab..=tab, status).await;
+        scene.browser.wait_for_text("#away-line", "While you were away: 1 change").await;
+        scene.browser.click("#away .dismiss").await;
+    }
+    scene.one_stream().await;
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn signing_out_in_one_tab_ends_all() {
+    let scene = Scene::new(3).await;
+    // not the one that has the stream
+    scene.front(2).await;
+    scene.browser.click(".person form button").await;
+    let began = Instant::now();
+    for tab in 0..2 {
+        scene.front(tab).await;
+        scene.browser.state("signed_out").await;
+        assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
+    }
+    eventually("nobody leads", async || (scene.leads().await == (0, 0)).then_some(())).await;
+    assert_eq!(scene.service.metric(OPEN).await, 0.0);
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn signing_out_where_the_stream_is_ends_all() {
+    let scene = Scene::new(3).await;
+    scene.front(0).await;
+    scene.browser.click(".person form button").await;
+    let began = Instant::now();
+    for tab in 1..3 {
+        scene.front(tab).await;
+        scene.browser.state("signed_out").await;
+        assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
+    }
+    eventually("nobody leads", async || (scene.leads().await == (0, 0)).then_some(())).await;
+    eventually("no stream is left", async || (scene.service.metric(OPEN).await == 0.0).then_some(())).await;
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn others_have_streams_of_their_own() {
+    let scene = Scene::new(2).await;
+    let bens = Browser::live_dashboard(&scene.service.base(), "ben", "").await;
+    assert_eq!(scene.service.metric(OPEN).await, 2.0);
+    scene.database.sql("update orders_order set status = 'shipped' where id in (1, 3)").await;
+    scene.live_with(0..2, "Shipped").await;
+    bens.wait_for_text("tr[data-order-id='3'] .status-badge", "Shipped").await;
+    scene.front(0).await;
+    scene.browser.click(".person form button").await;
+    scene.front(1).await;
+    scene.browser.state("signed_out").await;
+    scene.database.sql("update orders_order set status = 'delivered' where id = 3").await;
+    bens.wait_for_text("tr[data-order-id='3'] .status-badge", "Delivered").await;
+    bens.state("live").await;
+    scene.browser.close().await;
+    bens.close().await;
+}
+
+#[tokio::test]
+async fn all_tabs_poll_while_there_is_no_stream_and_any_of_them_can_have_it_tried_again() {
+    let scene = Scene::new(3).await;
+    // the tab that leads tries no more by itself
+    scene.front(0).await;
+    scene.browser.script("(window.later = window.setTimeout, window.setTimeout = (what, wait) => wait < 400 ? later(what, wait) : 0, true)").await;
+    scene.proxy.block_streams();
+    for tab in 0..3 {
+        scene.front(tab).await;
+        scene.browser.state("polling").await;
+    }
+    scene.change("confirmed").await;
+    scene.front(1).await;
+    scene.browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Confirmed").await;
+    scene.proxy.unblock();
+    scene.browser.script("dispatchEvent(new Event('online'))").await;
+    scene.live_with(0..3, "Confirmed").await;
+    for tab in 0..3 {
+        scene.front(tab).await;
+        scene.browser.wait_for_text("#away-line", "While you were away: 1 change").await;
+    }
+    scene.one_stream().await;
+    assert_eq!(scene.leads().await, (1, 2), "the same one leads");
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_tab_that_is_opened_while_there_is_no_stream_was_never_away() {
+    let mut scene = Scene::new(1).await;
+    scene.proxy.block_streams();
+    scene.browser.state("polling").await;
+    scene.change("confirmed").await;
+    scene.open().await;
+    scene.browser.state("polling").await;
+    scene.proxy.unblock();
+    scene.live_with(0..2, "Confirmed").await;
+    scene.front(1).await;
+    assert!(scene.browser.hidden("#away").await);
+    scene.front(0).await;
+    scene.browser.wait_for_text("#away-line", "While you were away: 1 change").await;
+    scene.change("shipped").await;
+    scene.live_with(0..2, "Shipped").await;
+    scene.one_stream().await;
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_network_that_swallows_everything() {
+    let scene = Scene::new(3).await;
+    scene.proxy.black_hole();
+    let began = Instant::now();
+    scene.change("confirmed").await;
+    for tab in 0..3 {
+        scene.front(tab).await;
+        scene.browser.until("document.getElementById('live-badge').dataset.state !== 'live'").await;
+        assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
+    }
+    for tab in 0..3 {
+        scene.front(tab).await;
+        scene.browser.state("stale").await;
+    }
+    assert_eq!(scene.leads().await, (1, 2), "the same one leads");
+    scene.proxy.unblock();
+    scene.live_with(0..3, "Confirmed").await;
+    scene.one_stream().await;
+    scene.browser.close().await;
+}
+
+/// Browsers have no locks where a page came by plain HTTP from another machine.
+#[tokio::test]
+async fn without_locks_each_tab_has_its_own_stream() {
+    let scene = Scene::new(1).await;
+    let without = json!({ "source": "delete Navigator.prototype.locks" });
+    scene.browser.devtools("Page.addScriptToEvaluateOnNewDocument", without).await;
+    scene.browser.goto("/orders/orders/").await;
+    scene.browser.state("live").await;
+    assert_eq!(scene.browser.script("'locks' in navigator").await, false);
+    let mut scene = scene;
+    scene.open().await;
+    scene.browser.state("live").await;
+    eventually("there are two streams", async || (scene.service.metric(OPEN).await == 2.0).then_some(())).await;
+    scene.change("shipped").await;
+    scene.live_with(0..2, "Shipped").await;
     scene.browser.close().await;
 }
