@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::order::Currency;
+use crate::order::{Currency, LateAfter};
 use crate::store::DatabaseUrl;
 
 /// The whole command line.
@@ -117,6 +117,9 @@ pub struct Service {
     /// The sign before amounts.
     #[arg(long, env = "CURRENCY", default_value = "₱", value_name = "SIGN", value_parser = Currency::from_str)]
     pub currency: Currency,
+    /// How long an order may stay in a status before it is marked as late; no limit where a status is not listed.
+    #[arg(long, env = "LATE_AFTER", default_value = "pending=4h,confirmed=1day,processing=2days,ready_for_pickup=3days,shipped=5days", value_name = "LIMITS", value_parser = LateAfter::from_str)]
+    pub late_after: LateAfter,
     /// Connections to the database in the pool; the listener has one more.
     #[arg(long, env = "POOL_SIZE", default_value_t = 8, value_name = "NUMBER", value_parser = pool_size)]
     pub pool_size: usize,
@@ -226,6 +229,8 @@ mod tests {
             ("--time-zone", "Manila", "Asia/Manila"),
             ("--currency", "", "₱"),
             ("--pool-size", "0", "from 2 to 500"),
+            ("--late-after", "pending=4", "pending=4h,shipped=5days"),
+            ("--late-after", "delivered=4h", "unfinished statuses"),
         ] {
             let error = parse(&["serve", "--database-url", "postgresql://h/d", flag, value]).unwrap_err();
             let text = error.to_string();

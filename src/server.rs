@@ -63,6 +63,7 @@ pub async fn run(
     let settings = WebSettings {
         zone: service.time_zone,
         currency: service.currency,
+        late_after: service.late_after,
         poll_interval: service.poll_interval,
         session_lifetime: service.session_lifetime,
     };

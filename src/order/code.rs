@@ -107,6 +107,12 @@ impl Status {
             Self::Delivered | Self::Cancelled | Self::Returned | Self::Unknown(_) => 5,
         }
     }
+
+    /// Whether somebody must still do something about an order in this status.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self, Self::Pending | Self::Confirmed | Self::Processing | Self::ReadyForPickup | Self::Shipped)
+    }
 }
 
 fn titled(code: &str) -> String {

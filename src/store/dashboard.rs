@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
 use super::events::{RECENT, Recent};
+use super::status_since::{STATUS_SINCE, StatusSince, status_since};
 use super::{
     Attempt, Connection, HOLD_ORDERS, SELECT_PRESENT, Store, StoreError, one_snapshot, prepare, present, rows,
 };
@@ -42,6 +43,17 @@ pub struct Dashboard {
     pub pagination: Pagination,
     /// The orders asked for by id, as far as they are the rep's.
     pub visible: Vec<OrderRow>,
+    /// Since when the orders that the reader shows are in their status.
+    pub status_since: StatusSince,
+}
+
+/// The orders that the reader of a dashboard shows.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'a> {
+    /// Those of the list: a page is being made.
+    List,
+    /// These: the page is there, and whatever the list is now, it wants their present state.
+    Orders(&'a [OrderId]),
 }
 
 /// What a stream begins with, in one snapshot.
@@ -63,7 +75,7 @@ pub(super) struct SyncRequest {
 }
 
 impl Store {
-    /// The rep's dashboard under a filter, and the rep's orders among `visible`.
+    /// The rep's dashboard under a filter, and the rep's orders among those shown.
     ///
     /// # Errors
     /// If the database can't be reached or read.
@@ -71,13 +83,19 @@ impl Store {
         &self,
         rep: RepId,
         filter: &Filter,
-        visible: &[OrderId],
+        shown: Shown<'_>,
         zone: Tz,
     ) -> Result<Dashboard, StoreError> {
         self.statistics_read.store(true, Relaxed);
+        let visible = match shown {
+            Shown::List => &[],
+            Shown::Orders(ids) => ids,
+        };
         let mut client = self.client().await?;
+        // since when the list's orders are in their status can't be asked before they are known
         if filter.page == PageNumber::FIRST
             && !filter.has_dates()
+            && matches!(shown, Shown::Orders(_))
             && let Some(dashboard) = first_page(&client, rep, filter, visible, zone).await?
         {
             return Ok(dashboard);
@@ -96,8 +114,12 @@ impl Store {
         }
         let pagination = pagination(filter, &counts);
         let rows = list(&transaction, rep, filter, &slices(&counts, &pagination), zone).await?;
+        let status_since = match shown {
+            Shown::List => status_since(&transaction, rows.iter().map(|row| row.id)).await?,
+            Shown::Orders(ids) => status_since(&transaction, ids.iter().copied()).await?,
+        };
         transaction.commit().await.attempt("end reading")?;
-        Ok(Dashboard { cursor, summary, rows, pagination, visible })
+        Ok(Dashboard { cursor, summary, rows, pagination, visible, status_since })
     }
 
     /// What a stream begins with.
@@ -119,17 +141,20 @@ async fn first_page(
     visible: &[OrderId],
     zone: Tz,
 ) -> Result<Option<Dashboard>, StoreError> {
-    prepare(client, &[&SELECT_PRESENT, SUMMARIES, &LIST, &ROWS_BY_ID]).await.attempt("prepare to read")?;
+    prepare(client, &[&SELECT_PRESENT, SUMMARIES, &LIST, &ROWS_BY_ID, &STATUS_SINCE])
+        .await
+        .attempt("prepare to read")?;
     let known: Vec<Status> = counts(filter, &Summary::default()).into_iter().map(|(status, _)| status).collect();
     let slices: Vec<Slice> =
         by_rank(known).map(|statuses| Slice { statuses, skip: 0, take: PAGE_SIZE as i64 }).collect();
     let reps = HashSet::from([rep]);
-    let ((), cursor, mut summaries, rows, visible, ()) = tokio::try_join!(
+    let ((), cursor, mut summaries, rows, status_since, visible, ()) = tokio::try_join!(
         biased;
         async { client.batch_execute(&BEGIN_WITH_ORDERS).await.attempt("begin reading") },
         present(client),
         summaries(client, &reps),
         list(client, rep, filter, &slices, zone),
+        status_since(client, visible.iter().copied()),
         rows_by_id(client, rep, visible),
         async { client.batch_execute("commit").await.attempt("end reading") },
     )?;
@@ -138,7 +163,7 @@ async fn first_page(
         return Ok(None);
     }
     let pagination = pagination(filter, &counts(filter, &summary));
-    Ok(Some(Dashboard { cursor, summary, rows, pagination, visible }))
+    Ok(Some(Dashboard { cursor, summary, rows, pagination, visible, status_since }))
 }
 
 /// What many streams begin with, in one snapshot, all of it asked at once.

@@ -11,6 +11,7 @@ mod inspect;
 mod migrate;
 mod orders;
 mod sleep;
+mod status_since;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
@@ -30,7 +31,7 @@ use gather::Gather;
 
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
-pub use dashboard::{Dashboard, Sync};
+pub use dashboard::{Dashboard, Shown, Sync};
 pub use error::{StoreError, chain};
 
 use error::Attempt;
@@ -40,6 +41,7 @@ pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
 pub use orders::{Edit, Item, OrderDetail, Timeline, WriteOutcome};
 pub use sleep::{RISEN, Sleeper};
+pub use status_since::StatusSince;
 
 /// How long a statement of the service may take before the server ends it.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -12,7 +12,8 @@ use super::session::SalesRep;
 use super::{App, stream};
 use crate::cursor::{Cursor, Revision};
 use crate::live::Subscriber;
-use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RepId, RowJson, Summary};
+use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RepId, RowJson, Summary, iso_time};
+use crate::store::{Shown, StatusSince};
 
 /// How many rows a page may ask for by id. It shows twenty.
 const MOST_VISIBLE: usize = 100;
@@ -28,7 +29,8 @@ struct DashboardJson<'a> {
     visible: Option<Vec<VisibleJson<'a>>>,
 }
 
-/// A row that the page shows, whatever its filter: as in the API, with the customer, or gone.
+/// A row that the page shows, whatever its filter: as in the API, with the customer and since when it is in its status, or
+/// gone.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum VisibleJson<'a> {
@@ -36,6 +38,7 @@ enum VisibleJson<'a> {
         #[serde(flatten)]
         row: RowJson<'a>,
         customer_name: &'a str,
+        status_since: Option<String>,
     },
     Gone {
         id: OrderId,
@@ -69,14 +72,16 @@ pub(super) async fn dashboard(
     }
     let zone = app.settings.zone;
     let asked = visible.as_deref().unwrap_or_default();
-    let dashboard = app.store.dashboard(rep, &filter, asked, zone).await?;
+    let dashboard = app.store.dashboard(rep, &filter, Shown::Orders(asked), zone).await?;
     let revision = dashboard.cursor.revision();
     let json = DashboardJson {
         summary: &dashboard.summary,
         orders: dashboard.rows.iter().map(|row| row.json(zone)).collect(),
         pagination: dashboard.pagination,
         revision: revision.to_string(),
-        visible: visible.as_ref().map(|ids| ids.iter().map(|id| present(*id, &dashboard.visible, zone)).collect()),
+        visible: visible
+            .as_ref()
+            .map(|ids| ids.iter().map(|id| present(*id, &dashboard.visible, &dashboard.status_since, zone)).collect()),
     };
     Ok((about(rep, revision), Json(json)).into_response())
 }
@@ -95,9 +100,13 @@ fn known_revision(rep: RepId, headers: &HeaderMap) -> Option<Revision> {
     (of == rep.to_string()).then(|| revision.parse().ok()).flatten()
 }
 
-fn present(id: OrderId, rows: &[OrderRow], zone: Tz) -> VisibleJson<'_> {
+fn present<'a>(id: OrderId, rows: &'a [OrderRow], since: &StatusSince, zone: Tz) -> VisibleJson<'a> {
     match rows.iter().find(|row| row.id == id) {
-        Some(row) => VisibleJson::Present { row: row.json(zone), customer_name: &row.customer_name },
+        Some(row) => VisibleJson::Present {
+            row: row.json(zone),
+            customer_name: &row.customer_name,
+            status_since: since.get(&id).copied().map(iso_time),
+        },
         None => VisibleJson::Gone { id, removed: true },
     }
 }

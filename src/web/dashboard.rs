@@ -4,13 +4,18 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::App;
 use super::failure::Failure;
 use super::session::SalesRep;
 use super::shell::{Shell, page as render};
-use crate::order::{Filter, Invalid, OrderRow, PAGE_SIZE, Pagination, RepId, Status, Summary, display_time, iso_time};
-use crate::store::Dashboard;
+use crate::order::{
+    Filter, Invalid, LateAfter, OrderRow, PAGE_SIZE, Pagination, RepId, Status, Summary, display_time, for_how_long,
+    iso_time,
+};
+use crate::store::{Dashboard, Shown};
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
@@ -31,6 +36,7 @@ struct DashboardPage {
     created_from: String,
     created_before: String,
     zone: String,
+    late_after: LateAfter,
 }
 
 /// One status of the breakdown, with its place in the bar in percent.
@@ -53,6 +59,29 @@ struct Line {
     row: OrderRow,
     created_iso: String,
     created_display: String,
+    /// Of an unfinished order, where it is known.
+    in_status: Option<InStatus>,
+}
+
+/// How long an order has been in its status.
+struct InStatus {
+    since_iso: String,
+    since_display: String,
+    words: String,
+    late: bool,
+}
+
+impl InStatus {
+    fn new(status: &Status, since: DateTime<Utc>, late_after: &LateAfter, zone: Tz) -> Option<Self> {
+        let now = Utc::now();
+        let late = late_after.is_late(status, since, now);
+        status.is_unfinished().then(|| Self {
+            since_iso: iso_time(since),
+            since_display: display_time(since, zone),
+            words: format!("{}{}", for_how_long(now - since), if late { ", late" } else { "" }),
+            late,
+        })
+    }
 }
 
 impl DashboardPage {
@@ -98,11 +127,15 @@ pub(super) async fn page(
         Err(invalid) => (Filter::default(), invalid),
     };
     let zone = app.settings.zone;
-    let Dashboard { cursor, summary, rows, pagination, .. } = app.store.dashboard(rep, &filter, &[], zone).await?;
+    let dashboard = app.store.dashboard(rep, &filter, Shown::List, zone).await?;
+    let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
     let status = if invalid.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let lines = rows.into_iter().map(|row| Line {
         created_iso: row.created_at.map(iso_time).unwrap_or_default(),
         created_display: row.created_at.map_or_else(|| "–".to_owned(), |at| display_time(at, zone)),
+        in_status: status_since
+            .get(&row.id)
+            .and_then(|since| InStatus::new(&row.status, *since, &app.settings.late_after, zone)),
         row,
     });
     let (from, before) = filter.instants(zone);
@@ -118,6 +151,7 @@ pub(super) async fn page(
         revision: cursor.revision().to_string(),
         cursor: cursor.to_string(),
         zone: zone.name().to_owned(),
+        late_after: app.settings.late_after.clone(),
         summary,
         filter,
         invalid,

@@ -28,7 +28,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::live::Live;
-use crate::order::Currency;
+use crate::order::{Currency, LateAfter};
 use crate::password::Passwords;
 use crate::store::Store;
 
@@ -58,6 +58,8 @@ pub struct WebSettings {
     pub zone: Tz,
     /// Sign before amounts.
     pub currency: Currency,
+    /// How long orders may stay in a status.
+    pub late_after: LateAfter,
     /// How often a page polls while its stream is down.
     pub poll_interval: Duration,
     /// How long somebody stays signed in.

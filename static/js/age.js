@@ -1,7 +1,9 @@
 const WORDS = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
 
-/** How often ages tick, in milliseconds. */
+/** How often ages tick, in milliseconds; and while one is younger than a minute, so that it gets its first in time. */
 const TICK = 30_000;
+const FIRST_TICKS = 5_000;
+const YOUNG = 60_000;
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
@@ -24,14 +26,47 @@ export function age(iso) {
 }
 
 /**
+ * The exact time, as it is shown on hover.
+ * @param {string} iso
+ */
+export function exactTime(iso) {
+  const time = new Date(iso);
+  if (Number.isNaN(time.valueOf())) return "";
+  return time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "long" });
+}
+
+/**
  * Writes the ages in an element: of the time that a place is in, or stands beside.
  * @param {ParentNode} parent
+ * @returns {number} how old the youngest is, in milliseconds
  */
 export function showAge(parent) {
+  let youngest = Infinity;
   for (const place of parent.querySelectorAll("[data-age]")) {
-    const text = age((place.closest("time") ?? place.parentElement?.querySelector("time"))?.dateTime ?? "");
-    if (place.textContent !== text) place.textContent = text;
+    const iso = (place.closest("time") ?? place.parentElement?.querySelector("time"))?.dateTime ?? "";
+    write(place, age(iso), exactTime(iso));
+    youngest = Math.min(youngest, ageOf(iso));
   }
+  return youngest;
+}
+
+/**
+ * @param {Element} place
+ * @param {string} text
+ * @param {string} title
+ */
+export function write(place, text, title) {
+  if (place.textContent !== text) place.textContent = text;
+  if (place.getAttribute("title") !== title) place.setAttribute("title", title);
+}
+
+/**
+ * How long ago that was, in milliseconds; for ever, if it is no time.
+ * @param {string} iso
+ */
+export function ageOf(iso) {
+  const time = Date.parse(iso);
+  return Number.isNaN(time) ? Infinity : Date.now() - time;
 }
 
 /**
@@ -39,6 +74,13 @@ export function showAge(parent) {
  * @param {ParentNode} parent
  */
 export function tickAges(parent) {
-  showAge(parent);
-  setInterval(() => showAge(parent), TICK);
+  tick(() => showAge(parent));
+}
+
+/**
+ * Shows ages, and goes on for as long as the page lives.
+ * @param {() => number} show tells how old the youngest is, in milliseconds
+ */
+export function tick(show) {
+  setTimeout(() => tick(show), show() < YOUNG ? FIRST_TICKS : TICK);
 }

@@ -1,5 +1,5 @@
 /** @import { Change } from "./types.js" */
-import { showAge } from "./age.js";
+import { exactTime, showAge } from "./age.js";
 import { UNLISTED, counted, orderName, whatHappened } from "./words.js";
 
 /** So many changes are listed; older ones are only counted. */
@@ -95,7 +95,7 @@ export class Away {
     const time = item.querySelector("time");
     if (time) {
       time.dateTime = change.at;
-      time.title = new Date(change.at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "long" });
+      time.title = exactTime(change.at);
     }
     return item;
   }

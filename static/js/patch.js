@@ -56,6 +56,9 @@ export class Patch {
       return;
     }
     line.toggleAttribute("data-removed", false);
+    // a patch does not tell since when, but what changed it
+    if (row.status_since !== undefined) line.dataset["statusSince"] = row.status_since ?? "";
+    else if (line.dataset["status"] !== row.status) delete line.dataset["statusSince"];
     line.dataset["status"] = row.status;
     line.dataset["paymentStatus"] = row.payment_status;
     line.dataset["createdAt"] = row.created_at ?? "";

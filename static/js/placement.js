@@ -1,7 +1,7 @@
 /** @import { Row, GoneRow } from "./types.js" */
 
-/** The place of each status in an unfiltered list; all others come last. */
-const RANKS = new Map([
+/** The place of each unfinished status in an unfiltered list; all others come last. */
+export const RANKS = new Map([
   ["pending", 0],
   ["processing", 1],
   ["confirmed", 2],

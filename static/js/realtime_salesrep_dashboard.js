@@ -5,6 +5,7 @@ import { Badge } from "./badge.js";
 import { Connection } from "./connection.js";
 import { element } from "./element.js";
 import { freshPage } from "./fresh.js";
+import { InStatus } from "./in_status.js";
 import { Notices } from "./notices.js";
 import { Patch } from "./patch.js";
 import { Placement } from "./placement.js";
@@ -20,6 +21,7 @@ export class RealtimeSalesRepDashboard {
   #notices;
   #away;
   #placement;
+  #inStatus;
   #connection;
   #reloading = false;
 
@@ -27,6 +29,7 @@ export class RealtimeSalesRepDashboard {
   constructor(root) {
     this.#root = root;
     this.#patch = new Patch(root);
+    this.#inStatus = new InStatus(root);
     this.#placement = new Placement(root, this.#patch.lines());
     this.#badge = new Badge(root, element("live-badge", HTMLElement), Number(root.dataset["pollInterval"]));
     this.#notices = new Notices(
@@ -56,6 +59,7 @@ export class RealtimeSalesRepDashboard {
   /** Begins, and goes on for as long as the page lives. */
   start() {
     tickAges(this.#root);
+    this.#inStatus.start();
     this.#connection.start();
   }
 
@@ -79,9 +83,11 @@ export class RealtimeSalesRepDashboard {
     for (const row of patch.orders) {
       const changes = patch.changes.filter((change) => change.order_id === row.id);
       this.#patch.row(row);
+      const line = this.#patch.line(row.id);
+      if (line) this.#inStatus.note(line, changes);
       this.#placement.note(row, changes.some(canMove));
       // the customer of an order that comes back may have changed while it was away
-      mustRead ||= this.#patch.line(row.id) !== null && changes.some(({ operation }) => ARRIVALS.has(operation));
+      mustRead ||= line !== null && changes.some(({ operation }) => ARRIVALS.has(operation));
     }
     this.#customers(patch.changes);
     this.#notices.offer(this.#placement.words);
@@ -93,6 +99,7 @@ export class RealtimeSalesRepDashboard {
   /** @param {Answer} answer */
   #answered(answer) {
     answer.visible.forEach((row) => this.#patch.row(row));
+    this.#inStatus.show();
     this.#placement.read(answer.orders, answer.visible);
     this.#notices.offer(this.#placement.words);
   }
@@ -122,6 +129,7 @@ export class RealtimeSalesRepDashboard {
       for (const name of ["page", "totalPages", "query"]) this.#root.dataset[name] = root.dataset[name] ?? "";
       this.#placement = new Placement(this.#root, this.#patch.lines());
       showAge(this.#root);
+      this.#inStatus.show();
       this.#notices.offer("");
       imported.focus({ preventScroll: true });
       this.#connection.listChanged();

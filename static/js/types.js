@@ -13,6 +13,7 @@
  * @property {string | null} created_at
  * @property {string | null} created_at_display
  * @property {string} [customer_name]
+ * @property {string | null} [status_since]
  * @property {undefined} [removed]
  *
  * @typedef {{ id: number, removed: true }} GoneRow

@@ -164,6 +164,95 @@ async fn rows_that_a_page_shows_can_be_asked_for_by_id() {
 }
 
 #[tokio::test]
+async fn rows_that_a_page_shows_say_since_when_they_are_in_their_status() {
+    let database = Database::new().await;
+    let ids: Vec<i64> = (1..=10).collect();
+    let orders = ids.iter().map(|id| format!("({id}, 1, 'shipped', 'paid', 1)"));
+    database.orders(&orders.collect::<Vec<_>>().join(", ")).await;
+    let history = |order: i64, from: &str, to: &str, at: &str| {
+        format!(
+            "insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status,
+                 notes, changed_by_id, changed_at) values ({order}, '{from}', '{to}', 'paid', 'paid', '', 3, '{at}');"
+        )
+    };
+    // what only the order itself and its history tell; that it was entered here is no change
+    let unrecorded = |update: &str| {
+        format!(
+            "alter table orders_order disable trigger live_update; {update};
+             alter table orders_order enable always trigger live_update"
+        )
+    };
+    for statements in [
+        "update orders_order set shipped_at = '2025-03-01 10:00Z', confirmed_at = '2025-02-01' where id in (2, 3, 4, 5)",
+        &history(3, "confirmed", "shipped", "2025-04-02 00:00Z"),
+        &history(3, "confirmed", "shipped", "2025-04-01 00:00Z"),
+        &history(3, "shipped", "delivered", "2025-05-01 00:00Z"),
+        // a note, and a time that nobody can show
+        &history(4, "shipped", "shipped", "2025-05-01 00:00Z"),
+        &history(4, "confirmed", "shipped", "infinity"),
+        "update orders_order set shipped_at = 'infinity', created_at = '20000-01-01' where id = 5",
+        &unrecorded("update orders_order set status = 'confirmed', confirmed_at = '2025-06-01 00:00Z' where id = 6"),
+        "update orders_order set status = 'confirmed' where id in (7, 8, 9)",
+        "update orders_order set payment_status = 'failed', total_amount = 2 where id = 7",
+        "update orders_order set status = 'pending' where id = 8",
+        "update orders_order set status = 'confirmed' where id = 8",
+        &unrecorded("update orders_order set status = 'processing' where id = 9"),
+        // deleted, and entered anew with the same id
+        "update orders_order set status = 'confirmed' where id = 10",
+        "delete from orders_order where id = 10",
+    ] {
+        database.sql(statements).await;
+    }
+    database.orders("(10, 1, 'confirmed', 'paid', 1)").await;
+    let event = async |order: i64, nth: i64| {
+        let query = format!(
+            "select to_char(at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US') from live.order_event where order_id = {order} and new_status <> old_status
+             order by id offset {} limit 1", nth - 1);
+        database.value(&query).await
+    };
+    let minute = |minute: i64| format!("2025-01-01T00:{minute:02}:00");
+    let expected = [
+        (1, minute(1)),
+        (2, "2025-03-01T10:00:00".to_owned()),
+        (3, "2025-04-02T00:00:00".to_owned()),
+        (4, "2025-03-01T10:00:00".to_owned()),
+        (5, "null".to_owned()),
+        (6, "2025-06-01T00:00:00".to_owned()),
+        (7, event(7, 1).await),
+        (8, event(8, 3).await),
+        (9, minute(9)),
+        (10, minute(10)),
+    ];
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let query = "?visible=1,2,3,4,5,6,7,8,9,10,77&status=cancelled";
+    let check = async |when: &str| {
+        // from the first page, and from one that is read in another way
+        for query in [query.to_owned(), format!("{query}&date_from=2025-01-01")] {
+            let dashboard = ana.dashboard(&query).await;
+            for (place, (id, since)) in expected.iter().enumerate() {
+                let row = &dashboard["visible"][place];
+                assert_eq!(row["id"], *id);
+                let found = row["status_since"].as_str().map_or("null", |time| time.strip_suffix("+00:00").unwrap());
+                assert_eq!(found, *since, "order {id}, {when}, {query}");
+            }
+            assert_eq!(dashboard["visible"][10], json!({"id": 77, "removed": true}));
+        }
+    };
+    check("whether its events are in its timeline or not").await;
+    eventually("the events are in the timelines", async || {
+        database.store().extend_timeline().await.unwrap();
+        let waiting = "select count(*) from live.order_event e where e.xid >= (select timeline_before from live.fold)";
+        (database.value(waiting).await == "0").then_some(())
+    })
+    .await;
+    check("when they are").await;
+    // the API's rows stay as they are
+    let rows = ana.dashboard("").await;
+    assert_eq!(rows["orders"][0].as_object().unwrap().get("status_since"), None);
+}
+
+#[tokio::test]
 async fn every_error_of_the_api_is_json() {
     let database = Database::new().await;
     let service = Service::start(&database).await;

@@ -1,0 +1,78 @@
+/** @import { Change } from "./types.js" */
+import { ageOf, exactTime, tick, write } from "./age.js";
+import { RANKS } from "./placement.js";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Says in each row how long its order has been in its status, and marks what is late. */
+export class InStatus {
+  #root;
+  /** @type {Map<string, number>} how long an order may stay in a status, in milliseconds */
+  #limits = new Map();
+
+  /** @param {HTMLElement} root whose `data-late-after` is like `pending=14400,shipped=432000`, in seconds */
+  constructor(root) {
+    this.#root = root;
+    for (const limit of (root.dataset["lateAfter"] ?? "").split(",")) {
+      const [status = "", seconds] = limit.split("=");
+      this.#limits.set(status, 1_000 * Number(seconds));
+    }
+  }
+
+  /** Keeps the rows right, for as long as the page lives. */
+  start() {
+    tick(() => this.show());
+  }
+
+  /**
+   * Takes note of when a row's order came into its status.
+   * @param {HTMLElement} line
+   * @param {Change[]} changes of the order, the oldest first
+   */
+  note(line, changes) {
+    const last = changes.findLast(({ changed }) => changed.some(({ field }) => field === "status"));
+    if (last) line.dataset["statusSince"] = last.at;
+    this.#write(line);
+  }
+
+  /**
+   * Writes all rows.
+   * @returns {number} how long the youngest has been in its status, in milliseconds
+   */
+  show() {
+    let youngest = Infinity;
+    for (const line of this.#root.querySelectorAll("tr[data-order-id]")) {
+      if (line instanceof HTMLElement) youngest = Math.min(youngest, this.#write(line));
+    }
+    return youngest;
+  }
+
+  /** @param {HTMLElement} line */
+  #write(line) {
+    const place = line.querySelector(".in-status");
+    const { status = "", statusSince = "" } = line.dataset;
+    const time = RANKS.has(status) && !line.hasAttribute("data-removed") ? ageOf(statusSince) : Infinity;
+    if (!place) return time;
+    const isKnown = time !== Infinity;
+    const isLate = isKnown && time >= (this.#limits.get(status) ?? Infinity);
+    place.toggleAttribute("data-late", isLate);
+    if (isKnown) place.setAttribute("datetime", statusSince);
+    else place.removeAttribute("datetime");
+    write(place, isKnown ? `${forHowLong(time)}${isLate ? ", late" : ""}` : "", isKnown ? `since ${exactTime(statusSince)}` : "");
+    return time;
+  }
+}
+
+/**
+ * `for 2 h`, in the words of the server's page.
+ * @param {number} time in milliseconds
+ */
+function forHowLong(time) {
+  if (time < MINUTE) return "just now";
+  if (time < HOUR) return `for ${Math.floor(time / MINUTE)} min`;
+  if (time < DAY) return `for ${Math.floor(time / HOUR)} h`;
+  const days = Math.floor(time / DAY);
+  return days === 1 ? "for 1 day" : `for ${days} days`;
+}
