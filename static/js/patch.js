@@ -1,6 +1,7 @@
 /** @import { Row, GoneRow, Summary } from "./types.js" */
 import { flash } from "./flash.js";
 import { showAge } from "./age.js";
+import { showWas } from "./was.js";
 
 const CARDS = {
   total_orders: "stat-total-orders",
@@ -116,8 +117,10 @@ export class Patch {
   #text(line, name, text) {
     const place = line.querySelector(`[data-text="${name}"]`);
     if (!place || place.textContent === text) return;
+    const cell = place.closest("td");
+    if (cell) showWas(cell, place.textContent, text);
     place.textContent = text;
-    flash(place.closest("td") ?? place);
+    flash(cell ?? place);
   }
 
   /** @param {number | null} amount */

@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import { element } from "./element.js";
 import { freshPage } from "./fresh.js";
 import { InStatus } from "./in_status.js";
+import { Keyboard } from "./keyboard.js";
 import { Notices } from "./notices.js";
 import { Patch } from "./patch.js";
 import { Placement } from "./placement.js";
@@ -60,6 +61,7 @@ export class RealtimeSalesRepDashboard {
   start() {
     tickAges(this.#root);
     this.#inStatus.start();
+    new Keyboard(this.#root).start();
     this.#connection.start();
   }
 

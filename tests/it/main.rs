@@ -6,6 +6,8 @@
 mod api;
 mod browser;
 mod browser_faults;
+mod browser_keys;
+mod browser_rows;
 mod browser_tabs;
 mod chaos;
 mod commands;

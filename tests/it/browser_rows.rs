@@ -1,0 +1,179 @@
+//! What a row says beside its order: how long the order has been in its status, and what a changed cell said before.
+
+use fantoccini::Locator;
+use serde_json::json;
+
+use crate::harness::browser::Browser;
+use crate::harness::database::Database;
+use crate::harness::proxy::Proxy;
+use crate::harness::service::Service;
+
+const IN_STATUS: &str = "tr[data-order-id='1'] .in-status";
+
+/// Lets the page's clock go forward by so many minutes.
+async fn later(browser: &Browser, minutes: u32) {
+    let script =
+        format!("(window.now ??= Date.now, Date.now = () => window.now.call(Date) + {minutes} * 60_000, true)");
+    browser.script(&script).await;
+}
+
+async fn is_late(browser: &Browser) -> bool {
+    browser.script(&format!("document.querySelector(\"{IN_STATUS}\").hasAttribute('data-late')")).await == true
+}
+
+/// Two orders of ana's: one that came into its status some time ago, as its history says, and one without an end.
+async fn some_orders(ago: &str) -> Database {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'processing', 'paid', 1500), (2, 1, 'delivered', 'paid', 20)").await;
+    database
+        .sql(&format!(
+            "insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status,
+                 notes, changed_by_id, changed_at)
+             values (1, 'pending', 'processing', 'paid', 'paid', '', 3, now() - interval '{ago}')"
+        ))
+        .await;
+    database
+}
+
+#[tokio::test]
+async fn without_javascript_each_row_says_how_long_its_order_has_been_in_its_status() {
+    let database = some_orders("49 hours").await;
+    for (arguments, words) in [
+        (vec![], "for 2 days, late"),
+        (vec!["--late-after", "processing=3days"], "for 2 days"),
+        (vec!["--late-after", ""], "for 2 days"),
+    ] {
+        let service = Service::start_with(&database, &arguments).await;
+        let browser = Browser::without_javascript(&service.base()).await;
+        browser.sign_in("ana").await;
+        assert_eq!(browser.text(IN_STATUS).await, words);
+        assert_eq!(browser.text("tr[data-order-id='2'] .in-status").await, "", "nobody waits for what is delivered");
+        let since =
+            "to_char((select changed_at from orders_orderstatushistory) at time zone 'UTC', 'Mon DD, YYYY HH24:MI')";
+        let place = browser.client.find(Locator::Css(IN_STATUS)).await.unwrap();
+        let title = place.attr("title").await.unwrap().unwrap();
+        assert_eq!(title, format!("since {}", database.value(since).await));
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_time_in_a_status_ticks_and_begins_anew_with_each_change() {
+    let database = some_orders("3 hours").await;
+    let service = Service::start_with(&database, &["--late-after", "processing=4h,shipped=2h"]).await;
+    let proxy = Proxy::start(service.web).await;
+    let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
+    assert_eq!(browser.text(IN_STATUS).await, "for 3 h");
+    assert!(!is_late(&browser).await);
+    let rows =
+        "[...document.querySelectorAll('#orders-table-tbody tr')].map(row => row.getBoundingClientRect().top).join()";
+    let before = browser.script(rows).await;
+
+    // by the stream
+    database.sql("update orders_order set status = 'shipped', payment_status = 'failed' where id = 1").await;
+    browser.wait_for_text(IN_STATUS, "just now").await;
+    let exact = format!("document.querySelector(\"{IN_STATUS}\").title.startsWith('since ')");
+    assert_eq!(browser.script(&exact).await, true);
+    // something else of it changes nothing of that
+    let since = browser.script("document.querySelector('tr[data-order-id=\"1\"]').dataset.statusSince").await;
+    database.sql("update orders_order set payment_status = 'paid' where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .payment-badge", "Paid").await;
+    assert_eq!(browser.script("document.querySelector('tr[data-order-id=\"1\"]').dataset.statusSince").await, since);
+    // what is young ticks often
+    later(&browser, 2).await;
+    browser.wait_for_text(IN_STATUS, "for 2 min").await;
+    later(&browser, 119).await;
+    database.sql("update orders_order set status = 'processing' where id = 2").await;
+    browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Processing").await;
+    browser
+        .until(&format!(
+            "/^for 1 h|^for 59 min/.test(document.querySelector(\"tr[data-order-id='2'] .in-status\").textContent)"
+        ))
+        .await;
+    assert!(!is_late(&browser).await);
+    later(&browser, 121).await;
+    // each patch writes its own row; this one has nothing but its row's time to write
+    database.sql("update orders_order set payment_status = 'failed' where id = 1").await;
+    browser.wait_for_text(IN_STATUS, "for 2 h, late").await;
+    assert!(is_late(&browser).await);
+    assert_eq!(browser.script(rows).await, before, "nothing moved");
+
+    // by a poll
+    later(&browser, 0).await;
+    proxy.block_streams();
+    browser.state("polling").await;
+    database.sql("update orders_order set status = 'delivered' where id = 1").await;
+    database.sql("update orders_order set status = 'pending' where id = 2").await;
+    browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Pending").await;
+    browser.wait_for_text("tr[data-order-id='2'] .in-status", "just now").await;
+    browser.wait_for_text(IN_STATUS, "").await;
+    browser.close().await;
+}
+
+/// What the cell of the first order says it said before, if that is shown.
+fn was(cell: &str) -> String {
+    format!(
+        "(cell => {{ const before = getComputedStyle(cell, '::after'); return before.visibility === 'visible' && before.opacity === '1'
+             ? cell.dataset.was : null; }})(document.querySelector('tr[data-order-id=\"1\"] [data-cell={cell}]'))"
+    )
+}
+
+#[tokio::test]
+async fn a_changed_cell_says_for_a_while_what_it_said_before_and_then_whoever_asks() {
+    let database = some_orders("3 hours").await;
+    let service = Service::start(&database).await;
+    let proxy = Proxy::start(service.web).await;
+    let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
+    let places = "[...document.querySelectorAll('#orders-table-tbody td')].map(cell => { const box = cell.getBoundingClientRect();
+        return [box.top, box.left, box.width, box.height].join(); }).join(';')";
+    let before = browser.script(places).await;
+    database
+        .sql(
+            "update orders_order set status = 'shipped', payment_status = 'failed', total_amount = 1600, customer_name = 'New name',
+                 order_number = 'ORD-9' where id = 1;
+             insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price, prescription_notes,
+                 created_at) values (1, 1, 1, 'boxes', 1, 1, '', now())",
+        )
+        .await;
+    let changes = [
+        ("status", "Processing", "Shipped"),
+        ("payment", "Paid", "Failed"),
+        ("total", "₱1,500.00", "₱1,600.00"),
+        ("customer", "Customer 1", "New name"),
+        ("order", "ORD-2025-00001", "ORD-9"),
+        ("items", "0", "1"),
+    ];
+    for (cell, from, to) in changes {
+        browser.until(&format!("{} === '{from}'", was(cell))).await;
+        let title = format!("document.querySelector('tr[data-order-id=\"1\"] [data-cell={cell}]').title");
+        let title = browser.script(&title).await;
+        let title = title.as_str().unwrap();
+        assert!(
+            title.starts_with(&format!("{from} → {to}, ")) && title.ends_with(|c: char| c.is_ascii_digit()),
+            "{title}"
+        );
+    }
+    assert_eq!(browser.script(places).await, before, "nothing moved");
+    // it goes, and comes back for whoever has the focus in the row
+    for (cell, ..) in changes {
+        browser.until(&format!("{} === null", was(cell))).await;
+    }
+    browser.script("document.querySelector('tr[data-order-id=\"1\"] .number').focus() ?? true").await;
+    for (cell, from, _) in changes {
+        browser.until(&format!("{} === '{from}'", was(cell))).await;
+    }
+    browser.script("document.activeElement.blur() ?? true").await;
+    // or points at the cell
+    let at = browser.script("(box => [box.x + 5, box.y + 5])(document.querySelector('tr[data-order-id=\"1\"] [data-cell=payment]').getBoundingClientRect())").await;
+    browser.until(&format!("{} === null", was("payment"))).await;
+    browser.devtools("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": at[0], "y": at[1] })).await;
+    browser.until(&format!("{} === 'Paid'", was("payment"))).await;
+    browser.until(&format!("{} === null", was("status"))).await;
+
+    // by a poll it is the same
+    proxy.block_streams();
+    browser.state("polling").await;
+    database.sql("update orders_order set status = 'delivered' where id = 1").await;
+    browser.until(&format!("{} === 'Shipped'", was("status"))).await;
+    browser.close().await;
+}
