@@ -54,9 +54,8 @@ export class Backlog {
 
   /** @param {Revision} known */
   #missed(known) {
-    // also a page that was loaded after the last change
-    if (known.covers(Revision.ofCursor(this.#cursor))) return [];
     if (!known.covers(this.#from)) return null;
+    // nothing, of a page that was loaded after the last change
     return this.#told.filter(({ revision }) => known.isOlderThan(revision)).flatMap(({ changes }) => changes);
   }
 

@@ -13,14 +13,10 @@ const ANSWER_PATIENCE = 1_500;
 const SPREAD = 400;
 const HIDDEN_DELAY = 600;
 
-/** How often a leader without a stream says that it is there, in milliseconds, and how long it may fail to. */
-const SIGN_OF_LIFE = 4_000;
-const SIGN_PATIENCE = 10_000;
+/** How often a page asks a leader without a stream whether it is still there, in milliseconds. */
+const ASKING_INTERVAL = 10_000;
 
-/** The same where nobody sees the page: browsers may run the timers of such pages only once a minute. */
-const HIDDEN_SIGN_PATIENCE = 150_000;
-
-/** After an attempt to open the stream nobody gets another one for so long, in milliseconds: all pages ask at once. */
+/** While the stream is being opened nobody gets another attempt for so long, in milliseconds: all pages ask at once. */
 const SAME_ATTEMPT = 500;
 
 /**
@@ -33,7 +29,7 @@ const SAME_ATTEMPT = 500;
  * @typedef {{ kind: "answer", from: string, question: string, cursor: string, sync: Sync | null, ping: Ping | null,
  *   isDown: boolean }} Answer
  * @typedef {{ kind: "told", from: string, event: Event, before: string, after: string }} Told
- * @typedef {{ kind: "lead" | "down" | "here" | "freezing" | "robbed", from: string }} Sign
+ * @typedef {{ kind: "lead" | "down" | "freezing" | "robbed", from: string }} Sign
  * @typedef {Ask | Answer | Told | Sign} Message
  */
 
@@ -62,6 +58,8 @@ export class SharedStream {
   /** @type {Ping | null} */
   #ping = null;
   #openedAt = now();
+  /** It leads, and its stream has told a state and what changes it since. */
+  #isStreaming = false;
   /** @type {string | null} whom it follows */
   #leader = null;
   /** @type {string | null} what it waits to be answered */
@@ -124,10 +122,12 @@ export class SharedStream {
 
   /** Gives the stream, or the page that leads, up if it was silent for too long. */
   check() {
-    if (this.#stream) {
-      this.#stream.check();
-    } else if (this.#isUp ? since(this.#toldAt) > this.#patience : this.#leaderIsSilent) {
-      this.#lose();
+    this.#stream?.check();
+    if (this.#isUp) {
+      // also where what was told last was told by a page that led before, and the new leader's stream does not come
+      if (since(this.#toldAt) > this.#patience) this.#lose();
+    } else if (this.#leader !== null && since(this.#heardAt) > ASKING_INTERVAL) {
+      this.#ask(false);
     }
   }
 
@@ -143,15 +143,11 @@ export class SharedStream {
     this.#follow(null);
     this.#stream?.close();
     this.#stream = null;
+    this.#isStreaming = false;
     this.#isUp = false;
     this.#leadership.resign();
     this.#channel?.close();
     this.#channel = null;
-  }
-
-  get #leaderIsSilent() {
-    const patience = document.visibilityState === "hidden" ? HIDDEN_SIGN_PATIENCE : SIGN_PATIENCE;
-    return this.#leader !== null && since(this.#heardAt) > patience;
   }
 
   /** @param {Ask | Omit<Answer, "from"> | Omit<Told, "from"> | Omit<Sign, "from">} message */
@@ -189,11 +185,7 @@ export class SharedStream {
   /* The page that leads */
 
   #lead() {
-    clearInterval(this.#clock);
     this.#follow(null);
-    this.#clock = setInterval(() => {
-      if (!this.#isUp) this.#say({ kind: "here" });
-    }, SIGN_OF_LIFE);
     this.#backlog = new Backlog(this.#cursor);
     this.#ping = null;
     this.#stream = new Stream(this.#url, this.#cursor, {
@@ -201,10 +193,7 @@ export class SharedStream {
       patch: (data) => this.#tell({ name: "patch", data }),
       ping: (data) => this.#tell({ name: "ping", data }),
       bye: (data) => this.#tell({ name: "bye", data }),
-      down: () => {
-        this.#say({ kind: "down" });
-        this.#down();
-      },
+      down: () => this.#lose(),
     });
     this.#say({ kind: "lead" });
     this.#reopen(this.#stream);
@@ -212,7 +201,7 @@ export class SharedStream {
 
   /** @param {Stream} stream */
   #reopen(stream) {
-    this.#isUp = false;
+    this.#isStreaming = false;
     this.#openedAt = now();
     stream.open();
   }
@@ -223,6 +212,8 @@ export class SharedStream {
     const after = this.#stream?.cursor ?? before;
     if (event.name === "sync" || event.name === "patch") this.#backlog.add(event.data, after);
     if (event.name === "ping") this.#ping = event.data;
+    if (event.name === "sync") this.#isStreaming = true;
+    if (event.name === "bye") this.#isStreaming = false;
     this.#say({ kind: "told", event, before, after });
     this.#take(event, after);
   }
@@ -234,12 +225,13 @@ export class SharedStream {
   #answer(stream, { question, cursor, retry }) {
     // where nobody sees this page its own clock is slow
     stream.check();
-    if (retry && !this.#isUp && since(this.#openedAt) > SAME_ATTEMPT) this.#reopen(stream);
+    const isTrying = stream.isOpen && since(this.#openedAt) < SAME_ATTEMPT;
+    if (retry && !this.#isStreaming && !isTrying) this.#reopen(stream);
     this.#say({
       kind: "answer",
       question,
       cursor: this.#backlog.cursor,
-      sync: this.#isUp ? this.#backlog.sync(cursor) : null,
+      sync: this.#isStreaming ? this.#backlog.sync(cursor) : null,
       ping: this.#ping,
       isDown: this.#wasAway,
     });
@@ -248,11 +240,10 @@ export class SharedStream {
   #robbed() {
     this.#stream?.close();
     this.#stream = null;
+    this.#isStreaming = false;
     this.#say({ kind: "robbed" });
-    clearInterval(this.#clock);
-    this.#clock = setInterval(() => this.check(), SILENCE_CHECK);
     if (!this.#isFrozen) this.#leadership.stand();
-    this.#lose();
+    this.#ask(false);
   }
 
   /* A page that follows */
@@ -302,11 +293,6 @@ export class SharedStream {
     }
   }
 
-  /** It hears nothing, or is told that it can't. */
-  #lose() {
-    this.#down();
-    this.#ask(false);
-  }
 
   #freeze() {
     this.#isFrozen = true;
@@ -348,6 +334,14 @@ export class SharedStream {
       this.#wasAway = true;
       this.#listeners.bye(data);
     }
+  }
+
+  /** Nothing is heard any more. */
+  #lose() {
+    this.#isStreaming = false;
+    if (this.#stream) this.#say({ kind: "down" });
+    this.#down();
+    if (!this.#stream) this.#ask(false);
   }
 
   #down() {

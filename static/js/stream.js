@@ -61,6 +61,11 @@ export class Stream {
     return this.#cursor;
   }
 
+  /** Whether there is a stream, or one is being opened. */
+  get isOpen() {
+    return this.#source !== null;
+  }
+
   /** Opens the stream now, whatever it was doing. */
   open() {
     this.close();

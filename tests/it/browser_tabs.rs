@@ -80,6 +80,28 @@ impl Scene {
         }
     }
 
+    /// Has tabs take note of what their badge says.
+    async fn record(&self, tabs: impl Iterator<Item = usize>) {
+        let script = "(window.states = [], new MutationObserver(() => window.states.push(document.getElementById('live-badge').dataset.state))
+            .observe(document.getElementById('live-badge'), { attributes: true }), true)";
+        for tab in tabs {
+            self.front(tab).await;
+            self.browser.script(script).await;
+        }
+    }
+
+    /// Expects that tabs which took note of it had a stream all the time.
+    async fn never_down(&self, tabs: impl Iterator<Item = usize>) {
+        for tab in tabs {
+            self.front(tab).await;
+            let down = self
+                .browser
+                .script("window.states.filter(state => state === 'polling' || state === 'stale').join()")
+                .await;
+            assert_eq!(down, "", "tab {tab}");
+        }
+    }
+
     async fn one_stream(&self) {
         eventually("there is one stream", async || (self.service.metric(OPEN).await == 1.0).then_some(())).await;
     }
@@ -118,21 +140,34 @@ async fn twelve_tabs_are_live_with_one_stream() {
 
 #[tokio::test]
 async fn the_tab_that_has_the_stream_is_closed() {
-    let mut scene = Scene::new(4).await;
+    let mut scene = Scene::new(5).await;
     // whatever is opened from now on gets no answer, so that the change comes between two streams
     scene.proxy.black_hole();
     scene.close(0).await;
-    eventually("another tab leads", async || (scene.leads().await == (1, 2)).then_some(())).await;
+    eventually("another tab leads", async || (scene.leads().await == (1, 3)).then_some(())).await;
     scene.change("shipped").await;
     scene.proxy.unblock();
-    scene.live_with(0..3, "Shipped").await;
+    scene.live_with(0..4, "Shipped").await;
     scene.one_stream().await;
-    for tab in 0..3 {
+    for tab in 0..4 {
         scene.front(tab).await;
         assert!(scene.browser.hidden("#away").await, "nobody was away");
     }
     scene.change("delivered").await;
-    scene.live_with(0..3, "Delivered").await;
+    scene.live_with(0..4, "Delivered").await;
+    // nothing changes meanwhile: nobody needs to read anything
+    let mut reads = Vec::new();
+    for tab in 1..4 {
+        scene.front(tab).await;
+        reads.push(scene.browser.script(READS).await);
+    }
+    scene.close(0).await;
+    scene.change("cancelled").await;
+    scene.live_with(0..3, "Cancelled").await;
+    for (tab, reads) in reads.into_iter().enumerate() {
+        scene.front(tab).await;
+        assert_eq!(scene.browser.script(READS).await, reads, "tab {tab}");
+    }
     // and another one, in one go
     let changed = scene.database.client().await;
     let (_, written) =
@@ -163,6 +198,7 @@ async fn the_tab_that_has_the_stream_goes_to_another_page_and_comes_back() {
 #[tokio::test]
 async fn the_tab_that_has_the_stream_is_frozen() {
     let scene = Scene::new(3).await;
+    scene.record(1..3).await;
     scene.front(0).await;
     scene.lifecycle("frozen").await;
     let began = Instant::now();
@@ -171,6 +207,8 @@ async fn the_tab_that_has_the_stream_is_frozen() {
     assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
     scene.change("delivered").await;
     scene.live_with(1..3, "Delivered").await;
+    // it said so before, so that nobody had to notice
+    scene.never_down(1..3).await;
     scene.front(0).await;
     scene.lifecycle("active").await;
     scene.live_with(0..3, "Delivered").await;
@@ -183,8 +221,7 @@ async fn the_tab_that_has_the_stream_is_frozen() {
 
 /// Keeps the tab in front from doing anything for so long, when the driver has gone on to another.
 async fn hang(browser: &Browser, time: Duration) {
-    let script =
-        "(setTimeout(() => { const end = performance.now() + TIME; while (performance.now() < end); }, 500), true)";
+    let script = "(setTimeout(() => { localStorage.setItem('hangs', 'yes'); const end = performance.now() + TIME; while (performance.now() < end); localStorage.setItem('hangs', 'no'); }, 500), true)";
     browser.script(&script.replace("TIME", &time.as_millis().to_string())).await;
 }
 
@@ -192,15 +229,17 @@ async fn hang(browser: &Browser, time: Duration) {
 async fn the_tab_that_has_the_stream_hangs() {
     let scene = Scene::new(3).await;
     scene.front(0).await;
-    let began = Instant::now();
     hang(&scene.browser, NOTICED + Duration::from_secs(8)).await;
     scene.front(1).await;
+    scene.browser.until("localStorage.getItem('hangs') === 'yes'").await;
+    let began = Instant::now();
     scene.change("shipped").await;
     scene.browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
     assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
     scene.live_with(1..3, "Shipped").await;
     scene.change("delivered").await;
     scene.live_with(1..3, "Delivered").await;
+    assert_eq!(scene.browser.script("localStorage.getItem('hangs')").await, "yes");
     scene.live_with(0..3, "Delivered").await;
     scene.one_stream().await;
     scene.browser.close().await;
@@ -234,11 +273,13 @@ async fn a_tab_without_the_stream_is_frozen() {
 async fn a_tab_that_was_kept_for_the_way_back_is_told_what_it_missed() {
     let scene = Scene::new(2).await;
     for (tab, status, other) in [(1, "Confirmed", 0), (0, "Shipped", 1)] {
+        scene.record(other..=other).await;
         scene.front(tab).await;
         scene.browser.script("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))").await;
         eventually("it takes no part", async || (scene.leads().await == (1, 0)).then_some(())).await;
         scene.change(&status.to_lowercase()).await;
         scene.live_with(other..=other, status).await;
+        scene.never_down(other..=other).await;
         assert!(scene.browser.hidden("#away").await);
         scene.front(tab).await;
         scene.browser.script("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))").await;
@@ -308,7 +349,13 @@ async fn all_tabs_poll_while_there_is_no_stream_and_any_of_them_can_have_it_trie
     // the tab that leads tries no more by itself
     scene.front(0).await;
     scene.browser.script("(window.later = window.setTimeout, window.setTimeout = (what, wait) => wait < 400 ? later(what, wait) : 0, true)").await;
+    // what was told just now may stand for a while, unless it is said that nothing comes any more
+    scene.change("shipped").await;
+    scene.live_with(1..2, "Shipped").await;
+    let began = Instant::now();
     scene.proxy.block_streams();
+    scene.browser.state("polling").await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     for tab in 0..3 {
         scene.front(tab).await;
         scene.browser.state("polling").await;
@@ -318,6 +365,8 @@ async fn all_tabs_poll_while_there_is_no_stream_and_any_of_them_can_have_it_trie
     scene.browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Confirmed").await;
     scene.proxy.unblock();
     scene.browser.script("dispatchEvent(new Event('online'))").await;
+    scene.browser.state("live").await;
+    // whoever comes to the front tries again as well
     scene.live_with(0..3, "Confirmed").await;
     for tab in 0..3 {
         scene.front(tab).await;
