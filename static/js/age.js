@@ -1,9 +1,7 @@
 const WORDS = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
 
-/** How often ages tick, in milliseconds; and while one is younger than a minute, so that it gets its first in time. */
-const TICK = 30_000;
-const FIRST_TICKS = 5_000;
-const YOUNG = 60_000;
+/** How often ages tick, in milliseconds: often enough that the first minute comes in time. */
+export const TICK = 5_000;
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
@@ -38,16 +36,12 @@ export function exactTime(iso) {
 /**
  * Writes the ages in an element: of the time that a place is in, or stands beside.
  * @param {ParentNode} parent
- * @returns {number} how old the youngest is, in milliseconds
  */
 export function showAge(parent) {
-  let youngest = Infinity;
   for (const place of parent.querySelectorAll("[data-age]")) {
     const iso = (place.closest("time") ?? place.parentElement?.querySelector("time"))?.dateTime ?? "";
     write(place, age(iso), exactTime(iso));
-    youngest = Math.min(youngest, ageOf(iso));
   }
-  return youngest;
 }
 
 /**
@@ -61,26 +55,10 @@ export function write(place, text, title) {
 }
 
 /**
- * How long ago that was, in milliseconds; for ever, if it is no time.
- * @param {string} iso
- */
-export function ageOf(iso) {
-  const time = Date.parse(iso);
-  return Number.isNaN(time) ? Infinity : Date.now() - time;
-}
-
-/**
  * Keeps the ages of an element's rows right, for as long as the page lives.
  * @param {ParentNode} parent
  */
 export function tickAges(parent) {
-  tick(() => showAge(parent));
-}
-
-/**
- * Shows ages, and goes on for as long as the page lives.
- * @param {() => number} show tells how old the youngest is, in milliseconds
- */
-export function tick(show) {
-  setTimeout(() => tick(show), show() < YOUNG ? FIRST_TICKS : TICK);
+  showAge(parent);
+  setInterval(() => showAge(parent), TICK);
 }

@@ -1,5 +1,5 @@
 /** @import { Change } from "./types.js" */
-import { ageOf, exactTime, tick, write } from "./age.js";
+import { TICK, exactTime, write } from "./age.js";
 import { RANKS } from "./placement.js";
 
 const MINUTE = 60_000;
@@ -23,7 +23,8 @@ export class InStatus {
 
   /** Keeps the rows right, for as long as the page lives. */
   start() {
-    tick(() => this.show());
+    this.show();
+    setInterval(() => this.show(), TICK);
   }
 
   /**
@@ -37,31 +38,26 @@ export class InStatus {
     this.#write(line);
   }
 
-  /**
-   * Writes all rows.
-   * @returns {number} how long the youngest has been in its status, in milliseconds
-   */
+  /** Writes all rows. */
   show() {
-    let youngest = Infinity;
     for (const line of this.#root.querySelectorAll("tr[data-order-id]")) {
-      if (line instanceof HTMLElement) youngest = Math.min(youngest, this.#write(line));
+      if (line instanceof HTMLElement) this.#write(line);
     }
-    return youngest;
   }
 
   /** @param {HTMLElement} line */
   #write(line) {
     const place = line.querySelector(".in-status");
+    if (!place) return;
     const { status = "", statusSince = "" } = line.dataset;
-    const time = RANKS.has(status) && !line.hasAttribute("data-removed") ? ageOf(statusSince) : Infinity;
-    if (!place) return time;
-    const isKnown = time !== Infinity;
+    const time = Date.now() - Date.parse(statusSince);
+    const isKnown = RANKS.has(status) && !Number.isNaN(time);
     const isLate = isKnown && time >= (this.#limits.get(status) ?? Infinity);
     place.toggleAttribute("data-late", isLate);
     if (isKnown) place.setAttribute("datetime", statusSince);
     else place.removeAttribute("datetime");
-    write(place, isKnown ? `${forHowLong(time)}${isLate ? ", late" : ""}` : "", isKnown ? `since ${exactTime(statusSince)}` : "");
-    return time;
+    const words = `${forHowLong(time)}${isLate ? ", late" : ""}`;
+    write(place, isKnown ? words : "", isKnown ? `since ${exactTime(statusSince)}` : "");
   }
 }
 

@@ -66,7 +66,7 @@ export class Keyboard {
     link.focus({ preventScroll: true });
     row.scrollIntoView({ block: "nearest" });
     const edges = STICKY.map((css) => document.querySelector(css)?.getBoundingClientRect().bottom ?? 0);
-    const covered = Math.max(...edges) - row.getBoundingClientRect().top;
+    const covered = Math.ceil(Math.max(...edges) - row.getBoundingClientRect().top);
     if (covered > 0) window.scrollBy(0, -covered);
     return true;
   }
