@@ -176,6 +176,9 @@ async fn rows_that_a_page_shows_say_since_when_they_are_in_their_status() {
         )
     };
     // what only the order itself and its history tell; that it was entered here is no change
+    // as long as this lasts, newer events wait for their timelines
+    let long = database.client().await;
+    long.batch_execute("begin; select pg_current_xact_id()").await.unwrap();
     let unrecorded = |update: &str| {
         format!(
             "alter table orders_order disable trigger live_update; {update};
@@ -223,6 +226,8 @@ async fn rows_that_a_page_shows_say_since_when_they_are_in_their_status() {
         (9, minute(9)),
         (10, minute(10)),
     ];
+    const WAITING: &str =
+        "select count(*) from live.order_event e where e.xid >= (select timeline_before from live.fold)";
     let service = Service::start(&database).await;
     let ana = service.signed_in("ana").await;
     let query = "?visible=1,2,3,4,5,6,7,8,9,10,77&status=cancelled";
@@ -239,11 +244,12 @@ async fn rows_that_a_page_shows_say_since_when_they_are_in_their_status() {
             assert_eq!(dashboard["visible"][10], json!({"id": 77, "removed": true}));
         }
     };
-    check("whether its events are in its timeline or not").await;
+    assert_ne!(database.value(WAITING).await, "0");
+    check("while the events wait for their timelines").await;
+    long.batch_execute("commit").await.unwrap();
     eventually("the events are in the timelines", async || {
         database.store().extend_timeline().await.unwrap();
-        let waiting = "select count(*) from live.order_event e where e.xid >= (select timeline_before from live.fold)";
-        (database.value(waiting).await == "0").then_some(())
+        (database.value(WAITING).await == "0").then_some(())
     })
     .await;
     check("when they are").await;
