@@ -8,8 +8,10 @@ mod events;
 mod fold;
 mod gather;
 mod inspect;
+mod list;
 mod migrate;
 mod orders;
+mod saved_views;
 mod sleep;
 
 use std::sync::atomic::AtomicBool;
@@ -30,7 +32,7 @@ use gather::Gather;
 
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
-pub use dashboard::{Dashboard, Sync};
+pub use dashboard::{Dashboard, Listed, Sync};
 pub use error::{StoreError, chain};
 
 use error::Attempt;
@@ -39,6 +41,7 @@ pub use fold::Folded;
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
 pub use orders::{Edit, Item, OrderDetail, Timeline, WriteOutcome};
+pub use saved_views::SavedView;
 pub use sleep::{RISEN, Sleeper};
 
 /// How long a statement of the service may take before the server ends it.
