@@ -12,6 +12,7 @@ mod crowds;
 mod database;
 mod harness;
 mod latency;
+mod lists;
 mod ops;
 mod pages;
 mod sessions;
