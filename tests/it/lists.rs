@@ -156,7 +156,7 @@ async fn a_pharmacists_stream_tells_of_every_order() {
     // of a rep, of another, of nobody, and from one to another
     for (id, change, shown) in [
         (1, "status = 'returned'", json!("returned")),
-        (3, "status = 'cancelled'", json!("cancelled")),
+        (3, "status = 'confirmed'", json!("confirmed")),
         (4, "status = 'delivered'", json!("delivered")),
         (5, "sales_rep_id = 2", json!(2)),
     ] {
