@@ -10,7 +10,7 @@ use divan::{Bencher, black_box};
 use oncare_live::cursor::Cursor;
 use oncare_live::live::{Frame, Hub, Meter, Subscriber, Subscription};
 use oncare_live::order::{
-    Money, Operation, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Status, Summary, Writer,
+    Money, Operation, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Scope, Status, Summary, Writer,
 };
 use oncare_live::store::SessionHash;
 
@@ -80,7 +80,7 @@ fn patch(orders: i64) -> impl Fn() -> Frame {
     let cursor: Arc<Cursor> = Arc::new(cursor(4).parse().unwrap());
     move || {
         let events: Vec<&OrderEvent> = events.iter().collect();
-        Frame::patch(RepId(1), &Summary::default(), &events, &rows, &cursor, chrono_tz::UTC)
+        Frame::patch(Scope::Rep(RepId(1)), &Summary::default(), &events, &rows, &cursor, chrono_tz::UTC)
     }
 }
 
@@ -95,7 +95,7 @@ fn statistics_advance(bencher: Bencher, events: i64) {
     let at = Utc::now();
     let events: Vec<OrderEvent> = (1..=events).map(|id| event(id, at)).collect();
     let mut summary = Summary::default();
-    bencher.bench_local(|| black_box(&events).iter().for_each(|event| summary.apply(event, RepId(1))));
+    bencher.bench_local(|| black_box(&events).iter().for_each(|event| summary.apply(event, Scope::Rep(RepId(1)))));
 }
 
 /// A hub with so many reps, each with so many streams.
@@ -104,7 +104,7 @@ fn hub(reps: i64, streams: usize) -> (Arc<Hub>, Vec<Subscription>) {
     let subscribe = |rep, stream: usize| {
         let mut session = [0; 32];
         session[..8].copy_from_slice(&(stream as u64 / 20).to_le_bytes());
-        hub.subscribe(Subscriber { rep: RepId(rep), session: SessionHash(session) })
+        hub.subscribe(Subscriber { scope: Scope::Rep(RepId(rep)), session: SessionHash(session) })
     };
     let subscriptions =
         (0..reps).flat_map(|rep| (0..streams).map(move |n| (rep, n))).map(|(r, n)| subscribe(r, n)).collect();
@@ -115,20 +115,20 @@ fn hub(reps: i64, streams: usize) -> (Arc<Hub>, Vec<Subscription>) {
 #[divan::bench(args = [1, 10_000])]
 fn hub_publish_to_one_of(bencher: Bencher, reps: i64) {
     let frame = Arc::new(patch(1)());
-    bencher.with_inputs(|| hub(reps, 1)).bench_local_refs(|(hub, _)| hub.publish(RepId(0), &frame));
+    bencher.with_inputs(|| hub(reps, 1)).bench_local_refs(|(hub, _)| hub.publish(Scope::Rep(RepId(0)), &frame));
 }
 
 /// One frame to all of one rep's streams.
 #[divan::bench(args = [100, 10_000])]
 fn hub_publish_to_all_of(bencher: Bencher, streams: usize) {
     let frame = Arc::new(patch(1)());
-    bencher.with_inputs(|| hub(1, streams)).bench_local_refs(|(hub, _)| hub.publish(RepId(0), &frame));
+    bencher.with_inputs(|| hub(1, streams)).bench_local_refs(|(hub, _)| hub.publish(Scope::Rep(RepId(0)), &frame));
 }
 
 /// A stream that comes and goes, beside so many others.
 #[divan::bench(args = [1, 10_000])]
 fn hub_subscribe_among(bencher: Bencher, reps: i64) {
     let (hub, _subscriptions) = hub(reps, 1);
-    let subscriber = Subscriber { rep: RepId(0), session: SessionHash([1; 32]) };
+    let subscriber = Subscriber { scope: Scope::Rep(RepId(0)), session: SessionHash([1; 32]) };
     bencher.bench_local(|| hub.subscribe(subscriber));
 }

@@ -17,8 +17,8 @@
 //! 4. Each **stream** (`stream.rs`) drops what is not newer than what it sent. [`web`] has checked whose it is, and writes
 //!    the rest to its browser as a server-sent event, over HTTP/1 on a connection that it has taken over from [`http`],
 //!    which keeps no buffers for one that only waits.
-//! 5. In the page, `static/js/stream.js` receives the event and `patch.js` sets the texts and attributes that changed,
-//!    unless the page knows a newer revision already.
+//! 5. In the browser one page has the stream for all that are open (`static/js/shared_stream.js`, `stream.js`) and hands the
+//!    event on; in each, `patch.js` sets the texts and attributes that changed, unless the page knows a newer revision already.
 //!
 //! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. When commits are few it also enters the events in

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::mailbox::Bye;
 use crate::cursor::Cursor;
-use crate::order::{Change, OrderEvent, OrderId, OrderRow, RepId, RowJson, Summary, iso_time};
+use crate::order::{Change, FullRowJson, OrderEvent, OrderId, OrderRow, RepId, RowJson, Scope, Summary, iso_time};
 use crate::store::Sync;
 
 /// An encoded `patch` with what its streams need to know of it.
@@ -48,35 +48,34 @@ struct PatchJson<'a> {
 #[serde(untagged)]
 enum PatchedOrder<'a> {
     Present(RowJson<'a>),
+    Full(FullRowJson<'a>),
     Left { id: OrderId, removed: bool },
 }
 
 impl Frame {
-    /// The frame of one rep: the statistics, the changed orders as they are now, and the changes. An order that is no longer
-    /// the rep's is only said to be gone.
+    /// The frame of one scope: the statistics, the changed orders as they are now, and the changes. An order that is no longer
+    /// of the scope is only said to be gone.
     #[must_use]
     pub fn patch(
-        rep: RepId,
+        scope: Scope,
         summary: &Summary,
         events: &[&OrderEvent],
         rows: &HashMap<OrderId, (Option<RepId>, OrderRow)>,
         cursor: &Arc<Cursor>,
         zone: Tz,
     ) -> Self {
-        let owned = |id: &OrderId| -> Option<&OrderRow> {
-            rows.get(id).and_then(|(owner, row)| (*owner == Some(rep)).then_some(row))
-        };
         let ids: BTreeSet<OrderId> = events.iter().filter_map(|event| event.order).collect();
         let orders = ids
             .iter()
-            .map(|id| match owned(id) {
-                Some(row) => PatchedOrder::Present(row.json(zone)),
-                None => PatchedOrder::Left { id: *id, removed: true },
+            .map(|id| match rows.get(id) {
+                Some((owner, row)) if scope == Scope::All => PatchedOrder::Full(row.full_json(*owner, None, zone)),
+                Some((owner, row)) if scope.has(*owner) => PatchedOrder::Present(row.json(zone)),
+                _ => PatchedOrder::Left { id: *id, removed: true },
             })
             .collect();
         // of an item's change in another rep's time the row says enough
-        let own = events.iter().filter(|event| event.concerns(rep));
-        let changes = own.filter_map(|event| event.as_seen_by(rep)).collect();
+        let own = events.iter().filter(|event| event.concerns(scope));
+        let changes = own.filter_map(|event| event.as_seen_by(scope)).collect();
         let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes };
         let bytes = event("patch", Some(cursor), &json);
         let xids: BTreeSet<u64> = events.iter().map(|event| event.xid).collect();

@@ -1,4 +1,4 @@
-//! Who is subscribed to what, what is known of each rep, and the publishing of frames.
+//! Who is subscribed to what, what is known of each scope, and the publishing of frames.
 
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 use tokio::sync::Notify;
 
 use super::mailbox::{Bye, Delivery, Mailbox};
-use super::meter::SALES_REP;
+use super::meter::role;
 use super::{Frame, Meter};
 use crate::cursor::{Cursor, Revision};
-use crate::order::{OrderEvent, RepId, Summary};
+use crate::order::{OrderEvent, RepId, Scope, Summary};
 use crate::store::SessionHash;
 
 /// Streams that one session may have open. Beyond, its oldest is replaced.
@@ -32,7 +32,7 @@ pub enum ListenerState {
 #[derive(Debug, Clone, Copy)]
 pub struct Subscriber {
     /// Whose orders it tells of.
-    pub rep: RepId,
+    pub scope: Scope,
     /// The session it was opened with.
     pub session: SessionHash,
 }
@@ -50,18 +50,18 @@ pub struct Hub {
 
 #[derive(Default)]
 struct Channels {
-    by_rep: HashMap<RepId, Box<Channel>>,
+    by_scope: HashMap<Scope, Box<Channel>>,
     /// Whose channel was opened since the listener last asked whom to follow.
-    newcomers: HashSet<RepId>,
+    newcomers: HashSet<Scope>,
     /// Set once the server is stopping: whoever comes now is told at once.
     draining: bool,
 }
 
-/// The open streams of one rep. It goes with the last of them.
+/// The open streams of one scope. It goes with the last of them.
 #[derive(Default)]
 struct Channel {
     mailboxes: Vec<Arc<Mailbox>>,
-    /// The rep's statistics in one state of the database. While a channel is there, every event of its rep that was
+    /// The scope's statistics in one state of the database. While a channel is there, every event of its scope that was
     /// published is in them, so that the next events lead from them to the next statistics.
     known: Option<Known>,
     /// Where `known` was given up, as events were not published one by one: no older state may take its place.
@@ -82,11 +82,11 @@ impl Channel {
     }
 
     /// The statistics in the state of `cursor`, to which these events lead.
-    fn advanced(&self, events: &[&OrderEvent], rep: RepId, cursor: &Cursor) -> Option<Summary> {
+    fn advanced(&self, events: &[&OrderEvent], scope: Scope, cursor: &Cursor) -> Option<Summary> {
         let known = self.known_before(cursor)?;
         let mut summary = known.summary.clone();
         let new = events.iter().filter(|event| !known.cursor.snapshot.has(event.xid));
-        new.for_each(|event| summary.apply(event, rep));
+        new.for_each(|event| summary.apply(event, scope));
         Some(summary)
     }
 
@@ -112,7 +112,7 @@ impl Hub {
         }
     }
 
-    /// Registers a stream. From now on it misses nothing that is published for its rep.
+    /// Registers a stream. From now on it misses nothing that is published for its scope.
     #[must_use]
     pub fn subscribe(self: &Arc<Self>, subscriber: Subscriber) -> Subscription {
         let mailbox = Arc::new(Mailbox::new(self.next.fetch_add(1, Relaxed), subscriber.session));
@@ -120,9 +120,9 @@ impl Hub {
         if channels.draining {
             mailbox.close(Bye::Draining);
         }
-        let Channels { by_rep, newcomers, .. } = &mut *channels;
-        let channel = by_rep.entry(subscriber.rep).or_insert_with(|| {
-            newcomers.insert(subscriber.rep);
+        let Channels { by_scope, newcomers, .. } = &mut *channels;
+        let channel = by_scope.entry(subscriber.scope).or_insert_with(|| {
+            newcomers.insert(subscriber.scope);
             Box::default()
         });
         let of_session = channel.mailboxes.iter().filter(|other| other.session == subscriber.session);
@@ -135,8 +135,8 @@ impl Hub {
         drop(channels);
         self.open.fetch_add(1, Relaxed);
         self.opened.notify_one();
-        self.meter.opened(SALES_REP);
-        Subscription { hub: Arc::clone(self), rep: subscriber.rep, mailbox, reason: "client_gone" }
+        self.meter.opened(role(subscriber.scope));
+        Subscription { hub: Arc::clone(self), scope: subscriber.scope, mailbox, reason: "client_gone" }
     }
 
     /// Returns when a stream was opened since this was last asked.
@@ -144,10 +144,10 @@ impl Hub {
         self.opened.notified().await;
     }
 
-    /// Whether anybody is subscribed to the rep's orders.
+    /// Whether anybody is subscribed to these orders.
     #[must_use]
-    pub fn is_open(&self, rep: RepId) -> bool {
-        self.lock().by_rep.contains_key(&rep)
+    pub fn is_open(&self, scope: Scope) -> bool {
+        self.lock().by_scope.contains_key(&scope)
     }
 
     /// How many streams are subscribed.
@@ -157,30 +157,33 @@ impl Hub {
 
     /// Whether nobody is subscribed to anything.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().by_rep.is_empty()
+        self.lock().by_scope.is_empty()
     }
 
-    /// The reps that have streams, if they are at most so many. Who comes from now on is a newcomer until this is next asked.
+    /// The reps that have streams, if they are at most so many and nobody follows all orders. Who comes from now on is a
+    /// newcomer until this is next asked.
     pub(super) fn follow(&self, most: usize) -> Option<Vec<RepId>> {
         let mut channels = self.lock();
         channels.newcomers.clear();
-        (channels.by_rep.len() <= most).then(|| channels.by_rep.keys().copied().collect())
+        let reps = channels.by_scope.keys().take(most + 1).map(|scope| scope.rep());
+        let reps: Option<Vec<RepId>> = reps.collect();
+        reps.filter(|reps| reps.len() <= most)
     }
 
     /// Has the newcomers' streams read the state of `cursor` or a newer one, as nobody looked at what led to it.
     pub(super) fn resync_newcomers(&self, cursor: &Cursor) {
         let mut channels = self.lock();
-        for rep in std::mem::take(&mut channels.newcomers) {
-            if let Some(channel) = channels.by_rep.get_mut(&rep) {
+        for scope in std::mem::take(&mut channels.newcomers) {
+            if let Some(channel) = channels.by_scope.get_mut(&scope) {
                 channel.resync(cursor.revision());
             }
         }
     }
 
-    /// Keeps the state that a stream began with as what is known of its rep, if nothing is.
-    pub(super) fn learn(&self, rep: RepId, cursor: &Arc<Cursor>, summary: &Summary) {
+    /// Keeps the state that a stream began with as what is known of its scope, if nothing is.
+    pub(super) fn learn(&self, scope: Scope, cursor: &Arc<Cursor>, summary: &Summary) {
         let mut channels = self.lock();
-        let Some(channel) = channels.by_rep.get_mut(&rep) else { return };
+        let Some(channel) = channels.by_scope.get_mut(&scope) else { return };
         let is_too_old =
             channel.not_before.is_some_and(|floor| cursor.revision().partial_cmp(&floor).is_none_or(Ordering::is_lt));
         if channel.known.is_none() && !is_too_old {
@@ -188,46 +191,48 @@ impl Hub {
         }
     }
 
-    /// Those of the reps that have streams but whose statistics in the state of `cursor` don't follow from what is known.
-    pub(super) fn unknown(&self, reps: impl Iterator<Item = RepId>, cursor: &Cursor) -> HashSet<RepId> {
+    /// Those of the scopes that have streams but whose statistics in the state of `cursor` don't follow from what is known.
+    pub(super) fn unknown(&self, scopes: impl Iterator<Item = Scope>, cursor: &Cursor) -> HashSet<Scope> {
         let channels = self.lock();
-        let is_unknown = |rep: &RepId| channels.by_rep.get(rep).is_some_and(|c| c.known_before(cursor).is_none());
-        reps.filter(is_unknown).collect()
+        let is_unknown = |scope: &Scope| channels.by_scope.get(scope).is_some_and(|c| c.known_before(cursor).is_none());
+        scopes.filter(is_unknown).collect()
     }
 
-    /// Moves what is known on to the state of `cursor` by these events, and gives the statistics of the concerned reps
+    /// Moves what is known on to the state of `cursor` by these events, and gives the statistics of the concerned scopes
     /// that have streams. `read` has those that were read in that state.
     pub(super) fn advance(
         &self,
-        by_rep: &HashMap<RepId, Vec<&OrderEvent>>,
+        by_scope: &HashMap<Scope, Vec<&OrderEvent>>,
         cursor: &Arc<Cursor>,
-        mut read: HashMap<RepId, Summary>,
-    ) -> Vec<(RepId, Summary)> {
+        mut read: HashMap<Scope, Summary>,
+    ) -> Vec<(Scope, Summary)> {
         let mut channels = self.lock();
         let mut summaries = Vec::new();
-        for (rep, events) in by_rep {
-            let Some(channel) = channels.by_rep.get_mut(rep) else { continue };
+        for (scope, events) in by_scope {
+            let Some(channel) = channels.by_scope.get_mut(scope) else { continue };
             // a channel that is newer than the batch has streams that will read a newer state
-            let Some(summary) = read.remove(rep).or_else(|| channel.advanced(events, *rep, cursor)) else { continue };
+            let Some(summary) = read.remove(scope).or_else(|| channel.advanced(events, *scope, cursor)) else {
+                continue;
+            };
             channel.known = Some(Known { cursor: Arc::clone(cursor), summary: summary.clone() });
-            summaries.push((*rep, summary));
+            summaries.push((*scope, summary));
         }
         summaries
     }
 
-    /// Hands a frame to every stream of the rep.
-    pub fn publish(&self, rep: RepId, frame: &Arc<Frame>) {
-        for mailbox in self.lock().by_rep.get(&rep).into_iter().flat_map(|channel| &channel.mailboxes) {
+    /// Hands a frame to every stream of the scope.
+    pub fn publish(&self, scope: Scope, frame: &Arc<Frame>) {
+        for mailbox in self.lock().by_scope.get(&scope).into_iter().flat_map(|channel| &channel.mailboxes) {
             if !mailbox.put(Arc::clone(frame)) {
                 self.meter.mailboxes_overrun.fetch_add(1, Relaxed);
             }
         }
     }
 
-    /// Has the streams of the concerned reps read their state anew, which is that of `cursor` or newer.
-    pub(super) fn resync(&self, cursor: &Cursor, is_concerned: impl Fn(RepId) -> bool) {
-        for (rep, channel) in &mut self.lock().by_rep {
-            if is_concerned(*rep) {
+    /// Has the streams of the concerned scopes read their state anew, which is that of `cursor` or newer.
+    pub(super) fn resync(&self, cursor: &Cursor, is_concerned: impl Fn(Scope) -> bool) {
+        for (scope, channel) in &mut self.lock().by_scope {
+            if is_concerned(*scope) {
                 channel.resync(cursor.revision());
             }
         }
@@ -248,10 +253,13 @@ impl Hub {
         self.each(|mailbox| mailbox.close(Bye::Draining));
     }
 
-    /// The sessions that have streams open.
-    pub(super) fn sessions(&self) -> Vec<SessionHash> {
+    /// The sessions that have streams open, of one rep each or of all orders.
+    pub(super) fn sessions(&self, of_all: bool) -> Vec<SessionHash> {
         let mut sessions = Vec::new();
-        self.each(|mailbox| sessions.push(mailbox.session));
+        let channels = self.lock();
+        let chosen = channels.by_scope.iter().filter(|(scope, _)| (**scope == Scope::All) == of_all);
+        sessions.extend(chosen.flat_map(|(_, channel)| &channel.mailboxes).map(|mailbox| mailbox.session));
+        drop(channels);
         sessions.sort_unstable_by_key(|session| session.0);
         sessions.dedup();
         sessions
@@ -279,7 +287,7 @@ impl Hub {
     }
 
     fn each(&self, mut visit: impl FnMut(&Mailbox)) {
-        self.lock().by_rep.values().flat_map(|channel| &channel.mailboxes).for_each(|mailbox| visit(mailbox));
+        self.lock().by_scope.values().flat_map(|channel| &channel.mailboxes).for_each(|mailbox| visit(mailbox));
     }
 
     fn listener(&self) -> MutexGuard<'_, ListenerState> {
@@ -294,7 +302,7 @@ impl Hub {
 /// A registered stream. Dropping it takes it out of the hub and counts it as closed.
 pub struct Subscription {
     hub: Arc<Hub>,
-    rep: RepId,
+    scope: Scope,
     mailbox: Arc<Mailbox>,
     reason: &'static str,
 }
@@ -302,8 +310,8 @@ pub struct Subscription {
 impl Subscription {
     /// Whose orders it tells of.
     #[must_use]
-    pub fn rep(&self) -> RepId {
-        self.rep
+    pub fn scope(&self) -> Scope {
+        self.scope
     }
 
     pub(super) fn poll_delivery(&self, cx: &mut Context<'_>, wants_news: bool) -> Poll<Delivery> {
@@ -323,7 +331,7 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut channels = self.hub.lock();
-        if let Entry::Occupied(mut entry) = channels.by_rep.entry(self.rep) {
+        if let Entry::Occupied(mut entry) = channels.by_scope.entry(self.scope) {
             let mailboxes = &mut entry.get_mut().mailboxes;
             if let Some(place) = mailboxes.iter().position(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
                 mailboxes.swap_remove(place);
@@ -334,6 +342,6 @@ impl Drop for Subscription {
         }
         drop(channels);
         self.hub.open.fetch_sub(1, Relaxed);
-        self.hub.meter.closed(SALES_REP, self.reason);
+        self.hub.meter.closed(role(self.scope), self.reason);
     }
 }

@@ -16,7 +16,7 @@ use super::hub::ListenerState;
 use super::pace::{Pace, SHORTEST_PAUSE};
 use super::{Frame, Live};
 use crate::cursor::Cursor;
-use crate::order::{RepId, Summary};
+use crate::order::{RepId, Scope, Summary};
 use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
 
 /// How often events are read though nothing was heard.
@@ -41,7 +41,8 @@ const QUEUE_CHECK: Duration = Duration::from_secs(10);
 /// From this usage of the notification queue on, triggers don't notify: see `live.notify()` in `sql/`.
 const UNNOTIFIED_FROM: f64 = 0.5;
 
-/// While at most so many reps have streams or poll, others' events are not read. Naming more costs as much as it saves.
+/// While at most so many reps have streams or poll, and nobody follows all orders, others' events are not read. Naming more
+/// costs as much as it saves.
 const MOST_FOLLOWED: usize = 500;
 
 /// How long one read may take before the connection is given up.
@@ -224,7 +225,9 @@ impl Tail<'_> {
             let concerns_somebody = match &news.hint {
                 Hint::Nobody => false,
                 Hint::Everybody => true,
-                Hint::Reps(reps) => reps.iter().any(|rep| self.live.hub.is_open(*rep)),
+                Hint::Reps(reps) => {
+                    self.live.hub.is_open(Scope::All) || reps.iter().any(|rep| self.live.hub.is_open(Scope::Rep(*rep)))
+                }
             };
             skipped |= news.notifications > 0;
             suspects.explained_by(&news);
@@ -292,8 +295,10 @@ impl Tail<'_> {
             }
             News::Much(reps) => {
                 tracing::debug!(reps = reps.len(), "many changes at once: these reps' streams read their state anew");
-                live.hub.resync(&cursor, |rep| reps.contains(&rep));
-                live.recency.saw(reps.into_iter(), cursor.revision());
+                let is_concerned = |scope: Scope| scope.rep().is_none_or(|rep| reps.contains(&rep));
+                live.hub.resync(&cursor, is_concerned);
+                let scopes = reps.iter().map(|rep| Scope::Rep(*rep)).chain([Scope::All]);
+                live.recency.saw(scopes, cursor.revision());
                 read.transactions = u32::MAX;
             }
             News::Changed(changed) => {
@@ -328,20 +333,20 @@ impl Tail<'_> {
         changed: &Changed,
         followed: &Followed,
         cursor: &Arc<Cursor>,
-        summaries: HashMap<RepId, Summary>,
+        summaries: HashMap<Scope, Summary>,
     ) {
-        let mut by_rep = changed.by_rep();
-        by_rep.retain(|rep, _| followed.has(*rep));
-        for (rep, summary) in self.live.hub.advance(&by_rep, cursor, summaries) {
-            let events = by_rep.get(&rep).map(Vec::as_slice).unwrap_or_default();
-            let patch = Frame::patch(rep, &summary, events, &changed.rows, cursor, self.live.zone);
-            self.live.hub.publish(rep, &Arc::new(patch));
+        let mut by_scope = changed.by_scope();
+        by_scope.retain(|scope, _| followed.has(*scope));
+        for (scope, summary) in self.live.hub.advance(&by_scope, cursor, summaries) {
+            let events = by_scope.get(&scope).map(Vec::as_slice).unwrap_or_default();
+            let patch = Frame::patch(scope, &summary, events, &changed.rows, cursor, self.live.zone);
+            self.live.hub.publish(scope, &Arc::new(patch));
         }
-        self.live.recency.saw(by_rep.into_keys(), cursor.revision());
+        self.live.recency.saw(by_scope.into_keys(), cursor.revision());
     }
 }
 
-/// Of whom a read tells: of these, in order, or of everybody.
+/// Of whom a read tells: of these reps, in order, or of everybody.
 struct Followed(Option<Vec<RepId>>);
 
 impl Followed {
@@ -349,8 +354,8 @@ impl Followed {
         self.0.as_deref()
     }
 
-    fn has(&self, rep: RepId) -> bool {
-        self.reps().is_none_or(|reps| reps.binary_search(&rep).is_ok())
+    fn has(&self, scope: Scope) -> bool {
+        self.reps().is_none_or(|reps| scope.rep().is_some_and(|rep| reps.binary_search(&rep).is_ok()))
     }
 }
 
@@ -360,10 +365,12 @@ struct Read {
     transactions: u32,
 }
 
-/// The reps that have streams but whose statistics must be read.
-fn unknown(live: &Live, batch: &Batch, followed: &Followed) -> HashSet<RepId> {
+/// The scopes that have streams but whose statistics must be read.
+fn unknown(live: &Live, batch: &Batch, followed: &Followed) -> HashSet<Scope> {
     match &batch.news {
-        News::Changed(changed) => live.hub.unknown(changed.reps().filter(|rep| followed.has(*rep)), &batch.cursor),
+        News::Changed(changed) => {
+            live.hub.unknown(changed.scopes().filter(|scope| followed.has(*scope)), &batch.cursor)
+        }
         News::Much(_) | News::Everything(_) => HashSet::new(),
     }
 }

@@ -5,11 +5,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::order::Scope;
+
 /// Upper bounds of the histogram of event ages, in seconds.
 const AGE_BOUNDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// The role whose streams there are.
-pub(super) const SALES_REP: &str = "sales_rep";
+/// The roles whose streams there are, as the metrics have them.
+const SALES_REP: &str = "sales_rep";
+const PHARMACIST: &str = "pharmacist";
+
+/// Whose streams tell of these orders. Administrators count as pharmacists: they use the same pages.
+pub(super) fn role(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Rep(_) => SALES_REP,
+        Scope::All => PHARMACIST,
+    }
+}
 
 /// Streams opened and closed so far. The open ones are the difference, so that the three always agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +34,7 @@ pub struct StreamCounts {
 impl Default for StreamCounts {
     /// A count that is there from the start, so that nobody waits for a metric that comes only with the first stream.
     fn default() -> Self {
-        Self { opened: BTreeMap::from([(SALES_REP, 0)]), closed: BTreeMap::new() }
+        Self { opened: BTreeMap::from([(SALES_REP, 0), (PHARMACIST, 0)]), closed: BTreeMap::new() }
     }
 }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cursor::Revision;
-use crate::order::RepId;
+use crate::order::Scope;
 use crate::store::Store;
 
 pub use frame::Frame;
@@ -56,14 +56,14 @@ impl Live {
         Arc::new(Self { hub, meter, recency: Recency::default(), store, zone, started: Instant::now() })
     }
 
-    /// The rep's page polls and will want to know whether anything changed since this answer.
-    pub fn polls(&self, rep: RepId) {
-        self.recency.watch(rep);
+    /// A page polls for these orders and will want to know whether anything changed since this answer.
+    pub fn polls(&self, scope: Scope) {
+        self.recency.watch(scope);
     }
 
-    /// Whether it is certain that nothing of the rep's changed from one state of the database to another, later one.
-    pub async fn is_unchanged(&self, rep: RepId, from: Revision, to: Revision) -> bool {
-        let unchanged = self.hub.is_live() && self.recency.is_unchanged(rep, from, to).await;
+    /// Whether it is certain that nothing of these orders changed from one state of the database to another, later one.
+    pub async fn is_unchanged(&self, scope: Scope, from: Revision, to: Revision) -> bool {
+        let unchanged = self.hub.is_live() && self.recency.is_unchanged(scope, from, to).await;
         let counter = if unchanged { &self.meter.polls_unchanged } else { &self.meter.polls_changed };
         counter.fetch_add(1, Relaxed);
         unchanged

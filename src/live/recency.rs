@@ -1,4 +1,4 @@
-//! Since when the orders of reps who poll are unchanged: what answers a poll without reading them.
+//! Since when the orders that pages poll for are unchanged: what answers a poll without reading them.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -9,21 +9,21 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::cursor::Revision;
-use crate::order::RepId;
+use crate::order::{RepId, Scope};
 
 /// How long a poll waits for the listener to come up to it. Then it reads for itself.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// For how long after its last poll a rep is watched.
+/// For how long after the last poll a scope is watched.
 const INTEREST: Duration = Duration::from_secs(60);
 
 /// How often those who no longer poll are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reps that are watched at most. Others' polls are answered in full.
-const MOST_REPS: usize = 100_000;
+/// Scopes that are watched at most. Others' polls are answered in full.
+const MOST_SCOPES: usize = 100_000;
 
-/// What the listener has seen of the changes of reps whose pages poll.
+/// What the listener has seen of the changes of orders for which pages poll.
 #[derive(Debug)]
 pub(super) struct Recency {
     watched: Mutex<Watched>,
@@ -34,9 +34,9 @@ pub(super) struct Recency {
 /// There may be very many, and the listener may read a thousand times a second.
 #[derive(Debug)]
 struct Watched {
-    reps: HashMap<RepId, Watch>,
+    scopes: HashMap<Scope, Watch>,
     /// Those that the listener does not look at yet.
-    newcomers: Vec<RepId>,
+    newcomers: Vec<Scope>,
     swept_at: Instant,
 }
 
@@ -49,26 +49,26 @@ struct Watch {
 
 impl Default for Recency {
     fn default() -> Self {
-        let watched = Watched { reps: HashMap::new(), newcomers: Vec::new(), swept_at: Instant::now() };
+        let watched = Watched { scopes: HashMap::new(), newcomers: Vec::new(), swept_at: Instant::now() };
         Self { watched: Mutex::new(watched), seen: watch::Sender::new(None), asked: Notify::new() }
     }
 }
 
 impl Recency {
-    /// The rep's page polls: from the listener's next read on their changes are noted.
-    pub(super) fn watch(&self, rep: RepId) {
+    /// A page polls for these orders: from the listener's next read on their changes are noted.
+    pub(super) fn watch(&self, scope: Scope) {
         let (mut watched, polled_at) = (self.lock(), Instant::now());
-        if let Some(watch) = watched.reps.get_mut(&rep) {
+        if let Some(watch) = watched.scopes.get_mut(&scope) {
             watch.polled_at = polled_at;
-        } else if watched.reps.len() < MOST_REPS {
-            watched.reps.insert(rep, Watch { unchanged_since: None, polled_at });
-            watched.newcomers.push(rep);
+        } else if watched.scopes.len() < MOST_SCOPES {
+            watched.scopes.insert(scope, Watch { unchanged_since: None, polled_at });
+            watched.newcomers.push(scope);
         }
     }
 
-    /// Whether it is certain that nothing of the rep's changed from one state of the database to another, later one. It
+    /// Whether it is certain that nothing of these orders changed from one state of the database to another, later one. It
     /// waits a moment for the listener to see the later one.
-    pub(super) async fn is_unchanged(&self, rep: RepId, from: Revision, to: Revision) -> bool {
+    pub(super) async fn is_unchanged(&self, scope: Scope, from: Revision, to: Revision) -> bool {
         let mut seen = self.seen.subscribe();
         let is_there =
             |seen: &Option<Revision>| seen.is_some_and(|seen| seen.partial_cmp(&to).is_some_and(Ordering::is_ge));
@@ -78,7 +78,7 @@ impl Recency {
                 return false;
             }
         }
-        let since = self.lock().reps.get(&rep).and_then(|watch| watch.unchanged_since);
+        let since = self.lock().scopes.get(&scope).and_then(|watch| watch.unchanged_since);
         since.is_some_and(|since| since.partial_cmp(&from).is_some_and(Ordering::is_le))
     }
 
@@ -87,26 +87,28 @@ impl Recency {
         self.asked.notified().await;
     }
 
-    /// The listener is about to read what happened after a state: whom it has to look at, if they are at most so many.
+    /// The listener is about to read what happened after a state: whom it has to look at, if they are at most so many
+    /// reps.
     pub(super) fn follow(&self, from: Revision, most: usize) -> Option<Vec<RepId>> {
         let mut watched = self.lock();
-        for rep in std::mem::take(&mut watched.newcomers) {
-            if let Some(watch) = watched.reps.get_mut(&rep) {
+        for scope in std::mem::take(&mut watched.newcomers) {
+            if let Some(watch) = watched.scopes.get_mut(&scope) {
                 watch.unchanged_since.get_or_insert(from);
             }
         }
         if watched.swept_at.elapsed() >= SWEEP_INTERVAL {
             watched.swept_at = Instant::now();
-            watched.reps.retain(|_, watch| watch.polled_at.elapsed() < INTEREST);
+            watched.scopes.retain(|_, watch| watch.polled_at.elapsed() < INTEREST);
         }
-        (watched.reps.len() <= most).then(|| watched.reps.keys().copied().collect())
+        let reps: Option<Vec<RepId>> = watched.scopes.keys().take(most + 1).map(|scope| scope.rep()).collect();
+        reps.filter(|reps| reps.len() <= most)
     }
 
-    /// The listener has seen all that was committed up to a state, and in it changes of these reps.
-    pub(super) fn saw(&self, changed: impl Iterator<Item = RepId>, state: Revision) {
+    /// The listener has seen all that was committed up to a state, and in it changes of these.
+    pub(super) fn saw(&self, changed: impl Iterator<Item = Scope>, state: Revision) {
         let mut watched = self.lock();
-        for rep in changed {
-            if let Some(watch) = watched.reps.get_mut(&rep) {
+        for scope in changed {
+            if let Some(watch) = watched.scopes.get_mut(&scope) {
                 watch.unchanged_since = Some(state);
             }
         }
@@ -116,7 +118,7 @@ impl Recency {
 
     /// The listener has come to a state without seeing what changed on the way.
     pub(super) fn jumped_to(&self, state: Revision) {
-        self.lock().reps.values_mut().for_each(|watch| watch.unchanged_since = Some(state));
+        self.lock().scopes.values_mut().for_each(|watch| watch.unchanged_since = Some(state));
         self.seen.send_replace(Some(state));
     }
 
@@ -133,17 +135,21 @@ mod tests {
         format!("00000000000000ff.{xmax}.0").parse().unwrap()
     }
 
+    fn rep(id: i64) -> Scope {
+        Scope::Rep(RepId(id))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn unchanged_is_only_what_was_seen_all_the_way() {
         let recency = Recency::default();
-        for rep in 1..=3 {
-            recency.watch(RepId(rep));
+        for id in 1..=3 {
+            recency.watch(rep(id));
         }
-        assert!(!recency.is_unchanged(RepId(1), state(5), state(5)).await, "the listener is not there yet");
+        assert!(!recency.is_unchanged(rep(1), state(5), state(5)).await, "the listener is not there yet");
         recency.jumped_to(state(10));
-        recency.saw([RepId(1), RepId(9)].into_iter(), state(12));
-        recency.saw([RepId(2)].into_iter(), state(14));
-        for (rep, from, to, unchanged) in [
+        recency.saw([rep(1), rep(9)].into_iter(), state(12));
+        recency.saw([rep(2)].into_iter(), state(14));
+        for (id, from, to, unchanged) in [
             (1, 12, 14, true),
             (1, 11, 14, false),
             (2, 12, 14, false),
@@ -153,11 +159,11 @@ mod tests {
             (3, 12, 15, false),
             (9, 14, 14, false),
         ] {
-            assert_eq!(recency.is_unchanged(RepId(rep), state(from), state(to)).await, unchanged, "{rep} {from} {to}");
+            assert_eq!(recency.is_unchanged(rep(id), state(from), state(to)).await, unchanged, "{id} {from} {to}");
         }
         let elsewhere = "00000000000000fe.12.0".parse().unwrap();
-        assert!(!recency.is_unchanged(RepId(1), elsewhere, state(14)).await);
-        assert!(!recency.is_unchanged(RepId(1), state(12), elsewhere).await);
+        assert!(!recency.is_unchanged(rep(1), elsewhere, state(14)).await);
+        assert!(!recency.is_unchanged(rep(1), state(12), elsewhere).await);
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,15 +171,15 @@ mod tests {
         let recency = Recency::default();
         recency.jumped_to(state(10));
         assert!(recency.follow(state(10), 9).is_some_and(|reps| reps.is_empty()));
-        recency.watch(RepId(1));
+        recency.watch(rep(1));
         // of the read that was under way nothing is known of the rep
         recency.saw([].into_iter(), state(12));
-        assert!(!recency.is_unchanged(RepId(1), state(11), state(12)).await);
+        assert!(!recency.is_unchanged(rep(1), state(11), state(12)).await);
         assert_eq!(recency.follow(state(12), 9), Some(vec![RepId(1)]));
         assert_eq!(recency.follow(state(12), 0), None, "too many to name");
         recency.saw([].into_iter(), state(14));
-        assert!(!recency.is_unchanged(RepId(1), state(11), state(14)).await);
-        assert!(recency.is_unchanged(RepId(1), state(12), state(14)).await);
+        assert!(!recency.is_unchanged(rep(1), state(11), state(14)).await);
+        assert!(recency.is_unchanged(rep(1), state(12), state(14)).await);
         tokio::time::advance(INTEREST).await;
         assert!(recency.follow(state(14), 9).is_some_and(|reps| reps.is_empty()), "nobody polls any more");
     }

@@ -1,11 +1,11 @@
-//! Ends the streams of sessions that no longer hold: signed out elsewhere, expired, the user deactivated, the password
-//! changed.
+//! Ends the streams of sessions that no longer hold: signed out elsewhere, expired, the user deactivated, the password or the
+//! role changed.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Hub;
-use crate::store::Store;
+use crate::store::{Role, SessionHash, Store};
 
 /// How often the open streams' sessions are checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -17,17 +17,24 @@ const CHECKED_AT_ONCE: usize = 1_000;
 pub(super) async fn run(store: &Store, hub: &Hub) {
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
-        for sessions in hub.sessions().chunks(CHECKED_AT_ONCE) {
-            match store.ended_sessions(sessions).await {
-                Ok(ended) if ended.is_empty() => {}
-                Ok(ended) => {
-                    let ended: HashSet<_> = ended.into_iter().collect();
-                    hub.end_sessions(|session| ended.contains(&session));
-                }
-                Err(error) => {
-                    tracing::warn!(error = error.chain(), "could not check the open streams' sessions");
-                    break;
-                }
+        for (roles, sessions) in [(Role::OF_ONE_REP, hub.sessions(false)), (Role::OF_ALL_ORDERS, hub.sessions(true))] {
+            check(store, hub, roles, &sessions).await;
+        }
+    }
+}
+
+/// Ends the streams of those of the sessions that don't hold any more for a user with one of the roles.
+async fn check(store: &Store, hub: &Hub, roles: &[&str], sessions: &[SessionHash]) {
+    for sessions in sessions.chunks(CHECKED_AT_ONCE) {
+        match store.ended_sessions(sessions, roles).await {
+            Ok(ended) if ended.is_empty() => {}
+            Ok(ended) => {
+                let ended: HashSet<_> = ended.into_iter().collect();
+                hub.end_sessions(|session| ended.contains(&session));
+            }
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "could not check the open streams' sessions");
+                return;
             }
         }
     }

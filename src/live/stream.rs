@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use super::mailbox::Delivery;
 use super::{Bye, Frame, Live, Subscriber, Subscription, frame, pulse};
 use crate::cursor::Cursor;
-use crate::order::RepId;
+use crate::order::Scope;
 use crate::store::{StoreError, Sync};
 
 /// How long a stream waits before it tries again to read its state.
@@ -39,7 +39,7 @@ impl Live {
     ) -> Result<EventStream, StoreError> {
         let mut subscription = self.hub.subscribe(subscriber);
         let first =
-            self.sync(subscription.rep(), since).await.inspect_err(|_| subscription.closes_because("unavailable"))?;
+            self.sync(subscription.scope(), since).await.inspect_err(|_| subscription.closes_because("unavailable"))?;
         let next_ping = self.next_ping();
         let beginning = [frame::retry(retry_time()), frame::sync(&first), self.ping(next_ping)].concat();
         Ok(EventStream {
@@ -62,21 +62,21 @@ impl Live {
         frame::ping(self.hub.is_live(), pulse::latest(next))
     }
 
-    /// Reads the rep's state, and keeps it as what is known of the rep.
-    async fn sync(&self, rep: RepId, since: Option<&Cursor>) -> Result<Sync, StoreError> {
-        let sync = self.store.sync(rep, since).await?;
-        self.hub.learn(rep, &sync.cursor, &sync.summary);
+    /// Reads the state of these orders, and keeps it as what is known of them.
+    async fn sync(&self, scope: Scope, since: Option<&Cursor>) -> Result<Sync, StoreError> {
+        let sync = self.store.sync(scope, since).await?;
+        self.hub.learn(scope, &sync.cursor, &sync.summary);
         Ok(sync)
     }
 
     /// Reads the state anew, for a stream that knows all up to a cursor; after a pause, if an earlier attempt failed.
-    fn resync(self: &Arc<Self>, rep: RepId, known: &Arc<Cursor>, pause: Duration) -> Resync {
+    fn resync(self: &Arc<Self>, scope: Scope, known: &Arc<Cursor>, pause: Duration) -> Resync {
         let (live, known) = (Arc::clone(self), Arc::clone(known));
         Box::pin(async move {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            live.sync(rep, Some(&known)).await
+            live.sync(scope, Some(&known)).await
         })
     }
 }
@@ -201,7 +201,7 @@ impl EventStream {
     }
 
     fn fall_behind(&mut self, pause: Duration) {
-        self.resync = Some(self.live.resync(self.subscription.rep(), &self.known, pause));
+        self.resync = Some(self.live.resync(self.subscription.scope(), &self.known, pause));
     }
 
     fn ping(&self) -> Told {

@@ -1,9 +1,9 @@
-//! What changed, from, to, by whom and when: the rows of `live.order_event`, and how one rep may see them.
+//! What changed, from, to, by whom and when: the rows of `live.order_event`, and how those may see them who may see the orders.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Money, OrderId, PaymentStatus, RepId, Status, iso_time};
+use super::{Money, OrderId, PaymentStatus, RepId, Scope, Status, iso_time};
 
 /// What a statement did to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub struct Field {
     pub to_display: Option<String>,
 }
 
-/// An event as one rep may see it.
+/// An event as somebody may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The order.
@@ -105,16 +105,17 @@ pub struct Change {
 }
 
 impl OrderEvent {
-    /// Whether the event concerns the rep: it was or is their order.
+    /// Whether the event concerns the scope: the order was or is in it.
     #[must_use]
-    pub fn concerns(&self, rep: RepId) -> bool {
-        self.rep.0 == Some(rep) || self.rep.1 == Some(rep)
+    pub fn concerns(&self, scope: Scope) -> bool {
+        scope.has(self.rep.0) || scope.has(self.rep.1)
     }
 
-    /// The event as the rep may see it. Of an order that came or went it tells no value from the other rep's time.
+    /// The event as the scope's people may see it. Of an order that came to a rep or went it tells no value from the other
+    /// rep's time.
     #[must_use]
-    pub fn as_seen_by(&self, rep: RepId) -> Option<Change> {
-        let (before, after) = (self.rep.0 == Some(rep), self.rep.1 == Some(rep));
+    pub fn as_seen_by(&self, scope: Scope) -> Option<Change> {
+        let (before, after) = (scope.has(self.rep.0), scope.has(self.rep.1));
         let operation = match self.operation {
             Operation::Truncate => return None,
             Operation::Insert => "insert",
@@ -127,7 +128,10 @@ impl OrderEvent {
         // An item's event may be of another rep's time, or the trigger may not have seen the present rep yet: then the
         // rep is told that the order changed, and no more.
         let own = before || after;
-        let changed = if own && matches!(operation, "update" | "items") { self.fields() } else { Vec::new() };
+        let mut changed = if own && matches!(operation, "update" | "items") { self.fields() } else { Vec::new() };
+        if operation == "update" && self.rep.0 != self.rep.1 {
+            changed.push(self.reassignment());
+        }
         Some(Change {
             order_id: self.order?,
             order_number: self.order_number.clone(),
@@ -136,6 +140,19 @@ impl OrderEvent {
             by: if own { self.writer.name() } else { String::new() },
             changed,
         })
+    }
+
+    /// Who has the order now, for somebody who sees the orders of all reps.
+    fn reassignment(&self) -> Field {
+        let id = |rep: Option<RepId>| rep.map(|rep| rep.to_string());
+        let to = if self.rep.1.is_some() { "another representative" } else { "nobody" };
+        Field {
+            field: "sales_rep_id".to_owned(),
+            from: id(self.rep.0),
+            to: id(self.rep.1),
+            from_display: None,
+            to_display: Some(to.to_owned()),
+        }
     }
 
     /// Everything that changed, for somebody who may see the order before and after.
@@ -188,8 +205,16 @@ mod tests {
     }
 
     #[test]
+    fn a_moved_order_tells_all_to_who_sees_all() {
+        let change = moved().as_seen_by(Scope::All).unwrap();
+        let fields: Vec<&str> = change.changed.iter().map(|field| field.field.as_str()).collect();
+        assert_eq!((change.operation, fields), ("update", vec!["status", "sales_rep_id"]));
+    }
+
+    #[test]
     fn a_moved_order_tells_neither_rep_the_others_values() {
-        let (left, arrived) = (moved().as_seen_by(RepId(1)).unwrap(), moved().as_seen_by(RepId(2)).unwrap());
+        let seen = |rep| moved().as_seen_by(Scope::Rep(RepId(rep))).unwrap();
+        let (left, arrived) = (seen(1), seen(2));
         assert_eq!((left.operation, left.changed.len()), ("left", 0));
         assert_eq!((arrived.operation, arrived.changed.len()), ("arrived", 0));
         assert_eq!(left.by, "postgres (psql)");
@@ -197,7 +222,8 @@ mod tests {
 
     #[test]
     fn a_change_names_codes_and_what_people_call_them() {
-        let change = OrderEvent { rep: (Some(RepId(1)), Some(RepId(1))), ..moved() }.as_seen_by(RepId(1)).unwrap();
+        let change = OrderEvent { rep: (Some(RepId(1)), Some(RepId(1))), ..moved() };
+        let change = change.as_seen_by(Scope::Rep(RepId(1))).unwrap();
         assert_eq!(change.operation, "update");
         assert_eq!(change.changed.len(), 1);
         assert_eq!(change.changed[0].from.as_deref(), Some("pending"));

@@ -1,9 +1,10 @@
-//! What a rep asks of the list: `status`, `date_from`, `date_to`, `page`.
+//! What is asked of a list: which orders, in which order, which page.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use super::{PageNumber, Status};
+use super::sort::EXPECTED_SORT;
+use super::{Column, Money, OrderRow, PageNumber, PaymentStatus, Sort, Status};
 
 /// A parameter that does not parse, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,56 +15,88 @@ pub struct Invalid {
     pub expected: &'static str,
 }
 
-/// The list's filter and page, parsed.
+/// The list's filter, order and page, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// Only this status; always a listed one.
-    pub status: Option<Status>,
+    /// Only orders whose number or customer has each of these words, whatever their case. Empty for all.
+    pub search: Vec<String>,
+    /// Only these statuses, each a listed one, in the order of the codes. Empty for all.
+    pub statuses: Vec<Status>,
+    /// Only these payment statuses, likewise.
+    pub payment_statuses: Vec<PaymentStatus>,
     /// Created on this day or later.
     pub date_from: Option<NaiveDate>,
     /// Created on this day or earlier.
     pub date_to: Option<NaiveDate>,
+    /// With this total or a larger one.
+    pub total_min: Option<Money>,
+    /// With this total or a smaller one.
+    pub total_max: Option<Money>,
+    /// In which order.
+    pub sort: Sort,
     /// The page asked for.
     pub page: PageNumber,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { status: None, date_from: None, date_to: None, page: PageNumber::FIRST }
+        Self {
+            search: Vec::new(),
+            statuses: Vec::new(),
+            payment_statuses: Vec::new(),
+            date_from: None,
+            date_to: None,
+            total_min: None,
+            total_max: None,
+            sort: Sort::Rank,
+            page: PageNumber::FIRST,
+        }
     }
 }
 
+/// What the parameters are called, in the order in which a query has them.
+const PARAMETERS: [&str; 9] =
+    ["q", "status", "payment_status", "date_from", "date_to", "total_min", "total_max", "sort", "page"];
+
 impl Filter {
-    /// Reads a query string. Empty parameters count as absent, of a repeated one the last counts, others are ignored.
+    /// Reads a query string. Empty parameters count as absent; `status` and `payment_status` may be repeated or have several
+    /// codes between commas, of the others the last counts; what is no parameter is ignored.
     ///
     /// # Errors
     /// Every parameter that does not parse.
     pub fn parse(query: &str) -> Result<Self, Vec<Invalid>> {
         let mut filter = Self::default();
         let mut invalid = Vec::new();
-        for parameter in ["status", "date_from", "date_to", "page"] {
-            let Some(value) = last_value(query, parameter) else { continue };
-            let expected = match parameter {
-                "status" => {
-                    filter.status = Status::listed(&value);
-                    filter.status.is_none().then_some("expected a status such as pending or ready_for_pickup")
-                }
-                "page" => match PageNumber::parse(&value) {
-                    Some(page) => {
-                        filter.page = page;
-                        None
-                    }
-                    None => Some("expected a whole number from 1"),
-                },
-                day => {
-                    let date = parse_day(&value);
-                    *(if day == "date_from" { &mut filter.date_from } else { &mut filter.date_to }) = date;
-                    date.is_none().then_some("expected a day such as 2025-01-31")
-                }
-            };
-            invalid.extend(expected.map(|expected| Invalid { parameter, expected }));
+        for parameter in PARAMETERS {
+            let values = values(query, parameter);
+            if let Some(last) = values.last()
+                && let Err(expected) = filter.set(parameter, &values, last)
+            {
+                invalid.push(Invalid { parameter, expected });
+            }
         }
         if invalid.is_empty() { Ok(filter) } else { Err(invalid) }
+    }
+
+    fn set(&mut self, parameter: &str, values: &[String], last: &str) -> Result<(), &'static str> {
+        match parameter {
+            "q" => self.search = words(last)?,
+            "status" => {
+                let expected = "expected statuses such as pending or ready_for_pickup";
+                self.statuses = listed(values, Status::listed, Status::ALL).ok_or(expected)?;
+            }
+            "payment_status" => {
+                let expected = "expected payment statuses such as paid or refunded";
+                self.payment_statuses = listed(values, PaymentStatus::listed, PaymentStatus::ALL).ok_or(expected)?;
+            }
+            "date_from" => self.date_from = Some(parse_day(last)?),
+            "date_to" => self.date_to = Some(parse_day(last)?),
+            "total_min" => self.total_min = Some(parse_amount(last)?),
+            "total_max" => self.total_max = Some(parse_amount(last)?),
+            "sort" => self.sort = Sort::parse(last).ok_or(EXPECTED_SORT)?,
+            _ => self.page = PageNumber::parse(last).ok_or("expected a whole number from 1")?,
+        }
+        Ok(())
     }
 
     /// Whether the list is limited by date, so that its length is not simply the statistics' count.
@@ -72,10 +105,35 @@ impl Filter {
         self.date_from.is_some() || self.date_to.is_some()
     }
 
-    /// Whether anything but the page is asked for.
+    /// Whether the list is made of whole statuses, newest first: what an index has ready.
+    #[must_use]
+    pub fn is_indexed(&self) -> bool {
+        self.search.is_empty()
+            && self.payment_statuses.is_empty()
+            && self.total_min.is_none()
+            && self.total_max.is_none()
+            && matches!(self.sort, Sort::Rank | Sort::By { column: Column::CreatedAt, descending: true })
+    }
+
+    /// Whether anything but the order and the page is asked for.
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
-        self.status.is_some() || self.has_dates()
+        let all = Self { sort: self.sort, page: self.page, ..Self::default() };
+        *self != all
+    }
+
+    /// Whether an order is on the list, on whatever page.
+    #[must_use]
+    pub fn fits(&self, row: &OrderRow, zone: Tz) -> bool {
+        let (from, before) = self.instants(zone);
+        let text = format!("{} {}", row.order_number, row.customer_name).to_lowercase();
+        (self.statuses.is_empty() || self.statuses.contains(&row.status))
+            && (self.payment_statuses.is_empty() || self.payment_statuses.contains(&row.payment_status))
+            && from.is_none_or(|from| row.created_at.is_some_and(|at| at >= from))
+            && before.is_none_or(|before| row.created_at.is_some_and(|at| at < before))
+            && self.total_min.is_none_or(|least| row.total_amount.is_some_and(|total| total >= least))
+            && self.total_max.is_none_or(|most| row.total_amount.is_some_and(|total| total <= most))
+            && self.search.iter().all(|word| text.contains(&word.to_lowercase()))
     }
 
     /// The instants between which an order was created: from the first, before the second. Both days are included, in
@@ -88,17 +146,32 @@ impl Filter {
         (from, before)
     }
 
-    /// The query string that asks for this filter and the given page, with its `?`; empty for the first page of all.
+    /// The query string that asks for this filter, this order and the given page, with its `?`; empty for the first page of
+    /// all.
     #[must_use]
     pub fn query(&self, page: u64) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        if let Some(status) = &self.status {
+        if !self.search.is_empty() {
+            query.append_pair("q", &self.search.join(" "));
+        }
+        for status in &self.statuses {
             query.append_pair("status", status.code());
+        }
+        for status in &self.payment_statuses {
+            query.append_pair("payment_status", status.code());
         }
         for (name, day) in [("date_from", self.date_from), ("date_to", self.date_to)] {
             if let Some(day) = day {
                 query.append_pair(name, &day.to_string());
             }
+        }
+        for (name, amount) in [("total_min", self.total_min), ("total_max", self.total_max)] {
+            if let Some(amount) = amount {
+                query.append_pair(name, &amount.to_string());
+            }
+        }
+        if self.sort != Sort::Rank {
+            query.append_pair("sort", &self.sort.to_string());
         }
         if page > 1 {
             query.append_pair("page", &page.to_string());
@@ -106,6 +179,34 @@ impl Filter {
         let query = query.finish();
         if query.is_empty() { query } else { format!("?{query}") }
     }
+}
+
+/// Longest text that is searched for, in characters. A customer's name has at most 100.
+const LONGEST_SEARCH: usize = 100;
+
+fn words(text: &str) -> Result<Vec<String>, &'static str> {
+    if text.chars().count() > LONGEST_SEARCH || text.contains('\0') {
+        return Err("expected at most 100 characters of a number or a customer's name");
+    }
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+/// The codes among all listed ones, in their order. `None` if one is not listed.
+fn listed<T: Clone + PartialEq>(values: &[String], of: fn(&str) -> Option<T>, all: &[T]) -> Option<Vec<T>> {
+    let codes = values.iter().flat_map(|value| value.split(',')).filter(|code| !code.is_empty());
+    let asked: Vec<T> = codes.map(of).collect::<Option<_>>()?;
+    Some(all.iter().filter(|code| asked.contains(code)).cloned().collect())
+}
+
+/// More than any total that `numeric(10,2)` can hold; a host may have widened it.
+const LARGEST_AMOUNT_DIGITS: usize = 18;
+
+fn parse_amount(text: &str) -> Result<Money, &'static str> {
+    const EXPECTED: &str = "expected an amount such as 1500 or 99.95";
+    let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = digits(whole) && digits(places) && whole.len() <= LARGEST_AMOUNT_DIGITS && places.len() <= 2;
+    text.parse().ok().filter(|_| fits).map(Money::new).ok_or(EXPECTED)
 }
 
 /// The first instant of a day in a time zone. Where clocks are put forward at midnight, the day begins later.
@@ -120,21 +221,20 @@ fn first_instant(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
         .map_or_else(|| midnight.and_utc(), |instant| instant.with_timezone(&Utc))
 }
 
-fn last_value(query: &str, parameter: &str) -> Option<String> {
-    form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| name == parameter)
-        .last()
-        .map(|(_, value)| value.into_owned())
-        .filter(|value| !value.is_empty())
+/// What a parameter has, without what is empty.
+fn values(query: &str, parameter: &str) -> Vec<String> {
+    let pairs = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == parameter);
+    pairs.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
 }
 
-fn parse_day(text: &str) -> Option<NaiveDate> {
+fn parse_day(text: &str) -> Result<NaiveDate, &'static str> {
+    const EXPECTED: &str = "expected a day such as 2025-01-31";
     let digits_and_dashes = text.len() == 10
         && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
     if !digits_and_dashes || text.starts_with("0000") {
-        return None;
+        return Err(EXPECTED);
     }
-    text.parse().ok()
+    text.parse().map_err(|_| EXPECTED)
 }
 
 #[cfg(test)]
@@ -153,6 +253,15 @@ mod tests {
             ("page=-1", vec!["page"]),
             ("page=0", vec!["page"]),
             ("page=%00", vec!["page"]),
+            ("status=pending,lost", vec!["status"]),
+            ("status=lost&status=shipped", vec!["status"]),
+            ("payment_status=broke", vec!["payment_status"]),
+            ("q=a%00b", vec!["q"]),
+            ("total_min=-1&total_max=1e3", vec!["total_min", "total_max"]),
+            ("total_max=1.234", vec!["total_max"]),
+            ("total_min=9999999999999999999", vec!["total_min"]),
+            ("sort=password", vec!["sort"]),
+            ("sort=--created_at", vec!["sort"]),
         ] {
             let invalid = Filter::parse(query).unwrap_err();
             assert_eq!(invalid.iter().map(|i| i.parameter).collect::<Vec<_>>(), parameters, "{query}");
@@ -161,15 +270,66 @@ mod tests {
 
     #[test]
     fn empty_parameters_are_absent_and_the_last_of_a_repeated_one_counts() {
-        assert_eq!(Filter::parse("status=&date_from=&date_to=&page=&x=y"), Ok(Filter::default()));
-        assert_eq!(Filter::parse("status=lost&status=shipped").unwrap().status, Some(Status::Shipped));
+        let empty = "q=&status=&payment_status=&date_from=&date_to=&total_min=&total_max=&sort=&page=&x=y";
+        assert_eq!(Filter::parse(empty), Ok(Filter::default()));
+        assert_eq!(Filter::parse("page=x&page=2").unwrap().page, PageNumber::parse("2").unwrap());
+    }
+
+    #[test]
+    fn several_codes_may_be_asked_for_in_either_way() {
+        for query in
+            ["status=shipped&status=pending&status=", "status=shipped,pending", "status=,shipped,pending,shipped"]
+        {
+            assert_eq!(Filter::parse(query).unwrap().statuses, [Status::Pending, Status::Shipped], "{query}");
+        }
+        let filter = Filter::parse("payment_status=refunded,paid").unwrap();
+        assert_eq!(filter.payment_statuses, [PaymentStatus::Paid, PaymentStatus::Refunded]);
+    }
+
+    #[test]
+    fn what_fits_is_what_the_filter_says() {
+        let row = OrderRow {
+            id: crate::order::OrderId(7),
+            order_number: "ORD-2025-00007".into(),
+            customer_name: "Ana María Cruz".into(),
+            status: Status::Shipped,
+            payment_status: PaymentStatus::Paid,
+            items_count: 1,
+            total_amount: Some(Money::new("99.95".parse().unwrap())),
+            created_at: Some("2025-01-15T10:30:00Z".parse().unwrap()),
+        };
+        for (query, fits) in [
+            ("", true),
+            ("q=00007", true),
+            ("q=cruz+ord-2025", true),
+            ("q=MARÍA", true),
+            ("q=cruz+lopez", false),
+            ("status=shipped,pending", true),
+            ("status=pending", false),
+            ("payment_status=paid", true),
+            ("payment_status=failed", false),
+            ("date_from=2025-01-15&date_to=2025-01-15", true),
+            ("date_to=2025-01-14", false),
+            ("total_min=99.95&total_max=99.95", true),
+            ("total_min=100", false),
+            ("total_max=99.9", false),
+        ] {
+            assert_eq!(Filter::parse(query).unwrap().fits(&row, chrono_tz::UTC), fits, "{query}");
+        }
+        let unknown = OrderRow { total_amount: None, created_at: None, ..row };
+        for query in ["total_min=0", "total_max=9", "date_from=2025-01-01", "date_to=2025-01-31"] {
+            assert!(!Filter::parse(query).unwrap().fits(&unknown, chrono_tz::UTC), "{query}");
+        }
     }
 
     #[test]
     fn the_query_asks_for_the_same_again() {
-        let query = "?status=shipped&date_from=2025-01-01&date_to=2025-01-31&page=3";
-        let filter = Filter::parse(&query[1..]).unwrap();
-        assert_eq!(filter.query(3), query);
+        for query in [
+            "?status=shipped&date_from=2025-01-01&date_to=2025-01-31&page=3",
+            "?q=maria+00123&status=pending&status=shipped&payment_status=paid&total_min=10.00&total_max=99.50&sort=-total_amount&page=3",
+        ] {
+            assert_eq!(Filter::parse(&query[1..]).unwrap().query(3), query);
+        }
         assert_eq!(Filter::default().query(1), "");
     }
 

@@ -1,4 +1,4 @@
-//! What an order is to its sales rep: ids, codes, money, the list's filter and page, rows, changes and statistics.
+//! What an order is to who sees it: ids, codes, money, the list's filter and page, rows, changes and statistics.
 //! Pure: no I/O, no SQL, no HTTP.
 
 mod change;
@@ -9,6 +9,8 @@ mod late;
 mod money;
 mod page;
 mod row;
+mod scope;
+mod sort;
 mod statistics;
 
 pub use change::{Change, Field, Operation, OrderEvent, Writer};
@@ -18,5 +20,7 @@ pub use id::{OrderId, RepId, UserId};
 pub use late::{LateAfter, for_how_long};
 pub use money::{Currency, Money};
 pub use page::{PAGE_SIZE, PageNumber, Pagination};
-pub use row::{OrderRow, RowJson, display_time, iso_time};
+pub use row::{FullRowJson, OrderRow, RowJson, display_time, iso_time};
+pub use scope::Scope;
+pub use sort::{Column, Sort};
 pub use statistics::{Statistics, StatusCounts, Summary, Tally};

@@ -9,10 +9,16 @@ use serde_json::value::RawValue;
 
 /// An amount with two places, in the currency of the installation. It is a decimal all the way from `numeric(10,2)` to
 /// the digits in the JSON; it is never a float.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money(Decimal);
 
 impl Money {
+    /// The amount for a parameter of a statement.
+    #[must_use]
+    pub fn decimal(self) -> Decimal {
+        self.0
+    }
+
     /// Rounds to two places. Amounts from the database have no more.
     #[must_use]
     pub fn new(amount: Decimal) -> Self {

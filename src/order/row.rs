@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::{Money, OrderId, PaymentStatus, Status};
+use super::{Money, OrderId, PaymentStatus, RepId, Status};
 
 /// An order as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,18 @@ pub struct RowJson<'a> {
     created_at_display: Option<String>,
 }
 
+/// A row with what a list of all orders shows besides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FullRowJson<'a> {
+    #[serde(flatten)]
+    row: RowJson<'a>,
+    customer_name: &'a str,
+    sales_rep_id: Option<RepId>,
+    /// The rep's login, where it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sales_rep: Option<&'a str>,
+}
+
 impl OrderRow {
     /// The row for the API, with its time also as shown in the given zone.
     #[must_use]
@@ -58,6 +70,13 @@ impl OrderRow {
             created_at: self.created_at.map(iso_time),
             created_at_display: self.created_at.map(|at| display_time(at, zone)),
         }
+    }
+
+    /// The same with customer and rep, for those who see the orders of all reps.
+    #[must_use]
+    pub fn full_json<'a>(&'a self, rep: Option<RepId>, rep_name: Option<&'a str>, zone: Tz) -> FullRowJson<'a> {
+        let row = self.json(zone);
+        FullRowJson { row, customer_name: &self.customer_name, sales_rep_id: rep, sales_rep: rep_name }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Money, OrderEvent, PaymentStatus, RepId, Status};
+use super::{Money, OrderEvent, PaymentStatus, Scope, Status};
 
 /// Number and amount of the orders with one status and payment status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Tally {
     pub amount: Money,
 }
 
-/// The cards. They cover all of a rep's orders, whatever the filter.
+/// The cards. They cover all orders of a scope, whatever the filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Statistics {
     /// All orders, those with an unknown status included.
@@ -73,7 +73,7 @@ impl Serialize for StatusCounts {
     }
 }
 
-/// Cards and breakdown of one rep in one snapshot.
+/// Cards and breakdown of one scope in one snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// The cards.
@@ -120,13 +120,13 @@ impl Summary {
         self.unknown_statuses.retain(|(_, count)| *count != 0);
     }
 
-    /// Applies what an event did to the orders of one rep.
-    pub fn apply(&mut self, event: &OrderEvent, rep: RepId) {
+    /// Applies what an event did to the orders of a scope.
+    pub fn apply(&mut self, event: &OrderEvent, scope: Scope) {
         let of = |status: &Option<Status>, payment_status: &Option<PaymentStatus>, total: Option<Money>, orders| {
             let (status, payment_status) = (status.clone()?, payment_status.clone()?);
             Some(Tally { status, payment_status, orders, amount: total.unwrap_or_default() })
         };
-        let (before, after) = (event.rep.0 == Some(rep), event.rep.1 == Some(rep));
+        let (before, after) = (scope.has(event.rep.0), scope.has(event.rep.1));
         let gone = of(&event.status.0, &event.payment_status.0, event.total.0.map(Money::negated), -1);
         let come = of(&event.status.1, &event.payment_status.1, event.total.1, 1);
         gone.filter(|_| before).into_iter().chain(come.filter(|_| after)).for_each(|tally| self.add(tally));

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 
 use super::{Attempt, PRESENT, Store, StoreError, cursor_of, rows, unless_standby};
 use crate::cursor::Revision;
-use crate::order::{RepId, UserId};
+use crate::order::{RepId, Scope, UserId};
 
 /// `accounts_user.role`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +29,12 @@ pub enum Role {
 impl Role {
     /// The roles that users are created with.
     pub const CODES: [&str; 3] = ["sales_rep", "pharmacist_admin", "admin"];
+
+    /// The codes of those who see the orders of one rep, their own.
+    pub const OF_ONE_REP: &[&str] = &["sales_rep"];
+
+    /// The codes of those who see all orders.
+    pub const OF_ALL_ORDERS: &[&str] = &["pharmacist_admin", "admin"];
 
     /// Reads the code of a role.
     #[must_use]
@@ -75,6 +81,16 @@ impl SignedIn {
     #[must_use]
     pub fn as_rep(&self) -> Option<RepId> {
         (self.role == Role::SalesRep).then_some(RepId(self.id.0))
+    }
+
+    /// The orders that this user may see, if any.
+    #[must_use]
+    pub fn scope(&self) -> Option<Scope> {
+        match self.role {
+            Role::SalesRep => Some(Scope::Rep(RepId(self.id.0))),
+            Role::Pharmacist | Role::Admin => Some(Scope::All),
+            Role::Other => None,
+        }
     }
 }
 
@@ -169,14 +185,18 @@ impl Store {
         self.gathered.sessions.ask(session).await
     }
 
-    /// Which of the sessions are over, or no more of a sales rep.
+    /// Which of the sessions are over, or no more of a user with one of the roles.
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn ended_sessions(&self, sessions: &[SessionHash]) -> Result<Vec<SessionHash>, StoreError> {
+    pub async fn ended_sessions(
+        &self,
+        sessions: &[SessionHash],
+        roles: &[&str],
+    ) -> Result<Vec<SessionHash>, StoreError> {
         let client = self.client().await?;
         let hashes: Vec<&[u8]> = sessions.iter().map(|session| session.0.as_slice()).collect();
-        let rows = rows(&*client, &ENDED, &[&hashes]).await.attempt("check the open streams' sessions")?;
+        let rows = rows(&*client, &ENDED, &[&hashes, &roles]).await.attempt("check the open streams' sessions")?;
         rows.iter().map(|row| session_hash(row, "token_hash")).collect()
     }
 
@@ -210,7 +230,7 @@ const HOLDS: &str = "from live.session s join public.accounts_user u on u.id = s
 static ENDED: LazyLock<String> = LazyLock::new(|| {
     format!(
         "select asked.token_hash from unnest($1::bytea[]) asked (token_hash)
-         where (select true {HOLDS} and s.token_hash = asked.token_hash and u.role = 'sales_rep' limit 1) is null"
+         where (select true {HOLDS} and s.token_hash = asked.token_hash and u.role = any ($2) limit 1) is null"
     )
 });
 

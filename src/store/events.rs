@@ -10,7 +10,7 @@ use super::{
     Attempt, Connection, Link, PRESENT, Store, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
 };
 use crate::cursor::Cursor;
-use crate::order::{Change, Money, Operation, OrderEvent, OrderId, OrderRow, RepId, Summary, Writer};
+use crate::order::{Change, Money, Operation, OrderEvent, OrderId, OrderRow, RepId, Scope, Summary, Writer};
 
 /// The channel on which the triggers notify.
 pub(super) const CHANNEL: &str = "live_orders";
@@ -27,6 +27,9 @@ const MISSED_CHANGES: usize = 100;
 
 /// How many events are looked through for them. A page that was away longer reads everything anew.
 const MISSED_EVENTS: i64 = 20_000;
+
+/// The same for a page of all orders, which each event concerns.
+const MISSED_EVENTS_OF_ALL: i64 = 1_000;
 
 /// What happened since a cursor, in one snapshot.
 #[derive(Debug)]
@@ -60,30 +63,30 @@ pub struct Changed {
 }
 
 impl Changed {
-    /// The reps whom an event concerns. Whose order an item belongs to is known from the order alone, as the trigger's view
+    /// The scopes that an event concerns: that of all orders always. Whose order an item belongs to is known from the order alone, as the trigger's view
     /// of it can be older than the order's present one.
-    fn concerned(&self, event: &OrderEvent) -> impl Iterator<Item = RepId> + use<> {
+    fn concerned(&self, event: &OrderEvent) -> impl Iterator<Item = Scope> + use<> {
         let (one, other) = match event.operation {
             Operation::Items => (event.order.and_then(|id| self.rows.get(&id)?.0), None),
             _ if event.rep.0 == event.rep.1 => (event.rep.0, None),
             _ => event.rep,
         };
-        [one, other].into_iter().flatten()
+        [one, other].into_iter().flatten().map(Scope::Rep).chain([Scope::All])
     }
 
-    /// The reps whom any of the events concerns, one of them perhaps several times.
-    pub fn reps(&self) -> impl Iterator<Item = RepId> {
+    /// The scopes that any of the events concerns, one of them perhaps several times.
+    pub fn scopes(&self) -> impl Iterator<Item = Scope> {
         self.events.iter().flat_map(|event| self.concerned(event))
     }
 
-    /// The events that concern each rep.
+    /// The events that concern each scope.
     #[must_use]
-    pub fn by_rep(&self) -> HashMap<RepId, Vec<&OrderEvent>> {
-        let mut by_rep: HashMap<RepId, Vec<&OrderEvent>> = HashMap::new();
+    pub fn by_scope(&self) -> HashMap<Scope, Vec<&OrderEvent>> {
+        let mut by_scope: HashMap<Scope, Vec<&OrderEvent>> = HashMap::new();
         for event in &self.events {
-            self.concerned(event).for_each(|rep| by_rep.entry(rep).or_default().push(event));
+            self.concerned(event).for_each(|scope| by_scope.entry(scope).or_default().push(event));
         }
-        by_rep
+        by_scope
     }
 }
 
@@ -134,7 +137,7 @@ impl Link {
         Ok(Some(Batch { cursor, news: News::Changed(Changed { left_out, ..Changed::default() }) }))
     }
 
-    /// The same together with the statistics of reps that `wanted` names, given what happened.
+    /// The same together with the statistics of scopes that `wanted` names, given what happened.
     ///
     /// # Errors
     /// If the connection is lost.
@@ -142,12 +145,12 @@ impl Link {
         &mut self,
         since: &Cursor,
         reps: Option<&[RepId]>,
-        wanted: impl FnOnce(&Batch) -> HashSet<RepId>,
-    ) -> Result<(Batch, HashMap<RepId, Summary>), StoreError> {
+        wanted: impl FnOnce(&Batch) -> HashSet<Scope>,
+    ) -> Result<(Batch, HashMap<Scope, Summary>), StoreError> {
         let transaction = one_snapshot(&mut self.client).await.attempt("begin reading")?;
         let batch = batch(&transaction, since, reps).await?;
-        let reps = wanted(&batch);
-        let summaries = if reps.is_empty() { HashMap::new() } else { summaries(&transaction, &reps).await? };
+        let scopes = wanted(&batch);
+        let summaries = summaries(&transaction, &scopes).await?;
         transaction.commit().await.attempt("end reading")?;
         Ok((batch, summaries))
     }
@@ -238,15 +241,25 @@ async fn concerned(client: &impl Connection, since: &Cursor) -> Result<News, Sto
 
 /// The events that concern some reps, from a transaction on; for [`Recent::of`].
 pub(super) static RECENT: LazyLock<String> = LazyLock::new(|| {
+    recent(&format!(
+        "select distinct e.id, r.rep
+         from recent e
+         {CONCERNED}
+         left join unnest($3::bigint[]) r (rep) on r.rep = c.rep
+         where r.rep is not null or e.operation in ('truncate', 'truncate_items')"
+    ))
+});
+
+/// The same of all orders, whoever has them.
+pub(super) static RECENT_OF_ALL: LazyLock<String> =
+    LazyLock::new(|| recent("select e.id, null::bigint as rep from recent e"));
+
+fn recent(concerned: &str) -> String {
     format!(
         "with recent as materialized (
          select * from live.order_event r where r.xid >= $1::text::xid8 order by r.xid desc limit $2
      ), concerned as (
-         select distinct e.id, r.rep
-         from recent e
-         {CONCERNED}
-         left join unnest($3::bigint[]) r (rep) on r.rep = c.rep
-         where r.rep is not null or e.operation in ('truncate', 'truncate_items')
+         {concerned}
      )
      select bounds.*, c.rep as concerned, {EVENT_COLUMNS}
      from (
@@ -257,11 +270,12 @@ pub(super) static RECENT: LazyLock<String> = LazyLock::new(|| {
      left join (concerned c join recent e on e.id = c.id) on true
      order by e.id"
     )
-});
+}
 
 /// What pages may have missed: the newest events, with the reps whom they concern.
 pub(super) struct Recent {
-    /// In the order of their recording; without a rep where all orders or items were deleted at once.
+    /// In the order of their recording; without a rep where all orders or items were deleted at once, and where they are those
+    /// of all orders.
     events: Vec<(Option<RepId>, OrderEvent)>,
     /// Events of this transaction and later ones are all here.
     complete_from: u64,
@@ -279,6 +293,11 @@ impl Recent {
         rows(client, &RECENT, &[&oldest.to_string(), &MISSED_EVENTS, &reps]).await
     }
 
+    /// The same of all orders.
+    pub(super) async fn read_of_all(client: &impl Connection, oldest: u64) -> Result<Vec<Row>, tokio_postgres::Error> {
+        rows(client, &RECENT_OF_ALL, &[&oldest.to_string(), &MISSED_EVENTS_OF_ALL]).await
+    }
+
     pub(super) fn of(rows: &[Row]) -> Result<Self, StoreError> {
         let number = |column| {
             let text: Option<&str> = rows.first().map(|row| row.get(column));
@@ -291,17 +310,17 @@ impl Recent {
         Ok(Self { events, complete_from, pruned })
     }
 
-    /// What the rep's page missed since its cursor; `None` where that can't be told, or is too much to tell.
-    pub(super) fn missed(&self, rep: RepId, since: &Cursor, now: &Cursor) -> Option<Vec<Change>> {
+    /// What a page missed since its cursor; `None` where that can't be told, or is too much to tell.
+    pub(super) fn missed(&self, scope: Scope, since: &Cursor, now: &Cursor) -> Option<Vec<Change>> {
         let ahead = since.revision().partial_cmp(&now.revision()).is_none_or(std::cmp::Ordering::is_gt);
         if ahead || since.snapshot.xmin() <= self.pruned || since.snapshot.xmin() < self.complete_from {
             return None;
         }
-        let concerns = |of: Option<RepId>| of.is_none_or(|of| of == rep);
+        let concerns = |of: Option<RepId>| of.is_none_or(|of| scope.has(Some(of)));
         let mut changes = Vec::new();
         for (_, event) in self.events.iter().filter(|(of, event)| concerns(*of) && !since.snapshot.has(event.xid)) {
             // a truncation concerns everything and is not seen as one order's change
-            changes.push(event.as_seen_by(rep)?);
+            changes.push(event.as_seen_by(scope)?);
             if changes.len() > MISSED_CHANGES {
                 return None;
             }

@@ -45,7 +45,7 @@ enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -71,9 +71,9 @@ const MIGRATIONS: [Migration; 7] = [
         kind: Kind::LocksWhatIsWritten,
     },
     Migration {
-        version: 11,
+        version: 15,
         name: "live_functions",
-        sql: include_str!("../../sql/0011_live_functions.sql"),
+        sql: include_str!("../../sql/0015_live_functions.sql"),
         kind: Kind::Functions,
     },
     Migration {
@@ -81,6 +81,12 @@ const MIGRATIONS: [Migration; 7] = [
         name: "triggers",
         sql: include_str!("../../sql/0012_triggers.sql"),
         kind: Kind::LocksWhatIsWritten,
+    },
+    Migration {
+        version: 16,
+        name: "saved_view",
+        sql: include_str!("../../sql/0016_saved_view.sql"),
+        kind: Kind::Plain,
     },
     // last, as it waits for the transactions of others
     Migration {

@@ -8,8 +8,10 @@ mod events;
 mod fold;
 mod gather;
 mod inspect;
+mod list;
 mod migrate;
 mod orders;
+mod saved_views;
 mod sleep;
 mod status_since;
 
@@ -31,7 +33,7 @@ use gather::Gather;
 
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
-pub use dashboard::{Dashboard, Shown, Sync};
+pub use dashboard::{Dashboard, Listed, Shown, Sync};
 pub use error::{StoreError, chain};
 
 use error::Attempt;
@@ -40,6 +42,7 @@ pub use fold::Folded;
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
 pub use orders::{Edit, Item, OrderDetail, Timeline, WriteOutcome};
+pub use saved_views::SavedView;
 pub use sleep::{RISEN, Sleeper};
 pub use status_since::StatusSince;
 

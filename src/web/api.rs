@@ -8,37 +8,45 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::session::SalesRep;
+use super::session::{Pharmacist, SalesRep};
 use super::{App, stream};
 use crate::cursor::{Cursor, Revision};
 use crate::live::Subscriber;
-use crate::order::{Filter, Invalid, OrderId, OrderRow, Pagination, RepId, RowJson, Summary, iso_time};
-use crate::store::{Shown, StatusSince};
+use crate::order::{Filter, FullRowJson, Invalid, OrderId, Pagination, RowJson, Scope, Summary, iso_time};
+use crate::store::{Listed, Shown, SignedIn};
 
-/// How many rows a page may ask for by id. It shows twenty.
+/// How many rows a page may ask for by id. It shows twenty, and of a queue what has arrived since.
 const MOST_VISIBLE: usize = 100;
 
 #[derive(Serialize)]
 struct DashboardJson<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
-    orders: Vec<RowJson<'a>>,
+    orders: Vec<AnyRowJson<'a>>,
     pagination: Pagination,
     revision: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     visible: Option<Vec<VisibleJson<'a>>>,
 }
 
-/// A row that the page shows, whatever its filter: as in the API, with the customer and since when it is in its status, or
-/// gone.
+/// A row of one rep's list, or of the list of all orders.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AnyRowJson<'a> {
+    OfRep(RowJson<'a>),
+    OfAll(FullRowJson<'a>),
+}
+
+/// A row that the page shows, whatever its filter: with the customer, since when it is in its status, and whether it is on the
+/// list; or gone.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum VisibleJson<'a> {
     Present {
         #[serde(flatten)]
-        row: RowJson<'a>,
-        customer_name: &'a str,
+        row: Box<FullRowJson<'a>>,
         status_since: Option<String>,
+        fits: bool,
     },
     Gone {
         id: OrderId,
@@ -46,17 +54,35 @@ enum VisibleJson<'a> {
     },
 }
 
-/// The dashboard under a filter; 304, without a look at the orders, to who has it and for whom nothing has changed since.
-/// With `visible=1,2,3` also the present state of those rows, for a page that shows them.
 pub(super) async fn dashboard(
     State(app): State<App>,
-    SalesRep { rep, user }: SalesRep,
+    rep: SalesRep,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let query = query.unwrap_or_default();
-    still_the_same(rep, &query)?;
-    let (filter, visible) = match (Filter::parse(&query), visible(&query)) {
+    answer(&app, rep.scope(), &rep.user, &headers, &query.unwrap_or_default()).await
+}
+
+pub(super) async fn queue(
+    State(app): State<App>,
+    Pharmacist { user }: Pharmacist,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    answer(&app, Scope::All, &user, &headers, &query.unwrap_or_default()).await
+}
+
+/// The dashboard under a filter; 304, without a look at the orders, to who has it and for whom nothing has changed since.
+/// With `visible=1,2,3` also the present state of those rows, for a page that shows them.
+async fn answer(
+    app: &App,
+    scope: Scope,
+    user: &SignedIn,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Response, Failure> {
+    still_the_same(scope, query)?;
+    let (filter, visible) = match (Filter::parse(query), visible(query)) {
         (Ok(filter), Ok(visible)) => (filter, visible),
         (filter, visible) => {
             let mut invalid = filter.err().unwrap_or_default();
@@ -64,57 +90,63 @@ pub(super) async fn dashboard(
             return Err(Failure::Invalid(invalid));
         }
     };
-    app.live.polls(rep);
-    if let Some(known) = known_revision(rep, &headers)
-        && app.live.is_unchanged(rep, known, user.as_of).await
+    app.live.polls(scope);
+    if let Some(known) = known_revision(scope, headers)
+        && app.live.is_unchanged(scope, known, user.as_of).await
     {
-        return Ok((StatusCode::NOT_MODIFIED, about(rep, user.as_of)).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, about(scope, user.as_of)).into_response());
     }
     let zone = app.settings.zone;
     let asked = visible.as_deref().unwrap_or_default();
-    let dashboard = app.store.dashboard(rep, &filter, Shown::Orders(asked), zone).await?;
+    let dashboard = app.store.dashboard(scope, &filter, Shown::Orders(asked), zone).await?;
     let revision = dashboard.cursor.revision();
+    let present = |id: &OrderId| match dashboard.visible.iter().find(|listed| listed.row.id == *id) {
+        Some(listed) => {
+            let status_since = dashboard.status_since.get(id).copied().map(iso_time);
+            let row = Box::new(full(listed, zone));
+            VisibleJson::Present { row, status_since, fits: filter.fits(&listed.row, zone) }
+        }
+        None => VisibleJson::Gone { id: *id, removed: true },
+    };
     let json = DashboardJson {
         summary: &dashboard.summary,
-        orders: dashboard.rows.iter().map(|row| row.json(zone)).collect(),
+        orders: dashboard.rows.iter().map(|listed| row(listed, scope, zone)).collect(),
         pagination: dashboard.pagination,
         revision: revision.to_string(),
-        visible: visible
-            .as_ref()
-            .map(|ids| ids.iter().map(|id| present(*id, &dashboard.visible, &dashboard.status_since, zone)).collect()),
+        visible: visible.as_ref().map(|ids| ids.iter().map(present).collect()),
     };
-    Ok((about(rep, revision), Json(json)).into_response())
+    Ok((about(scope, revision), Json(json)).into_response())
 }
 
-/// An answer's tag is the state that it tells, and of whom. That of "not modified" is the present one, in which the answer
-/// is still right.
-fn about(rep: RepId, revision: Revision) -> [(HeaderName, String); 2] {
-    [(header::CACHE_CONTROL, "no-store".to_owned()), (header::ETAG, format!("\"{revision}-{rep}\""))]
-}
-
-/// The state that the client has of the rep's orders. A tag that this service did not give is none.
-fn known_revision(rep: RepId, headers: &HeaderMap) -> Option<Revision> {
-    let tag = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
-    // a proxy that compresses makes a tag weak
-    let (revision, of) = tag.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
-    (of == rep.to_string()).then(|| revision.parse().ok()).flatten()
-}
-
-fn present<'a>(id: OrderId, rows: &'a [OrderRow], since: &StatusSince, zone: Tz) -> VisibleJson<'a> {
-    match rows.iter().find(|row| row.id == id) {
-        Some(row) => VisibleJson::Present {
-            row: row.json(zone),
-            customer_name: &row.customer_name,
-            status_since: since.get(&id).copied().map(iso_time),
-        },
-        None => VisibleJson::Gone { id, removed: true },
+fn row(listed: &Listed, scope: Scope, zone: Tz) -> AnyRowJson<'_> {
+    match scope {
+        Scope::Rep(_) => AnyRowJson::OfRep(listed.row.json(zone)),
+        Scope::All => AnyRowJson::OfAll(full(listed, zone)),
     }
 }
 
-/// A page says whose it is: in its browser somebody else may be signed in by now, whose orders it must not show.
-fn still_the_same(rep: RepId, query: &str) -> Result<(), Failure> {
+fn full(listed: &Listed, zone: Tz) -> FullRowJson<'_> {
+    listed.row.full_json(listed.rep, listed.rep_name.as_deref(), zone)
+}
+
+/// An answer's tag is the state that it tells, and of whose orders. That of "not modified" is the present one, in which the
+/// answer is still right.
+fn about(scope: Scope, revision: Revision) -> [(HeaderName, String); 2] {
+    [(header::CACHE_CONTROL, "no-store".to_owned()), (header::ETAG, format!("\"{revision}-{scope}\""))]
+}
+
+/// The state that the client has of these orders. A tag that this service did not give is none.
+fn known_revision(scope: Scope, headers: &HeaderMap) -> Option<Revision> {
+    let tag = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+    // a proxy that compresses makes a tag weak
+    let (revision, of) = tag.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
+    (of == scope.to_string()).then(|| revision.parse().ok()).flatten()
+}
+
+/// A page says whose orders it shows: in its browser somebody else may be signed in by now, whose orders it must not show.
+fn still_the_same(scope: Scope, query: &str) -> Result<(), Failure> {
     match last_value(query, "rep") {
-        Some(expected) if expected != rep.to_string() => Err(Failure::NotSignedIn),
+        Some(expected) if expected != scope.to_string() => Err(Failure::NotSignedIn),
         _ => Ok(()),
     }
 }
@@ -134,22 +166,30 @@ fn visible(query: &str) -> Result<Option<Vec<OrderId>>, Invalid> {
     }
 }
 
-/// The rep's stream. The cursor comes from the browser's own reconnect, else from the query. One that can't be read is
-/// no cursor: the page gets the whole state.
-pub(super) async fn events(
+pub(super) async fn events(State(app): State<App>, rep: SalesRep, request: Request) -> Result<Response, Failure> {
+    open_stream(&app, rep.scope(), &rep.user, request).await
+}
+
+pub(super) async fn queue_events(
     State(app): State<App>,
-    SalesRep { rep, user }: SalesRep,
+    Pharmacist { user }: Pharmacist,
     request: Request,
 ) -> Result<Response, Failure> {
+    open_stream(&app, Scope::All, &user, request).await
+}
+
+/// The stream. The cursor comes from the browser's own reconnect, else from the query. One that can't be read is no cursor:
+/// the page gets the whole state.
+async fn open_stream(app: &App, scope: Scope, user: &SignedIn, request: Request) -> Result<Response, Failure> {
     let (request, _) = request.into_parts();
     let query = request.uri.query().unwrap_or_default();
-    still_the_same(rep, query)?;
+    still_the_same(scope, query)?;
     if request.method == Method::HEAD {
         return Ok(stream::about().into_response());
     }
     let from_header = request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cursor = from_header.or_else(|| last_value(query, "cursor"));
     let cursor = cursor.and_then(|text| Cursor::from_outside(&text));
-    let events = app.live.open(Subscriber { rep, session: user.session }, cursor.as_ref()).await?;
+    let events = app.live.open(Subscriber { scope, session: user.session }, cursor.as_ref()).await?;
     Ok(stream::respond(events, stream::may_take_over(&request)))
 }

@@ -1,42 +1,81 @@
-//! The rep's dashboard as a page, complete without JavaScript.
+//! The list pages, complete without JavaScript: a rep's dashboard, and the pharmacists' queue of all orders.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 use super::App;
 use super::failure::Failure;
-use super::session::SalesRep;
+use super::list::{Line, ListView, parse};
+use super::session::{Pharmacist, SalesRep};
 use super::shell::{Shell, page as render};
-use crate::order::{
-    Filter, Invalid, LateAfter, OrderRow, PAGE_SIZE, Pagination, RepId, Status, Summary, display_time, for_how_long,
-    iso_time,
-};
-use crate::store::{Dashboard, Shown};
+use crate::cursor::Cursor;
+use crate::order::{Column, Scope, Status, Summary, iso_time};
+use crate::store::{Dashboard, Listed, Shown, SignedIn, StatusSince};
+
+/// Where a rep's dashboard is, and the pharmacists' pages.
+pub(super) const ORDERS: &str = "/orders/orders/";
+pub(super) const QUEUE: &str = "/orders/pharmacist/orders/";
+pub(super) const PHARMACY: &str = "/orders/pharmacist/dashboard/";
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
 struct DashboardPage {
     shell: Shell,
+    /// What the page is told of the streams and the API.
+    live: LiveData,
+    /// Whether it has the orders of all reps.
+    is_queue: bool,
     summary: Summary,
     segments: Vec<Segment>,
-    filter: Filter,
-    invalid: Vec<Invalid>,
-    /// What stands in the filter's fields: what was asked for, right or wrong.
-    asked: Asked,
-    lines: Vec<Line>,
-    pagination: Pagination,
-    rep: RepId,
-    cursor: String,
-    revision: String,
-    poll_milliseconds: u128,
+    list: ListView,
+    headings: &'static [Column],
     created_from: String,
     created_before: String,
     zone: String,
-    late_after: LateAfter,
+}
+
+#[derive(Template)]
+#[template(path = "pharmacy.html")]
+struct PharmacyPage {
+    shell: Shell,
+    live: LiveData,
+    is_queue: bool,
+    summary: Summary,
+    segments: Vec<Segment>,
+    list: ListView,
+    headings: &'static [Column],
+    zone: String,
+}
+
+/// Where a page asks for what is new, for whom, and from which state on.
+pub(super) struct LiveData {
+    pub(super) api: &'static str,
+    pub(super) events: &'static str,
+    pub(super) scope: String,
+    pub(super) cursor: String,
+    pub(super) revision: String,
+    pub(super) poll_milliseconds: u128,
+    pub(super) late_after: String,
+}
+
+impl LiveData {
+    pub(super) fn new(app: &App, scope: Scope, cursor: &Cursor) -> Self {
+        let (api, events) = match scope {
+            Scope::Rep(_) => ("/orders/api/sales-rep/dashboard/", "/orders/api/sales-rep/events/"),
+            Scope::All => ("/orders/api/pharmacist/dashboard/", "/orders/api/pharmacist/events/"),
+        };
+        Self {
+            api,
+            events,
+            scope: scope.to_string(),
+            cursor: cursor.to_string(),
+            revision: cursor.revision().to_string(),
+            poll_milliseconds: app.settings.poll_interval.as_millis(),
+            late_after: app.settings.late_after.to_string(),
+        }
+    }
 }
 
 /// One status of the breakdown, with its place in the bar in percent.
@@ -47,117 +86,88 @@ struct Segment {
     width: f64,
 }
 
-#[derive(Default)]
-struct Asked {
-    status: String,
-    date_from: String,
-    date_to: String,
-}
-
-/// A row as the template writes it.
-struct Line {
-    row: OrderRow,
-    created_iso: String,
-    created_display: String,
-    /// Of an unfinished order, where it is known.
-    in_status: Option<InStatus>,
-}
-
-/// How long an order has been in its status.
-struct InStatus {
-    since_iso: String,
-    since_display: String,
-    words: String,
-    late: bool,
-}
-
-impl InStatus {
-    fn new(status: &Status, since: DateTime<Utc>, late_after: &LateAfter, zone: Tz) -> Option<Self> {
-        let now = Utc::now();
-        let late = late_after.is_late(status, since, now);
-        status.is_unfinished().then(|| Self {
-            since_iso: iso_time(since),
-            since_display: display_time(since, zone),
-            words: format!("{}{}", for_how_long(now - since), if late { ", late" } else { "" }),
-            late,
-        })
-    }
-}
-
 impl DashboardPage {
-    fn error(&self, parameter: &str) -> Option<&'static str> {
-        self.invalid.iter().find(|invalid| invalid.parameter == parameter).map(|invalid| invalid.expected)
-    }
-
-    fn range(&self) -> String {
-        if self.lines.is_empty() {
-            return "0 of 0".to_owned();
-        }
-        let first = self.pagination.offset() + 1;
-        let last = self.pagination.offset() + (self.lines.len() as u64).min(PAGE_SIZE);
-        format!("{first}–{last} of {}", self.pagination.total_orders)
-    }
-
-    fn page_link(&self, page: u64) -> String {
-        format!("/orders/orders/{}", self.filter.query(page))
-    }
-
-    /// What the API is asked for to get this same list.
-    fn query(&self) -> String {
-        self.filter.query(self.pagination.current_page)
-    }
-
     fn revenue(&self) -> String {
         self.shell.currency.show(self.summary.statistics.total_revenue)
     }
+}
 
-    fn is_narrowed(&self) -> bool {
-        self.filter.is_narrowed()
+impl PharmacyPage {
+    fn revenue(&self) -> String {
+        self.shell.currency.show(self.summary.statistics.total_revenue)
     }
 }
 
+/// The rep's dashboard.
 pub(super) async fn page(
     State(app): State<App>,
-    SalesRep { rep, user }: SalesRep,
+    rep: SalesRep,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let query = query.unwrap_or_default();
-    let (filter, invalid) = match Filter::parse(&query) {
-        Ok(filter) => (filter, Vec::new()),
-        Err(invalid) => (Filter::default(), invalid),
-    };
-    let zone = app.settings.zone;
-    let dashboard = app.store.dashboard(rep, &filter, Shown::List, zone).await?;
-    let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
+    list_page(&app, rep.scope(), &rep.user, &query.unwrap_or_default()).await
+}
+
+/// The queue of all orders.
+pub(super) async fn queue(
+    State(app): State<App>,
+    Pharmacist { user }: Pharmacist,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    list_page(&app, Scope::All, &user, &query.unwrap_or_default()).await
+}
+
+async fn list_page(app: &App, scope: Scope, user: &SignedIn, query: &str) -> Result<Response, Failure> {
+    let (filter, invalid) = parse(query);
     let status = if invalid.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    let lines = rows.into_iter().map(|row| Line {
-        created_iso: row.created_at.map(iso_time).unwrap_or_default(),
-        created_display: row.created_at.map_or_else(|| "–".to_owned(), |at| display_time(at, zone)),
-        in_status: status_since
-            .get(&row.id)
-            .and_then(|since| InStatus::new(&row.status, *since, &app.settings.late_after, zone)),
-        row,
-    });
+    let zone = app.settings.zone;
+    let (dashboard, views) = tokio::try_join!(
+        app.store.dashboard(scope, &filter, Shown::List, zone),
+        app.store.saved_views(user.id, scope)
+    )?;
+    let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
     let (from, before) = filter.instants(zone);
+    let path = if scope == Scope::All { QUEUE } else { ORDERS };
+    let lines = lines(app, rows, &status_since);
     let html = render(&DashboardPage {
-        shell: Shell::for_user(&app, &user),
-        rep,
+        shell: Shell::for_user(app, user),
+        live: LiveData::new(app, scope, &cursor),
+        is_queue: scope == Scope::All,
         segments: segments(&summary),
-        asked: asked(&query),
-        lines: lines.collect(),
+        list: ListView::new(path, query, (filter, invalid), pagination, lines, views),
+        headings: Column::ALL,
         created_from: from.map(iso_time).unwrap_or_default(),
         created_before: before.map(iso_time).unwrap_or_default(),
-        poll_milliseconds: app.settings.poll_interval.as_millis(),
-        revision: cursor.revision().to_string(),
-        cursor: cursor.to_string(),
         zone: zone.name().to_owned(),
-        late_after: app.settings.late_after.clone(),
         summary,
-        filter,
-        invalid,
-        pagination,
     })?;
     Ok((status, html).into_response())
+}
+
+/// The statistics of all orders, and what waits longest.
+pub(super) async fn pharmacy(State(app): State<App>, Pharmacist { user }: Pharmacist) -> Result<Response, Failure> {
+    let zone = app.settings.zone;
+    let (filter, _) = parse("status=pending,confirmed,processing,ready_for_pickup,shipped&sort=created_at");
+    let dashboard = app.store.dashboard(Scope::All, &filter, Shown::List, zone).await?;
+    let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
+    let lines = lines(&app, rows, &status_since);
+    render(&PharmacyPage {
+        shell: Shell::for_user(&app, &user),
+        live: LiveData::new(&app, Scope::All, &cursor),
+        is_queue: true,
+        segments: segments(&summary),
+        list: ListView::new(QUEUE, "", (filter, Vec::new()), pagination, lines, Vec::new()),
+        headings: Column::ALL,
+        zone: zone.name().to_owned(),
+        summary,
+    })
+}
+
+fn lines(app: &App, rows: Vec<Listed>, status_since: &StatusSince) -> Vec<Line> {
+    let line = |listed: Listed| {
+        let since = status_since.get(&listed.row.id).copied();
+        Line::of(listed, since, &app.settings.late_after, app.settings.zone)
+    };
+    rows.into_iter().map(line).collect()
 }
 
 fn segments(summary: &Summary) -> Vec<Segment> {
@@ -170,17 +180,4 @@ fn segments(summary: &Summary) -> Vec<Segment> {
         segment
     });
     segments.collect()
-}
-
-fn asked(query: &str) -> Asked {
-    let mut asked = Asked::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match name.as_ref() {
-            "status" => asked.status = value.into_owned(),
-            "date_from" => asked.date_from = value.into_owned(),
-            "date_to" => asked.date_to = value.into_owned(),
-            _ => {}
-        }
-    }
-    asked
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Utc;
 
 use super::App;
+use super::dashboard::{ORDERS, PHARMACY};
 use super::failure::Failure;
 use super::form::Form;
 use super::session::{Token, Visitor, no_cookie};
@@ -28,7 +29,7 @@ pub(super) async fn home(Visitor(user): Visitor) -> Redirect {
 }
 
 fn home_of(role: Role) -> &'static str {
-    if role == Role::SalesRep { "/orders/orders/" } else { "/orders/find/" }
+    if role == Role::SalesRep { ORDERS } else { PHARMACY }
 }
 
 pub(super) async fn form(

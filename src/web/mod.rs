@@ -3,11 +3,14 @@
 mod api;
 mod assets;
 mod dashboard;
+mod export;
 mod failure;
 mod form;
 mod guard;
+mod list;
 mod login;
 mod order_pages;
+mod saved_views;
 mod session;
 mod shell;
 mod stream;
@@ -74,6 +77,15 @@ pub fn router(app: App) -> Router {
         .route("/accounts/logout/", post(login::sign_out))
         .route("/orders/find/", get(order_pages::find))
         .route("/orders/orders/", get(dashboard::page))
+        .route("/orders/orders/export.csv", get(export::orders))
+        .route("/orders/orders/views/", post(saved_views::save))
+        .route("/orders/orders/views/delete/", post(saved_views::delete))
+        .route("/orders/pharmacist/dashboard/", get(dashboard::pharmacy))
+        .route("/orders/pharmacist/orders/", get(dashboard::queue))
+        .route("/orders/pharmacist/orders/export.csv", get(export::queue))
+        .route("/orders/pharmacist/orders/views/", post(saved_views::save_of_queue))
+        .route("/orders/pharmacist/orders/views/delete/", post(saved_views::delete_of_queue))
+        .route("/orders/pharmacist/orders/{id}/", get(order_pages::detail))
         .route("/orders/orders/{id}/", get(order_pages::detail))
         .route("/orders/orders/{id}/edit/", get(order_pages::edit_form).post(order_pages::edit))
         .route("/orders/orders/{id}/cancel/", get(order_pages::cancel_form).post(order_pages::cancel))
@@ -82,10 +94,12 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), failure::as_page));
     let api = Router::new()
         .route("/orders/api/sales-rep/dashboard/", get(api::dashboard))
+        .route("/orders/api/pharmacist/dashboard/", get(api::queue))
         .method_not_allowed_fallback(failure::method_not_allowed);
     let assets = Router::new().route("/static/{*path}", get(assets::serve));
     let streams = Router::new()
         .route("/orders/api/sales-rep/events/", get(api::events))
+        .route("/orders/api/pharmacist/events/", get(api::queue_events))
         .method_not_allowed_fallback(failure::method_not_allowed);
 
     let answers = ServiceBuilder::new()

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::App;
 use super::failure::Failure;
-use crate::order::RepId;
+use crate::order::{RepId, Scope};
 use crate::store::{Role, SessionHash, SignedIn, StoreError};
 
 const COOKIE: &str = "oncare_live_session";
@@ -101,6 +101,13 @@ pub(super) struct SalesRep {
     pub(super) user: SignedIn,
 }
 
+impl SalesRep {
+    /// The rep's own orders.
+    pub(super) fn scope(&self) -> Scope {
+        Scope::Rep(self.rep)
+    }
+}
+
 impl FromRequestParts<App> for SalesRep {
     type Rejection = Failure;
 
@@ -108,6 +115,24 @@ impl FromRequestParts<App> for SalesRep {
         let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         let rep = user.as_rep().ok_or(Failure::WrongRole("sales representatives"))?;
         Ok(Self { rep, user })
+    }
+}
+
+/// A signed-in pharmacist or administrator, who may see and change all orders.
+pub(super) struct Pharmacist {
+    /// Who it is.
+    pub(super) user: SignedIn,
+}
+
+impl FromRequestParts<App> for Pharmacist {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        match user.role {
+            Role::Pharmacist | Role::Admin => Ok(Self { user }),
+            Role::SalesRep | Role::Other => Err(Failure::WrongRole("pharmacists and administrators")),
+        }
     }
 }
 

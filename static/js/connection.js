@@ -11,6 +11,9 @@ const CONNECT_PATIENCE = 4_000;
 /** How soon a read that a newer state overtook is tried again, in milliseconds. */
 const OVERTAKEN_PAUSE = 250;
 
+/** How long changes are gathered before the list is read for their sake, in milliseconds. */
+const GATHERING = 300;
+
 /**
  * What a page does with what arrives.
  *
@@ -46,6 +49,8 @@ export class Connection {
   #behind = false;
   /** The server told this page to use no stream. */
   #streamless = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #gathering;
   /** The session is over: this page tells nothing more, whoever signs in next in the same browser. */
   #over = false;
 
@@ -116,6 +121,14 @@ export class Connection {
     this.#poll.abort();
     this.#fallBehind();
     this.#settle();
+  }
+
+  /** Something that the page was told may have changed its list: it is read soon. What is shown is no less true until then. */
+  readSoon() {
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      if (!this.#over) this.#poll.now();
+    }, GATHERING);
   }
 
   /** Whether what is shown is what the database says, and stays so by itself. */

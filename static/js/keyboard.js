@@ -1,7 +1,7 @@
 import { element } from "./element.js";
 
 /** In these a key is text. */
-const FIELDS = "input, textarea, select, [contenteditable]";
+const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 
 /** What sticks to the top of the window and covers rows that scroll below it. */
 const STICKY = [".controls", ".notices"];

@@ -13,6 +13,16 @@ const CARDS = {
 
 const AMOUNT = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
+/**
+ * Whether a row of a list of all orders is somebody else's than its line says.
+ * @param {Row} row
+ * @param {HTMLElement} line
+ */
+export function isReassigned(row, line) {
+  const rep = line.dataset["rep"];
+  return rep !== undefined && row.sales_rep_id !== undefined && String(row.sales_rep_id ?? "") !== rep;
+}
+
 /** Sets the texts and attributes of the page to what the server says. It never builds HTML and never moves a row. */
 export class Patch {
   #root;
@@ -65,6 +75,12 @@ export class Patch {
     line.dataset["createdAt"] = row.created_at ?? "";
     this.#text(line, "order_number", row.order_number);
     if (row.customer_name !== undefined) this.#text(line, "customer_name", row.customer_name);
+    if (isReassigned(row, line) && row.sales_rep !== undefined) {
+      line.dataset["rep"] = String(row.sales_rep_id ?? "");
+      this.#text(line, "sales_rep", row.sales_rep);
+    }
+    const selected = line.querySelector("input[name=order]");
+    if (selected instanceof HTMLInputElement) selected.value = `${row.id}:${row.status}:${row.payment_status}`;
     this.#text(line, "created_at_display", row.created_at_display ?? "–");
     this.#text(line, "status_display", row.status_display);
     this.#text(line, "payment_status_display", row.payment_status_display);

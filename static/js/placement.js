@@ -1,6 +1,6 @@
 /** @import { Row, GoneRow } from "./types.js" */
 
-/** The place of each unfinished status in an unfiltered list; all others come last. */
+/** The place of each unfinished status in an unsorted list; all others come last. */
 export const RANKS = new Map([
   ["pending", 0],
   ["processing", 1],
@@ -15,13 +15,27 @@ const LAST_RANK = 5;
 /**
  * Which orders the list, as it would be read now, has on this page and the page has not, and the other way round. Rows
  * are never moved under the person, so this is counted and offered instead.
+ *
+ * Where an order belongs the page can tell by itself in a list by rank or time. In one that is searched for, or sorted by
+ * something else, only the server can: such a list is compared with the server's whenever something changes.
  */
 export class Placement {
-  #status;
+  #statuses;
+  #payments;
   #from;
   #before;
+  #least;
+  #most;
+  /** The column of the order, with a minus for descending; empty for ranks. */
+  #sort;
+  #page;
+  #isLastPage;
   /** @type {Map<number, Place>} where each visible order stood when the list was read */
   #places = new Map();
+  /** @type {Map<number, HTMLElement>} */
+  #lines = new Map();
+  /** @type {Map<number, string>} what each visible order was sorted by when the list was read */
+  #keys = new Map();
   /** @type {Place | null} a place before this is on an earlier page */
   #first = null;
   /** @type {Place | null} a place after this is on a later page */
@@ -38,17 +52,43 @@ export class Placement {
    * @param {HTMLElement[]} lines
    */
   constructor(root, lines) {
-    this.#status = root.dataset["filterStatus"] ?? "";
-    this.#from = Date.parse(root.dataset["createdFrom"] ?? "");
-    this.#before = Date.parse(root.dataset["createdBefore"] ?? "");
-    for (const { dataset } of lines) {
-      const id = Number(dataset["orderId"]);
-      this.#places.set(id, this.#place(dataset["status"] ?? "", dataset["createdAt"] ?? null, id));
-    }
+    const { query = "", sort = "", page = "1", totalPages = "1", createdFrom = "", createdBefore = "" } = root.dataset;
+    const asked = new URLSearchParams(query);
+    this.#statuses = new Set(asked.getAll("status"));
+    this.#payments = new Set(asked.getAll("payment_status"));
+    this.#from = Date.parse(createdFrom);
+    this.#before = Date.parse(createdBefore);
+    this.#least = Number(asked.get("total_min") ?? -Infinity);
+    this.#most = Number(asked.get("total_max") ?? Infinity);
+    this.#sort = sort;
+    this.#page = Number(page);
+    this.#isLastPage = page === totalPages;
+    /** Whether the server must be asked where an order belongs. */
+    this.asksServer = root.hasAttribute("data-placed-by-server");
+    this.admit(lines);
     const places = [...this.#places.values()];
-    const { page, totalPages } = root.dataset;
-    this.#first = page === "1" ? null : (places.at(0) ?? null);
-    this.#last = page === totalPages ? null : (places.at(-1) ?? null);
+    this.#first = this.#page === 1 ? null : (places.at(0) ?? null);
+    this.#last = this.#isLastPage ? null : (places.at(-1) ?? null);
+  }
+
+  /** @returns {ReadonlySet<number>} the orders that are on this page and not shown */
+  get entered() {
+    return this.#entered;
+  }
+
+  /**
+   * These are shown now, where they belong.
+   * @param {HTMLElement[]} lines
+   */
+  admit(lines) {
+    for (const line of lines) {
+      const { orderId, status = "", createdAt = null } = line.dataset;
+      const id = Number(orderId);
+      this.#lines.set(id, line);
+      this.#places.set(id, this.#place(status, createdAt, id));
+      this.#keys.set(id, this.#key(line));
+      this.#entered.delete(id);
+    }
   }
 
   /**
@@ -65,6 +105,7 @@ export class Placement {
       if (known) this.#left.add(row.id);
       return;
     }
+    if (this.asksServer) return;
     const place = this.#place(row.status, row.created_at, row.id);
     if (known) {
       if (compare(known, place) !== 0) this.#moved.add(row.id);
@@ -81,17 +122,32 @@ export class Placement {
   read(listed, visible) {
     this.#entered.clear();
     for (const row of visible) this.note(row, false);
-    for (const row of listed) this.note(row, true);
+    if (!this.asksServer) {
+      for (const row of listed) this.note(row, true);
+      return;
+    }
+    for (const row of visible) {
+      if (row.removed) continue;
+      const line = this.#lines.get(row.id);
+      if (!row.fits) this.#left.add(row.id);
+      else if (line && this.#key(line) !== this.#keys.get(row.id)) this.#moved.add(row.id);
+    }
+    const isShown = listed.map(({ id }) => this.#places.has(id));
+    // what stands before the first and after the last of those shown comes from other pages
+    const first = this.#page === 1 ? 0 : isShown.indexOf(true);
+    const last = this.#isLastPage || !isShown.includes(true) ? listed.length : isShown.lastIndexOf(true);
+    listed.forEach(({ id }, at) => {
+      if (!isShown[at] && at >= first && at <= last) this.#entered.add(id);
+    });
   }
 
-  /** `3 new orders, 1 left: show`, or nothing. */
+  /** `3 entered, 1 left: refresh`, or nothing. */
   get words() {
     const parts = [];
-    const entered = this.#entered.size;
-    if (entered > 0) parts.push(`${entered} new ${entered === 1 ? "order" : "orders"}`);
+    if (this.#entered.size > 0) parts.push(`${this.#entered.size} entered`);
     if (this.#left.size > 0) parts.push(`${this.#left.size} left`);
     if (this.#moved.size > 0) parts.push(`${this.#moved.size} moved`);
-    return parts.length > 0 ? `${parts.join(", ")}: show` : "";
+    return parts.length > 0 ? `${parts.join(", ")}: refresh` : "";
   }
 
   /**
@@ -101,18 +157,45 @@ export class Placement {
    * @returns {Place}
    */
   #place(status, createdAt, id) {
-    const rank = this.#status ? 0 : (RANKS.get(status) ?? LAST_RANK);
+    const one = this.#statuses.size === 1 || this.#sort !== "";
+    const rank = one ? 0 : (RANKS.get(status) ?? LAST_RANK);
+    const direction = this.#sort === "created_at" ? 1 : -1;
     const created = Date.parse(createdAt ?? "");
-    return [rank, Number.isNaN(created) ? 0 : -created, -id];
+    return [rank, Number.isNaN(created) ? 0 : direction * created, direction * id];
+  }
+
+  /**
+   * What a row is sorted by, as far as a change of it may move the row.
+   * @param {HTMLElement} line
+   */
+  #key(line) {
+    const { status = "", paymentStatus = "", createdAt = "" } = line.dataset;
+    const column = this.#sort.replace("-", "");
+    switch (column) {
+      case "":
+        return `${RANKS.get(status) ?? LAST_RANK} ${createdAt}`;
+      case "status":
+        return status;
+      case "payment_status":
+        return paymentStatus;
+      case "created_at":
+        return createdAt;
+      default:
+        return line.querySelector(`[data-text="${column}"]`)?.textContent ?? "";
+    }
   }
 
   /** @param {Row} row */
   #fits(row) {
     const created = Date.parse(row.created_at ?? "");
+    const total = row.total_amount ?? NaN;
     return (
-      (!this.#status || row.status === this.#status) &&
+      (this.#statuses.size === 0 || this.#statuses.has(row.status)) &&
+      (this.#payments.size === 0 || this.#payments.has(row.payment_status)) &&
       (Number.isNaN(this.#from) || created >= this.#from) &&
-      (Number.isNaN(this.#before) || created < this.#before)
+      (Number.isNaN(this.#before) || created < this.#before) &&
+      (this.#least === -Infinity || total >= this.#least) &&
+      (this.#most === Infinity || total <= this.#most)
     );
   }
 

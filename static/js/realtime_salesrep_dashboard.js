@@ -4,17 +4,22 @@ import { Away } from "./away.js";
 import { Badge } from "./badge.js";
 import { Connection } from "./connection.js";
 import { element } from "./element.js";
+import { flash } from "./flash.js";
 import { freshPage } from "./fresh.js";
 import { InStatus } from "./in_status.js";
 import { Keyboard } from "./keyboard.js";
 import { Notices } from "./notices.js";
-import { Patch } from "./patch.js";
+import { Patch, isReassigned } from "./patch.js";
+import { enhancePicks } from "./pick.js";
 import { Placement } from "./placement.js";
 
 /** Operations that can bring an order onto a list that it was not on. */
 const ARRIVALS = new Set(["insert", "arrived"]);
 
-/** A sales rep's dashboard: patches cards and rows in place, and offers what would move them. */
+/** New orders may be added to a list that has fewer rows than this. */
+const MOST_ROWS = 100;
+
+/** A list of orders: patches cards and rows in place, and offers what would move them. */
 export class RealtimeSalesRepDashboard {
   #root;
   #patch;
@@ -25,10 +30,16 @@ export class RealtimeSalesRepDashboard {
   #inStatus;
   #connection;
   #reloading = false;
+  /** Whether new orders are added at the top while nobody is at the list. */
+  #grows;
 
-  /** @param {HTMLElement} root `#sales-rep-orders-dashboard` */
-  constructor(root) {
+  /**
+   * @param {HTMLElement} root `#sales-rep-orders-dashboard`, or another of its kind
+   * @param {boolean} grows whether the list is the person's to grow
+   */
+  constructor(root, grows = false) {
     this.#root = root;
+    this.#grows = grows;
     this.#patch = new Patch(root);
     this.#inStatus = new InStatus(root);
     this.#placement = new Placement(root, this.#patch.lines());
@@ -62,6 +73,9 @@ export class RealtimeSalesRepDashboard {
     tickAges(this.#root);
     this.#inStatus.start();
     new Keyboard(this.#root).start();
+    enhancePicks(this.#root);
+    if (this.#grows) this.#root.addEventListener("pointerout", () => this.#announce());
+    if (this.#grows) this.#root.addEventListener("focusout", () => setTimeout(() => this.#announce()));
     this.#connection.start();
   }
 
@@ -84,15 +98,17 @@ export class RealtimeSalesRepDashboard {
     let mustRead = false;
     for (const row of patch.orders) {
       const changes = patch.changes.filter((change) => change.order_id === row.id);
-      this.#patch.row(row);
       const line = this.#patch.line(row.id);
+      this.#patch.row(row);
       if (line) this.#inStatus.note(line, changes);
       this.#placement.note(row, changes.some(canMove));
       // the customer of an order that comes back may have changed while it was away
       mustRead ||= line !== null && changes.some(({ operation }) => ARRIVALS.has(operation));
+      mustRead ||= line !== null && !row.removed && isReassigned(row, line);
     }
     this.#customers(patch.changes);
-    this.#notices.offer(this.#placement.words);
+    if (this.#placement.asksServer) this.#connection.readSoon();
+    this.#announce();
     this.#notices.say(patch.changes);
     this.#badge.changed();
     return mustRead;
@@ -103,7 +119,49 @@ export class RealtimeSalesRepDashboard {
     answer.visible.forEach((row) => this.#patch.row(row));
     this.#inStatus.show();
     this.#placement.read(answer.orders, answer.visible);
+    this.#announce();
+  }
+
+  /** Says what the list lacks; a list that may grow takes what is new at once, unless somebody is at it. */
+  #announce() {
     this.#notices.offer(this.#placement.words);
+    const canGrow = this.#grows && this.#root.dataset["page"] === "1" && this.#patch.lines().length < MOST_ROWS;
+    const list = element("orders-list", HTMLElement);
+    if (canGrow && this.#placement.entered.size > 0 && !list.matches(":hover, :focus-within")) void this.#grow();
+  }
+
+  /** Adds the rows of orders that entered, each where the server has it. */
+  async #grow() {
+    if (this.#reloading) return;
+    this.#reloading = true;
+    try {
+      const fresh = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
+      if (!fresh) return;
+      const body = element("orders-table-tbody", HTMLElement);
+      const isNew = (/** @type {Element} */ line) =>
+        this.#placement.entered.has(Number(line instanceof HTMLElement ? line.dataset["orderId"] : ""));
+      /** @type {Element | null} */
+      let next = null;
+      const grown = [];
+      for (const line of [...fresh.querySelectorAll("#orders-table-tbody tr")].reverse()) {
+        const shown = this.#patch.line(Number(line instanceof HTMLElement ? line.dataset["orderId"] : ""));
+        if (shown) next = shown;
+        else if (isNew(line)) {
+          const imported = document.importNode(line, true);
+          body.insertBefore(imported, next ?? null);
+          next = imported;
+          if (imported instanceof HTMLElement) grown.push(imported);
+        }
+      }
+      this.#placement.admit(grown);
+      showAge(this.#root);
+      this.#inStatus.show();
+      grown.forEach((line) => flash(line));
+      this.#root.querySelector(".empty")?.remove();
+      this.#notices.offer(this.#placement.words);
+    } finally {
+      this.#reloading = false;
+    }
   }
 
   /** @param {Change[]} changes */
@@ -128,7 +186,7 @@ export class RealtimeSalesRepDashboard {
       }
       const imported = document.importNode(list, true);
       element("orders-list", HTMLElement).replaceWith(imported);
-      for (const name of ["page", "totalPages", "query"]) this.#root.dataset[name] = root.dataset[name] ?? "";
+      for (const name of ["page", "totalPages", "query", "sort"]) this.#root.dataset[name] = root.dataset[name] ?? "";
       this.#placement = new Placement(this.#root, this.#patch.lines());
       showAge(this.#root);
       this.#inStatus.show();

@@ -14,6 +14,9 @@
  * @property {string | null} created_at_display
  * @property {string} [customer_name]
  * @property {string | null} [status_since]
+ * @property {number | null} [sales_rep_id]
+ * @property {string} [sales_rep]
+ * @property {boolean} [fits]
  * @property {undefined} [removed]
  *
  * @typedef {{ id: number, removed: true }} GoneRow

@@ -9,6 +9,7 @@ const NAMES = new Map([
   ["order_number", "number "],
   ["created_at", "placed "],
   ["items", "items "],
+  ["sales_rep_id", "now of "],
 ]);
 
 /** Where changes can't be counted. */

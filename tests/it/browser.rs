@@ -97,7 +97,7 @@ async fn a_psql_update_shows_at_once_in_the_right_places_and_nowhere_else() {
     }
     anas.until("document.getElementById('live-region').textContent.includes('ORD-2025-00001: Pending → Delivered')")
         .await;
-    assert_eq!(anas.text("#list-notice").await, "1 moved: show");
+    assert_eq!(anas.text("#list-notice").await, "1 moved: refresh");
 
     // the sentinel: what comes for ben comes after what was for ana
     database.sql("update orders_order set payment_status = 'failed' where id = 4").await;
@@ -127,7 +127,7 @@ async fn filter_and_page_are_kept_and_rows_stay_until_asked_for() {
     database.sql("update orders_order set status = 'shipped' where id = 25").await;
     // of another page: no news here
     database.sql("update orders_order set payment_status = 'failed' where id = 2").await;
-    browser.wait_for_text("#list-notice", "2 new orders, 1 left: show").await;
+    browser.wait_for_text("#list-notice", "2 entered, 1 left: refresh").await;
     browser.wait_for_text("tr[data-order-id='25'] .status-badge", "Shipped").await;
     assert_eq!(browser.script(ids).await, before, "nothing moved");
     assert_eq!(browser.script("window.scrollY").await, 300);
@@ -156,7 +156,7 @@ async fn an_order_that_goes_is_marked_and_stays_in_its_place() {
     let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
     database.sql("update orders_order set sales_rep_id = 2 where id = 2").await;
     browser.until("document.querySelector('tr[data-order-id=\"2\"]').hasAttribute('data-removed')").await;
-    browser.wait_for_text("#list-notice", "1 left: show").await;
+    browser.wait_for_text("#list-notice", "1 left: refresh").await;
     browser.wait_for_text("#stat-total-orders", "3").await;
     database.sql("truncate orders_order cascade").await;
     browser.until("document.querySelectorAll('tr[data-removed]').length === 4").await;
@@ -360,15 +360,15 @@ async fn what_the_notice_counts_does_not_depend_on_how_it_was_learned() {
         .await;
     database.sql("update orders_order set status = 'delivered' where id = 20").await;
     streaming.wait_for_text("tr[data-order-id='20'] .status-badge", "Delivered").await;
-    streaming.wait_for_text("#list-notice", "1 new order, 1 moved: show").await;
+    streaming.wait_for_text("#list-notice", "1 entered, 1 moved: refresh").await;
     // delivered orders come last
-    second.wait_for_text("#list-notice", "1 new order: show").await;
+    second.wait_for_text("#list-notice", "1 entered: refresh").await;
     proxy.block_streams();
     for browser in [&streaming, &second] {
         browser.state("polling").await;
     }
-    assert_eq!(streaming.text("#list-notice").await, "1 new order, 1 moved: show");
-    assert_eq!(second.text("#list-notice").await, "1 new order: show");
+    assert_eq!(streaming.text("#list-notice").await, "1 entered, 1 moved: refresh");
+    assert_eq!(second.text("#list-notice").await, "1 entered: refresh");
     for browser in [streaming, second] {
         browser.close().await;
     }

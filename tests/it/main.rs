@@ -15,6 +15,7 @@ mod crowds;
 mod database;
 mod harness;
 mod latency;
+mod lists;
 mod ops;
 mod pages;
 mod sessions;

@@ -77,7 +77,11 @@ impl Browserless {
     }
 
     pub async fn events_since(&self, cursor: Option<&str>) -> Events {
-        let mut request = self.client.get(format!("{}{EVENTS}", self.base));
+        self.events_of(EVENTS, cursor).await
+    }
+
+    pub async fn events_of(&self, path: &str, cursor: Option<&str>) -> Events {
+        let mut request = self.client.get(format!("{}{path}", self.base));
         if let Some(cursor) = cursor {
             request = request.header("last-event-id", cursor);
         }

@@ -110,6 +110,28 @@ begin
 end
 $$;
 
+-- The same in sum, whoever has the orders: as many rows as there are pairs of statuses. It reads every sum that is folded.
+create or replace function live.total_statistics()
+returns table (status text, payment_status text, orders bigint, amount numeric)
+language plpgsql stable set plan_cache_mode = force_generic_plan set enable_seqscan = on set jit = off as $$
+#variable_conflict use_column
+declare
+    since pg_snapshot := live.folded();
+begin
+    if since is null then
+        return query
+            select a.status, a.payment_status, sum(a.orders)::bigint, sum(a.amount)
+            from live.aggregate() a group by a.status, a.payment_status;
+        return;
+    end if;
+    return query
+        select p.status, p.payment_status, sum(p.orders)::bigint, sum(p.amount)
+        from live.parts(since) p
+        group by p.status, p.payment_status
+        having sum(p.orders) <> 0 or sum(p.amount) <> 0;
+end
+$$;
+
 -- The part of the epoch that can't change while a connection lasts: whoever restarts, replaces or promotes the server, or
 -- restores the database anew, ends the connections. Asked once for each. Null while the incarnation has no token yet.
 create or replace function live.server_life() returns text

@@ -1,0 +1,134 @@
+//! A list as comma-separated values, for a spreadsheet.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use chrono_tz::Tz;
+use futures_util::stream;
+
+use super::App;
+use super::failure::Failure;
+use super::session::{Pharmacist, SalesRep};
+use crate::order::{Filter, Money, OrderId, Scope};
+use crate::store::{Listed, Store};
+
+/// Orders that are read and sent at once.
+const AT_ONCE: usize = 500;
+
+/// Tells spreadsheets that the text is UTF-8.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+pub(super) async fn orders(
+    State(app): State<App>,
+    rep: SalesRep,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    export(&app, rep.scope(), query).await
+}
+
+pub(super) async fn queue(
+    State(app): State<App>,
+    Pharmacist { user: _ }: Pharmacist,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    export(&app, Scope::All, query).await
+}
+
+/// Which orders, and in which order, is read at once, as ids; the orders themselves are read as the client takes them, a few
+/// hundred at a time, as they are then. So neither this process holds them, nor does a slow client hold a transaction open.
+async fn export(app: &App, scope: Scope, query: Option<String>) -> Result<Response, Failure> {
+    let filter = Filter::parse(&query.unwrap_or_default()).map_err(Failure::Invalid)?;
+    let zone = app.settings.zone;
+    let ids = app.store.list_ids(scope, &filter, zone).await?;
+    let export = Export { store: app.store.clone(), scope, zone, ids: ids.into(), sent: 0, has_begun: false };
+    let body = stream::try_unfold(export, |mut export| async {
+        let next = export.next().await;
+        next.map(|bytes| bytes.map(|bytes| (bytes, export))).inspect_err(|error| {
+            tracing::warn!(error = error.to_string(), "an export broke off");
+        })
+    });
+    let about: [(HeaderName, &str); 3] = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"orders.csv\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((about, Body::from_stream(body)).into_response())
+}
+
+struct Export {
+    store: Store,
+    scope: Scope,
+    zone: Tz,
+    ids: Arc<[OrderId]>,
+    sent: usize,
+    has_begun: bool,
+}
+
+impl Export {
+    /// The next lines; `None` at the end. A client that gets an error in place of the end knows that lines are missing.
+    async fn next(&mut self) -> Result<Option<Bytes>, axum::BoxError> {
+        let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        if !self.has_begun {
+            self.has_begun = true;
+            let names = ["Order", "Placed", "Customer", "Status", "Payment", "Items", "Total"];
+            let rep = (self.scope == Scope::All).then_some("Representative");
+            writer.write_record(names.into_iter().chain(rep))?;
+            let heading = [BYTE_ORDER_MARK.as_bytes(), &writer.into_inner()?].concat();
+            return Ok(Some(heading.into()));
+        }
+        let ids = &self.ids[self.sent..];
+        let ids = &ids[..ids.len().min(AT_ONCE)];
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let orders = self.store.listed(self.scope, ids).await?;
+        self.sent += ids.len();
+        for order in &orders {
+            writer.write_record(self.record(order))?;
+        }
+        Ok(Some(writer.into_inner()?.into()))
+    }
+
+    fn record(&self, Listed { row, rep_name, .. }: &Listed) -> Vec<String> {
+        let placed = row.created_at.map(|at| at.with_timezone(&self.zone).format("%Y-%m-%d %H:%M:%S").to_string());
+        let mut record = vec![
+            text(&row.order_number),
+            placed.unwrap_or_default(),
+            text(&row.customer_name),
+            text(&row.status.label()),
+            text(&row.payment_status.label()),
+            row.items_count.to_string(),
+            row.total_amount.as_ref().map(Money::to_string).unwrap_or_default(),
+        ];
+        if self.scope == Scope::All {
+            record.push(text(rep_name.as_deref().unwrap_or_default()));
+        }
+        record
+    }
+}
+
+/// A text that no spreadsheet takes for a formula: one that begins like one is quoted as spreadsheets do, with an apostrophe.
+fn text(text: &str) -> String {
+    let begins_like_a_formula =
+        text.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
+            || text.starts_with(['\t', '\r', '\n']);
+    if begins_like_a_formula { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_taken_for_a_formula() {
+        for formula in ["=1+1", "+63917", "-1", "@sum(a1)", "\t=1", "\r=1", " =1", "\u{ff1d}1"] {
+            assert_eq!(text(formula), format!("'{formula}"));
+        }
+        for harmless in ["", "Maria", "ORD-2025-00001", "1=1"] {
+            assert_eq!(text(harmless), harmless);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import { element } from "./element.js";
+
+/** How long changing the selected orders may take, in milliseconds. */
+const PATIENCE = 60_000;
+
+/**
+ * @typedef {object} Outcome
+ * @property {{ id: number, order_number: string }[]} changed
+ * @property {{ id: number, order_number: string | null, reason: string }[]} refused
+ */
+
+/** The selected orders of a list and the form that changes them, in place: what becomes of each is said under it. */
+export class Selection {
+  #root;
+  #form;
+  #outcome;
+  #refused;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {HTMLFormElement} form
+   */
+  constructor(root, form) {
+    this.#root = root;
+    this.#form = form;
+    this.#outcome = element("selection-outcome", HTMLElement);
+    this.#refused = element("selection-refused", HTMLTemplateElement);
+  }
+
+  /** Begins, and goes on for as long as the page lives. */
+  start() {
+    this.#root.addEventListener("change", ({ target }) => {
+      if (!(target instanceof HTMLInputElement) || target.form !== this.#form) return;
+      if (target.id === "select-all") this.#boxes().forEach((box) => (box.checked = target.checked));
+      this.#show();
+    });
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#submit();
+    });
+    this.#show();
+  }
+
+  #boxes() {
+    const boxes = this.#root.querySelectorAll("input[name=order]");
+    return [...boxes].filter((box) => box instanceof HTMLInputElement);
+  }
+
+  #show() {
+    const boxes = this.#boxes();
+    const selected = boxes.filter((box) => box.checked).length;
+    const all = document.getElementById("select-all");
+    if (all instanceof HTMLInputElement) {
+      all.hidden = boxes.length === 0;
+      all.checked = selected > 0 && selected === boxes.length;
+      all.indeterminate = selected > 0 && selected < boxes.length;
+    }
+    const count = this.#form.querySelector('[data-text="count"]');
+    if (count) count.textContent = `${selected} ${selected === 1 ? "order" : "orders"} selected`;
+    this.#root.toggleAttribute("data-selecting", selected > 0);
+    if (selected > 0) this.#outcome.replaceChildren();
+  }
+
+  async #submit() {
+    const body = new URLSearchParams();
+    new FormData(this.#form).forEach((value, name) => body.append(name, String(value)));
+    const button = this.#form.querySelector("button");
+    if (button) button.disabled = true;
+    try {
+      const response = await fetch(this.#form.action, {
+        method: "POST",
+        body,
+        headers: { accept: "application/json" },
+        signal: AbortSignal.timeout(PATIENCE),
+      });
+      const answer = await response.json();
+      if (response.ok) this.#tell(answer);
+      else this.#say([answer.error]);
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
+      this.#say(["No answer. Some of the orders may have been changed: look at the list before you try again."]);
+    } finally {
+      if (button) button.disabled = false;
+    }
+  }
+
+  /** @param {Outcome} outcome */
+  #tell({ changed, refused }) {
+    const kept = new Set(refused.map(({ id }) => String(id)));
+    for (const box of this.#boxes()) box.checked = box.checked && kept.has(box.value.split(":")[0] ?? "");
+    this.#show();
+    this.#say([
+      ...(changed.length > 0 ? [`${changed.length} ${changed.length === 1 ? "order" : "orders"} changed.`] : []),
+      ...refused.map(({ id, order_number, reason }) => `${order_number ?? `Order ${id}`}: ${reason}`),
+    ]);
+    if (refused.length === 0) this.#form.reset();
+  }
+
+  /** @param {string[]} lines */
+  #say(lines) {
+    const told = lines.map((line) => {
+      const said = document.importNode(this.#refused.content, true);
+      const place = said.querySelector('[data-text="reason"]');
+      if (place) place.textContent = line;
+      return said;
+    });
+    this.#outcome.replaceChildren(...told);
+  }
+}
