@@ -1,4 +1,5 @@
-//! What an order is to its sales rep: ids, codes, money, the list's filter and page, rows, changes and statistics.
+//! What an order is to its sales rep: ids, codes, money, the list's filter and page, rows, changes, timeline, transitions
+//! and statistics.
 //! Pure: no I/O, no SQL, no HTTP.
 
 mod change;
@@ -9,6 +10,8 @@ mod money;
 mod page;
 mod row;
 mod statistics;
+mod timeline;
+mod transition;
 
 pub use change::{Change, Field, Operation, OrderEvent, Writer};
 pub use code::{DeliveryMethod, PaymentStatus, Status};
@@ -18,3 +21,5 @@ pub use money::{Currency, Money};
 pub use page::{PAGE_SIZE, PageNumber, Pagination};
 pub use row::{OrderRow, RowJson, display_time, iso_time};
 pub use statistics::{Statistics, StatusCounts, Summary, Tally};
+pub use timeline::{Entry, History, Recorded, timeline};
+pub use transition::{Refusal, Standing, Wanted};
