@@ -3,6 +3,7 @@
 mod accounts;
 mod connect;
 mod dashboard;
+mod detail;
 mod error;
 mod events;
 mod fold;
@@ -11,6 +12,8 @@ mod inspect;
 mod migrate;
 mod orders;
 mod sleep;
+mod status;
+mod viewing;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
@@ -31,6 +34,7 @@ use gather::Gather;
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
 pub use dashboard::{Dashboard, Sync};
+pub use detail::{Item, OrderDetail, Prescription};
 pub use error::{StoreError, chain};
 
 use error::Attempt;
@@ -38,8 +42,10 @@ pub use events::{Batch, Changed, News, is_canary};
 pub use fold::Folded;
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
-pub use orders::{Edit, Item, OrderDetail, Timeline, WriteOutcome};
+pub use orders::{Edit, WriteOutcome};
 pub use sleep::{RISEN, Sleeper};
+pub use status::{StatusChange, StatusOutcome};
+pub use viewing::Viewed;
 
 /// How long a statement of the service may take before the server ends it.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -7,10 +7,16 @@ mod failure;
 mod form;
 mod guard;
 mod login;
+mod order_page;
 mod order_pages;
+mod overtaken;
+mod path;
 mod session;
 mod shell;
+mod status;
 mod stream;
+mod timeline;
+mod viewing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +41,7 @@ use crate::store::Store;
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Largest request body, in bytes. The largest form has seven short fields.
+/// Largest request body, in bytes. The largest form has a hundred orders and a note.
 const BODY_LIMIT: usize = 64 * 1_024;
 
 /// What the handlers need.
@@ -72,7 +78,10 @@ pub fn router(app: App) -> Router {
         .route("/accounts/logout/", post(login::sign_out))
         .route("/orders/find/", get(order_pages::find))
         .route("/orders/orders/", get(dashboard::page))
-        .route("/orders/orders/{id}/", get(order_pages::detail))
+        .route("/orders/orders/status/", post(status::change_selection))
+        .route("/orders/orders/{id}/", get(order_page::detail))
+        .route("/orders/orders/{id}/status/", post(status::change))
+        .route("/orders/pharmacist/orders/{id}/", get(order_page::detail_for_pharmacists))
         .route("/orders/orders/{id}/edit/", get(order_pages::edit_form).post(order_pages::edit))
         .route("/orders/orders/{id}/cancel/", get(order_pages::cancel_form).post(order_pages::cancel))
         .fallback(failure::not_found)
@@ -80,6 +89,7 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), failure::as_page));
     let api = Router::new()
         .route("/orders/api/sales-rep/dashboard/", get(api::dashboard))
+        .route("/orders/api/orders/{id}/viewing/", post(viewing::heartbeat))
         .method_not_allowed_fallback(failure::method_not_allowed);
     let assets = Router::new().route("/static/{*path}", get(assets::serve));
     let streams = Router::new()

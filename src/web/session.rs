@@ -111,6 +111,24 @@ impl FromRequestParts<App> for SalesRep {
     }
 }
 
+/// A signed-in pharmacist or administrator, who sees and changes all orders.
+pub(super) struct Pharmacist {
+    /// Who it is.
+    pub(super) user: SignedIn,
+}
+
+impl FromRequestParts<App> for Pharmacist {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        match user.role {
+            Role::Pharmacist | Role::Admin => Ok(Self { user }),
+            Role::SalesRep | Role::Other => Err(Failure::WrongRole("pharmacists and administrators")),
+        }
+    }
+}
+
 /// Somebody who may see orders: a rep their own, a pharmacist or admin all.
 pub(super) struct OrderReader {
     /// Who it is.

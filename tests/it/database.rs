@@ -41,7 +41,16 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
     let applied = database.store().migrate().await.unwrap();
     assert_eq!(
         applied.migrations,
-        ["oncare_tables", "live_tables", "leaner_events", "order_timeline", "live_functions", "triggers", "list_index"]
+        [
+            "oncare_tables",
+            "live_tables",
+            "leaner_events",
+            "order_timeline",
+            "live_functions",
+            "triggers",
+            "viewing",
+            "list_index"
+        ]
     );
     let columns = database.value(COLUMNS).await;
     let expected = [
@@ -129,7 +138,7 @@ async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let (one, other) = (database.store(), database.store());
     let (one, other) = tokio::join!(one.migrate(), other.migrate());
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
-    assert_eq!(applied, 7);
+    assert_eq!(applied, 8);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());
     assert!(database.store().pending_migrations().await.unwrap().is_empty());
 }
