@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{OrderEvent, PaymentStatus, Status};
+use super::{Operation, OrderEvent, PaymentStatus, Status};
 
 /// How far apart, of the same change, the trigger's record and the history of an application that writes it in a transaction
 /// of its own can be.
@@ -73,11 +73,12 @@ impl Entry {
         recorded + &history
     }
 
-    /// Whether the status or the payment status changed.
+    /// Whether the status or the payment status of an order that was there changed.
     #[must_use]
     pub fn changed_standing(&self) -> bool {
         let recorded = self.recorded.as_ref().is_some_and(|Recorded { event, .. }| {
-            event.status.0 != event.status.1 || event.payment_status.0 != event.payment_status.1
+            let changed = event.status.0 != event.status.1 || event.payment_status.0 != event.payment_status.1;
+            event.operation == Operation::Update && changed
         });
         recorded || self.history.as_ref().is_some_and(History::changes)
     }
@@ -132,7 +133,7 @@ pub fn timeline(recorded: Vec<Recorded>, history: Vec<History>) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Operation, OrderId, RepId, Writer};
+    use super::super::{OrderId, RepId, Writer};
     use super::*;
 
     const OTHER_TRANSACTION: u32 = 999;
