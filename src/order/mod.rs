@@ -12,6 +12,8 @@ mod row;
 mod scope;
 mod sort;
 mod statistics;
+mod timeline;
+mod transition;
 
 pub use change::{Change, Field, Operation, OrderEvent, Writer};
 pub use code::{DeliveryMethod, PaymentStatus, Status};
@@ -24,3 +26,5 @@ pub use row::{FullRowJson, OrderRow, RowJson, display_time, iso_time};
 pub use scope::Scope;
 pub use sort::{Column, Sort};
 pub use statistics::{Statistics, StatusCounts, Summary, Tally};
+pub use timeline::{Entry, History, Recorded, timeline};
+pub use transition::{Refusal, Standing, Wanted};

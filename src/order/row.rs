@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::{Money, OrderId, PaymentStatus, RepId, Status};
+use super::{Money, OrderId, PaymentStatus, RepId, Standing, Status};
 
 /// An order as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,12 @@ pub struct FullRowJson<'a> {
 }
 
 impl OrderRow {
+    /// Where it stands, as one.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing { status: self.status.clone(), payment_status: self.payment_status.clone() }
+    }
+
     /// The row for the API, with its time also as shown in the given zone.
     #[must_use]
     pub fn json(&self, zone: Tz) -> RowJson<'_> {

@@ -54,7 +54,7 @@ const TRIGGERS: [(&str, &str, &str); 8] = [
 ];
 
 /// What the service needs rights for: table, privileges.
-const PRIVILEGES: [(&str, &str); 12] = [
+const PRIVILEGES: [(&str, &str); 13] = [
     ("public.orders_order", "select update"),
     ("public.orders_orderitem", "select"),
     ("public.orders_orderstatushistory", "select insert"),
@@ -67,6 +67,7 @@ const PRIVILEGES: [(&str, &str); 12] = [
     ("live.fold", "select insert update"),
     ("live.incarnation", "select insert"),
     ("live.session", "select insert delete"),
+    ("live.viewing", "select insert update delete"),
 ];
 
 impl Store {

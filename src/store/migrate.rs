@@ -45,7 +45,7 @@ enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -82,6 +82,7 @@ const MIGRATIONS: [Migration; 8] = [
         sql: include_str!("../../sql/0012_triggers.sql"),
         kind: Kind::LocksWhatIsWritten,
     },
+    Migration { version: 14, name: "viewing", sql: include_str!("../../sql/0014_viewing.sql"), kind: Kind::Plain },
     Migration {
         version: 16,
         name: "saved_view",

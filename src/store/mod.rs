@@ -3,6 +3,7 @@
 mod accounts;
 mod connect;
 mod dashboard;
+mod detail;
 mod error;
 mod events;
 mod fold;
@@ -13,7 +14,9 @@ mod migrate;
 mod orders;
 mod saved_views;
 mod sleep;
+mod status;
 mod status_since;
+mod viewing;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
@@ -34,6 +37,7 @@ use gather::Gather;
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
 pub use dashboard::{Dashboard, Listed, Shown, Sync};
+pub use detail::{Item, OrderDetail, Prescription};
 pub use error::{StoreError, chain};
 
 use error::Attempt;
@@ -41,10 +45,12 @@ pub use events::{Batch, Changed, News, is_canary};
 pub use fold::Folded;
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
-pub use orders::{Edit, Item, OrderDetail, Timeline, WriteOutcome};
+pub use orders::{Edit, WriteOutcome};
 pub use saved_views::SavedView;
 pub use sleep::{RISEN, Sleeper};
+pub use status::{StatusChange, StatusOutcome};
 pub use status_since::StatusSince;
+pub use viewing::Viewed;
 
 /// How long a statement of the service may take before the server ends it.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde_json::json;
@@ -37,6 +37,8 @@ pub(super) enum Failure {
     TooSlow,
     /// 400: parameters that do not parse.
     Invalid(Vec<Invalid>),
+    /// 422: what was sent can't be written.
+    Unwritable(String),
     /// 409: the order is in a status in which this can't be done.
     Conflict(String),
     /// 503: too much to do.
@@ -78,6 +80,7 @@ impl Failure {
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooSlow | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
@@ -99,11 +102,17 @@ impl Failure {
                 let each = invalid.iter().map(|Invalid { parameter, expected }| format!("{parameter}: {expected}"));
                 each.collect::<Vec<_>>().join("; ")
             }
-            Self::Conflict(why) => why.clone(),
+            Self::Unwritable(why) | Self::Conflict(why) => why.clone(),
             Self::Busy(busy) => format!("{busy}; try again in a moment"),
             Self::Store(error) if error.is_outage() => "the database is unavailable; try again in a moment".to_owned(),
             Self::Store(_) | Self::Page(_) => "an internal error; it has been logged".to_owned(),
         }
+    }
+
+    /// For an answer that goes on without what failed.
+    pub(super) fn logged_message(&self) -> String {
+        self.log();
+        self.message()
     }
 
     fn log(&self) {
@@ -118,8 +127,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        self.log();
-        let message = self.message();
+        let message = self.logged_message();
         let body = Json(json!({ "error": message }));
         let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], body).into_response();
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
@@ -132,6 +140,12 @@ impl IntoResponse for Failure {
 
 /// Below this path every answer is for programs.
 const API: &str = "/orders/api/";
+
+/// Whether a client asks for JSON where others get pages. Browsers that open a page do not.
+pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.contains("application/json")
+}
 
 /// Gives what layers refuse by themselves the same form as all failures.
 pub(super) async fn in_one_form(request: Request, next: Next) -> Response {
@@ -157,7 +171,7 @@ pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
     let headers = request.headers().clone();
     let response = next.run(request).await;
     let status = response.status();
-    let for_programs = uri.path().starts_with(API);
+    let for_programs = uri.path().starts_with(API) || accepts_json(&headers);
     let Some(Told(message)) = response.extensions().get::<Told>().filter(|_| !for_programs).cloned() else {
         return response;
     };
@@ -171,7 +185,7 @@ pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
         StatusCode::FORBIDDEN => "Not for this account",
         StatusCode::CONFLICT => "That is no longer possible",
         StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
-        StatusCode::BAD_REQUEST => "That could not be understood",
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => "That could not be understood",
         _ => "That did not work",
     };
     // where the database is out of reach, nobody knows who it is

@@ -1,18 +1,24 @@
 //! A submitted form.
 
-use std::collections::HashMap;
-
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 
-/// The fields of a submitted form. Of a repeated one the last counts.
-pub(super) struct Form(HashMap<String, String>);
+/// Longest text that a form takes where the host's column has no limit, in characters, against abuse.
+pub(super) const LONGEST_TEXT: usize = 4_000;
+
+/// The fields of a submitted form, in their order. Of a repeated one the last counts, unless all are asked for.
+pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// The field as it was sent; empty if it was not.
     pub(super) fn field(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.fields(name).last().unwrap_or("")
+    }
+
+    /// Every value of a repeated field, as they were sent.
+    pub(super) fn fields(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(sent, _)| sent == name).map(|(_, value)| value.as_str())
     }
 
     /// The field without space around it and with line breaks as `\n` (browsers send `\r\n`); empty if it was not sent.
@@ -22,7 +28,7 @@ impl Form {
 
     /// The same; what was not sent stays as it is.
     pub(super) fn text_or(&self, name: &str, present: String) -> String {
-        if self.0.contains_key(name) { self.text(name) } else { present }
+        if self.fields(name).next().is_some() { self.text(name) } else { present }
     }
 }
 
@@ -33,4 +39,14 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
         Ok(Self(form_urlencoded::parse(&body).into_owned().collect()))
     }
+}
+
+/// What keeps a text from being written, for the person who wrote it.
+pub(super) fn too_long_or_unwritable(text: &str, longest: usize) -> Option<String> {
+    let length = text.chars().count();
+    if length > longest {
+        return Some(format!("At most {longest} characters; this has {length}."));
+    }
+    // PostgreSQL has no text with a zero byte in it
+    text.contains('\0').then(|| "This has a character that can't be stored.".to_owned())
 }

@@ -78,7 +78,7 @@ pub(super) async fn sign_out(
 }
 
 /// A path on this site; anything that a browser could take for another site is refused.
-fn local_path(next: &str) -> Option<&str> {
+pub(super) fn local_path(next: &str) -> Option<&str> {
     let local = next.starts_with('/')
         && !next.starts_with("//")
         && !next.contains('\\')

@@ -9,11 +9,17 @@ mod form;
 mod guard;
 mod list;
 mod login;
+mod order_page;
 mod order_pages;
+mod overtaken;
+mod path;
 mod saved_views;
 mod session;
 mod shell;
+mod status;
 mod stream;
+mod timeline;
+mod viewing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +44,7 @@ use crate::store::Store;
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Largest request body, in bytes. The largest form has seven short fields.
+/// Largest request body, in bytes. The largest form has a hundred orders and a note.
 const BODY_LIMIT: usize = 64 * 1_024;
 
 /// What the handlers need.
@@ -85,8 +91,10 @@ pub fn router(app: App) -> Router {
         .route("/orders/pharmacist/orders/export.csv", get(export::queue))
         .route("/orders/pharmacist/orders/views/", post(saved_views::save_of_queue))
         .route("/orders/pharmacist/orders/views/delete/", post(saved_views::delete_of_queue))
-        .route("/orders/pharmacist/orders/{id}/", get(order_pages::detail))
-        .route("/orders/orders/{id}/", get(order_pages::detail))
+        .route("/orders/orders/status/", post(status::change_selection))
+        .route("/orders/orders/{id}/", get(order_page::detail))
+        .route("/orders/orders/{id}/status/", post(status::change))
+        .route("/orders/pharmacist/orders/{id}/", get(order_page::detail_for_pharmacists))
         .route("/orders/orders/{id}/edit/", get(order_pages::edit_form).post(order_pages::edit))
         .route("/orders/orders/{id}/cancel/", get(order_pages::cancel_form).post(order_pages::cancel))
         .fallback(failure::not_found)
@@ -95,6 +103,7 @@ pub fn router(app: App) -> Router {
     let api = Router::new()
         .route("/orders/api/sales-rep/dashboard/", get(api::dashboard))
         .route("/orders/api/pharmacist/dashboard/", get(api::queue))
+        .route("/orders/api/orders/{id}/viewing/", post(viewing::heartbeat))
         .method_not_allowed_fallback(failure::method_not_allowed);
     let assets = Router::new().route("/static/{*path}", get(assets::serve));
     let streams = Router::new()

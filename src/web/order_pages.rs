@@ -1,64 +1,30 @@
-//! One order's pages: detail, edit, cancel; and finding an order by its number.
+//! Editing and cancelling an order, and finding one by its number.
 
 use askama::Template;
-use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
-
 use sha2::{Digest, Sha256};
 
 use super::App;
 use super::failure::Failure;
-use super::form::Form;
+use super::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
+use super::overtaken::{self, Overtaken};
+use super::path::OrderPath;
 use super::session::OrderReader;
 use super::shell::{Shell, page};
-use crate::order::{DeliveryMethod, OrderId, RepId, Status, display_time, iso_time};
-use crate::store::{Edit, OrderDetail, Role, SignedIn, Timeline, WriteOutcome};
+use super::timeline::last_changed;
+use crate::order::{DeliveryMethod, Entry, OrderId, Standing, Status, Wanted, display_time};
+use crate::store::{Edit, OrderDetail, Role, SignedIn, WriteOutcome};
 
 /// What a rep may write by the rules of the existing system: edit while pending, cancel while pending or
 /// confirmed.
 const REP_EDITS: &[Status] = &[Status::Pending];
 const REP_CANCELS: &[Status] = &[Status::Pending, Status::Confirmed];
 
-/// Longest values that the host's columns take, in characters; texts without a limit get one against abuse.
+/// Longest values that the host's columns take, in characters.
 const LONGEST_NAME: usize = 100;
 const LONGEST_PHONE: usize = 15;
-const LONGEST_TEXT: usize = 4_000;
-
-/// An order's id in a path. What is no id is no order.
-pub(super) struct OrderPath(OrderId);
-
-impl FromRequestParts<App> for OrderPath {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let Path(id) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| Failure::NotFound)?;
-        id.parse().map(|id| Self(OrderId(id))).map_err(|_| Failure::NotFound)
-    }
-}
-
-#[derive(Template)]
-#[template(path = "order.html")]
-struct OrderPage {
-    shell: Shell,
-    order: OrderDetail,
-    created: String,
-    created_iso: String,
-    may_edit: bool,
-    may_cancel: bool,
-    entries: Vec<Entry>,
-    back: &'static str,
-}
-
-/// One entry of the timeline as shown.
-struct Entry {
-    at: String,
-    at_iso: String,
-    by: String,
-    lines: Vec<String>,
-    notes: String,
-}
 
 #[derive(Template)]
 #[template(path = "edit.html")]
@@ -69,8 +35,16 @@ struct EditPage {
     edit: Edit,
     /// Of what the form was made from: it tells on return whether that is still there.
     version: String,
-    overtaken: bool,
+    overtaken: Option<EditOvertaken>,
     errors: Vec<(&'static str, String)>,
+}
+
+/// An edit that somebody else's change overtook.
+struct EditOvertaken {
+    /// By whom and when, as far as it is known: of most of what is edited, nobody records who changed it.
+    by: Option<String>,
+    /// When the order was written last.
+    written: Option<String>,
 }
 
 impl EditPage {
@@ -87,9 +61,12 @@ struct CancelPage {
     number: String,
     customer: String,
     total: String,
-    status: Status,
+    now: Standing,
+    /// Of what the form was made from.
+    version: String,
     reason: String,
     error: Option<String>,
+    overtaken: Option<Overtaken>,
 }
 
 #[derive(Template)]
@@ -121,28 +98,6 @@ pub(super) async fn find(
     page(&FindPage { shell: Shell::for_user(&app, &reader.user), missing: !number.is_empty(), number })
 }
 
-pub(super) async fn detail(
-    State(app): State<App>,
-    reader: OrderReader,
-    OrderPath(id): OrderPath,
-) -> Result<Response, Failure> {
-    let mut order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
-    let zone = app.settings.zone;
-    let timeline = std::mem::take(&mut order.timeline);
-    let shell = Shell::for_user(&app, &reader.user);
-    let entries = timeline.into_iter().map(|item| entry(item, reader.only(), &shell, zone)).collect();
-    page(&OrderPage {
-        created: order.row.created_at.map_or_else(|| "–".to_owned(), |at| display_time(at, zone)),
-        created_iso: order.row.created_at.map(iso_time).unwrap_or_default(),
-        may_edit: edits(&reader.user).contains(&order.row.status),
-        may_cancel: cancels(&reader.user).contains(&order.row.status),
-        back: if reader.user.role == Role::SalesRep { "/orders/orders/" } else { "/orders/find/" },
-        entries,
-        shell,
-        order,
-    })
-}
-
 pub(super) async fn edit_form(
     State(app): State<App>,
     reader: OrderReader,
@@ -150,12 +105,12 @@ pub(super) async fn edit_form(
 ) -> Result<Response, Failure> {
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     if !edits(&reader.user).contains(&order.row.status) {
-        return Err(refused("edited", &order.row.status, &edits(&reader.user)));
+        return Err(refused("edited", &order, &edits(&reader.user), &app));
     }
     let shell = Shell::for_user(&app, &reader.user);
     let version = version(&order.editable);
     let number = order.row.order_number;
-    page(&EditPage { shell, id, number, edit: order.editable, version, overtaken: false, errors: Vec::new() })
+    page(&EditPage { shell, id, number, edit: order.editable, version, overtaken: None, errors: Vec::new() })
 }
 
 pub(super) async fn edit(
@@ -179,7 +134,7 @@ pub(super) async fn edit(
     let errors = check(&edit);
     if !errors.is_empty() {
         let version = form.field("version").to_owned();
-        let again = page(&EditPage { shell, id, number, edit, version, overtaken: false, errors })?;
+        let again = page(&EditPage { shell, id, number, edit, version, overtaken: None, errors })?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
     }
     let allowed = edits(&reader.user);
@@ -188,13 +143,29 @@ pub(super) async fn edit(
     let is_known = |present: &Edit| known.is_empty() || known == version(present);
     match app.store.edit_order(id, &edit, is_known, &reader.user, &allowed).await? {
         WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
-        WriteOutcome::Refused(status) => Err(refused("edited", &status, &allowed)),
-        WriteOutcome::Overtaken(present) => {
-            let (errors, version) = (differences(&edit, &present), version(&present));
-            let again = page(&EditPage { shell, id, number, edit, version, overtaken: true, errors })?;
+        WriteOutcome::Refused => Err(refused_now(&app, &reader, id, "edited", &allowed).await?),
+        WriteOutcome::Overtaken => {
+            let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+            let (errors, version) = (differences(&edit, &order.editable), version(&order.editable));
+            let overtaken = Some(edit_overtaken(&edit, &order, &app));
+            let again = page(&EditPage { shell, id, number, edit, version, overtaken, errors })?;
             Ok((StatusCode::CONFLICT, again).into_response())
         }
         WriteOutcome::Gone => Err(Failure::NotFound),
+    }
+}
+
+/// Who renames a customer is recorded; of the other fields only the order's time of writing tells.
+fn edit_overtaken(edit: &Edit, order: &OrderDetail, app: &App) -> EditOvertaken {
+    let zone = app.settings.zone;
+    let renames = |entry: &Entry| {
+        let event = entry.recorded.as_ref().map(|recorded| &recorded.event);
+        event.is_some_and(|event| event.other.iter().any(|(column, ..)| column == "customer_name"))
+    };
+    let is_renamed = edit.customer_name != order.editable.customer_name;
+    EditOvertaken {
+        by: is_renamed.then(|| last_changed(&order.timeline, renames, zone)).flatten(),
+        written: order.updated_at.map(|at| display_time(at, zone)),
     }
 }
 
@@ -203,7 +174,7 @@ pub(super) async fn cancel_form(
     reader: OrderReader,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
-    cancel_page(&app, &reader, id, String::new(), None).await
+    cancel_page(&app, &reader, id, CancelAttempt::default()).await
 }
 
 pub(super) async fn cancel(
@@ -214,37 +185,60 @@ pub(super) async fn cancel(
 ) -> Result<Response, Failure> {
     let reason = form.text("reason");
     if let Some(error) = too_long_or_unwritable(&reason, LONGEST_TEXT) {
-        let again = cancel_page(&app, &reader, id, reason, Some(error)).await?;
+        let known = overtaken::known(form.field("version"))?;
+        let attempt = CancelAttempt { reason, error: Some(error), known, ..CancelAttempt::default() };
+        let again = cancel_page(&app, &reader, id, attempt).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
     }
     let allowed = cancels(&reader.user);
-    match app.store.cancel_order(id, &reason, &reader.user, &allowed).await? {
+    // a client that never saw a form knows of no version and cancels whatever it is
+    let was = overtaken::known(form.field("version"))?;
+    let is_known = |present: &Standing| was.as_ref().is_none_or(|was| was.version() == present.version());
+    match app.store.cancel_order(id, &reason, is_known, &reader.user, &allowed).await? {
         WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
-        WriteOutcome::Refused(status) => Err(refused("cancelled", &status, &allowed)),
-        WriteOutcome::Overtaken(_) => Err(Failure::Conflict("this order was changed meanwhile".to_owned())),
+        WriteOutcome::Refused => Err(refused_now(&app, &reader, id, "cancelled", &allowed).await?),
+        WriteOutcome::Overtaken => {
+            let again =
+                cancel_page(&app, &reader, id, CancelAttempt { reason, was, ..CancelAttempt::default() }).await?;
+            Ok((StatusCode::CONFLICT, again).into_response())
+        }
         WriteOutcome::Gone => Err(Failure::NotFound),
     }
+}
+
+/// A cancellation that was asked for and not made.
+#[derive(Default)]
+struct CancelAttempt {
+    reason: String,
+    /// What is wrong with the reason.
+    error: Option<String>,
+    /// What its form was made from, and still is.
+    known: Option<Standing>,
+    /// What the form was made from, where the order is that no more.
+    was: Option<Standing>,
 }
 
 async fn cancel_page(
     app: &App,
     reader: &OrderReader,
     id: OrderId,
-    reason: String,
-    error: Option<String>,
+    CancelAttempt { reason, error, known, was }: CancelAttempt,
 ) -> Result<Response, Failure> {
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     let allowed = cancels(&reader.user);
     if !allowed.contains(&order.row.status) {
-        return Err(refused("cancelled", &order.row.status, &allowed));
+        return Err(refused("cancelled", &order, &allowed, app));
     }
     let shell = Shell::for_user(app, &reader.user);
+    let wanted = Wanted { status: Some(Status::Cancelled), payment_status: None };
     page(&CancelPage {
         id,
         total: shell.amount(&order.row.total_amount),
+        overtaken: was.map(|was| Overtaken::of(&was, &wanted, &order, app)),
+        version: known.unwrap_or_else(|| order.row.standing()).version(),
+        now: order.row.standing(),
         number: order.row.order_number,
         customer: order.row.customer_name,
-        status: order.row.status,
         reason,
         error,
         shell,
@@ -252,12 +246,12 @@ async fn cancel_page(
 }
 
 /// The statuses in which the user may edit: a rep as the rules say, pharmacists and admins in all listed ones.
-fn edits(user: &SignedIn) -> Vec<Status> {
+pub(super) fn edits(user: &SignedIn) -> Vec<Status> {
     if user.role == Role::SalesRep { REP_EDITS.to_vec() } else { Status::ALL.to_vec() }
 }
 
 /// The statuses in which the user may cancel: for pharmacists and admins until the order has reached its end.
-fn cancels(user: &SignedIn) -> Vec<Status> {
+pub(super) fn cancels(user: &SignedIn) -> Vec<Status> {
     if user.role == Role::SalesRep {
         return REP_CANCELS.to_vec();
     }
@@ -265,13 +259,28 @@ fn cancels(user: &SignedIn) -> Vec<Status> {
     Status::ALL.iter().filter(|status| !ended.contains(status)).cloned().collect()
 }
 
-fn refused(done: &str, status: &Status, allowed: &[Status]) -> Failure {
+/// Why it can't be done in the present status, and by whom that is so.
+fn refused(done: &str, order: &OrderDetail, allowed: &[Status], app: &App) -> Failure {
     let while_it_is: Vec<_> = allowed.iter().map(|status| status.label().to_lowercase()).collect();
+    let by = last_changed(&order.timeline, Entry::changed_standing, app.settings.zone);
+    let by = by.map(|by| format!(" (changed by {by})")).unwrap_or_default();
     Failure::Conflict(format!(
-        "this order is {} now; it can be {done} only while it is {}",
-        status.label().to_lowercase(),
+        "this order is {} now; it can be {done} only while it is {}{by}",
+        order.row.status.label().to_lowercase(),
         while_it_is.join(" or ")
     ))
+}
+
+/// The same for a write that found the order so.
+async fn refused_now(
+    app: &App,
+    reader: &OrderReader,
+    id: OrderId,
+    done: &str,
+    allowed: &[Status],
+) -> Result<Failure, Failure> {
+    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    Ok(refused(done, &order, allowed, app))
 }
 
 /// Tells one content of the form from another.
@@ -327,70 +336,4 @@ fn check(edit: &Edit) -> Vec<(&'static str, String)> {
         _ => {}
     }
     errors
-}
-
-fn too_long_or_unwritable(text: &str, longest: usize) -> Option<String> {
-    let length = text.chars().count();
-    if length > longest {
-        return Some(format!("At most {longest} characters; this has {length}."));
-    }
-    // PostgreSQL has no text with a zero byte in it
-    text.contains('\0').then(|| "This has a character that can't be stored.".to_owned())
-}
-
-/// Of a move, a rep is told only that it was one; of an order's time with another rep, nothing was read.
-fn entry(item: Timeline, reader: Option<RepId>, shell: &Shell, zone: chrono_tz::Tz) -> Entry {
-    match item {
-        Timeline::History { at, by, status, payment_status, notes } => {
-            let mut lines = Vec::new();
-            if status.0 != status.1 {
-                lines.push(format!("Status: {} → {}", status.0.label(), status.1.label()));
-            }
-            if payment_status.0 != payment_status.1 {
-                lines.push(format!("Payment: {} → {}", payment_status.0.label(), payment_status.1.label()));
-            }
-            if lines.is_empty() {
-                lines.push("Noted".to_owned());
-            }
-            Entry { at: display_time(at, zone), at_iso: iso_time(at), by, lines, notes }
-        }
-        Timeline::Event(event) => {
-            let moved = event.rep.0 != event.rep.1;
-            let lines = match event.operation {
-                crate::order::Operation::Insert => vec!["Order entered".to_owned()],
-                crate::order::Operation::Delete => vec!["Order deleted".to_owned()],
-                _ if moved && reader == event.rep.1 && reader.is_some() => vec!["Assigned to you".to_owned()],
-                _ if moved && reader.is_some() => vec!["Assigned to another representative".to_owned()],
-                _ => {
-                    let fields = event.fields();
-                    let mut lines: Vec<String> = fields.iter().map(|field| told(field, shell)).collect();
-                    if moved {
-                        lines.push("Assigned to another representative".to_owned());
-                    }
-                    lines
-                }
-            };
-            let by = event.writer.name();
-            Entry { at: display_time(event.at, zone), at_iso: iso_time(event.at), by, lines, notes: String::new() }
-        }
-    }
-}
-
-fn told(field: &crate::order::Field, shell: &Shell) -> String {
-    let name = match field.field.as_str() {
-        "status" => "Status",
-        "payment_status" => "Payment",
-        "total_amount" => "Total",
-        "customer_name" => "Customer",
-        "order_number" => "Number",
-        "created_at" => "Placed",
-        "items" => "Items",
-        other => other,
-    };
-    let sign = if field.field == "total_amount" { shell.currency.sign() } else { "" };
-    match (&field.from_display, &field.to_display) {
-        (Some(from), Some(to)) => format!("{name}: {sign}{from} → {sign}{to}"),
-        (None, Some(to)) => format!("{name}: {sign}{to}"),
-        _ => name.to_owned(),
-    }
 }

@@ -20,6 +20,7 @@ mod ops;
 mod pages;
 mod sessions;
 mod statistics;
+mod status;
 mod streams;
 mod timeline;
 mod tls;

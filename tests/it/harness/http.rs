@@ -49,6 +49,14 @@ impl Browserless {
         self.client.post(format!("{}{path}", self.base)).form(fields).send().await.unwrap()
     }
 
+    /// As a program does: status and JSON.
+    pub async fn post_json(&self, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.base)).header("accept", "application/json");
+        let response = request.form(fields).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap())
+    }
+
     pub async fn post_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Response {
         let mut request = self.client.post(format!("{}{path}", self.base));
         for (name, value) in headers {
