@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 
 use super::{Attempt, PRESENT, Store, StoreError, cursor_of, rows, unless_standby};
 use crate::cursor::Revision;
-use crate::order::{RepId, Scope, UserId};
+use crate::order::{RepId, UserId};
 
 /// `accounts_user.role`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,16 +81,6 @@ impl SignedIn {
     #[must_use]
     pub fn as_rep(&self) -> Option<RepId> {
         (self.role == Role::SalesRep).then_some(RepId(self.id.0))
-    }
-
-    /// The orders that this user may see, if any.
-    #[must_use]
-    pub fn scope(&self) -> Option<Scope> {
-        match self.role {
-            Role::SalesRep => Some(Scope::Rep(RepId(self.id.0))),
-            Role::Pharmacist | Role::Admin => Some(Scope::All),
-            Role::Other => None,
-        }
     }
 }
 

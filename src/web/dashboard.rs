@@ -19,12 +19,37 @@ pub(super) const ORDERS: &str = "/orders/orders/";
 pub(super) const QUEUE: &str = "/orders/pharmacist/orders/";
 pub(super) const PHARMACY: &str = "/orders/pharmacist/dashboard/";
 
+/// What the pharmacists' first page lists: what is not finished, oldest first.
+const WAITING: &str = "status=pending,confirmed,processing,ready_for_pickup,shipped&sort=created_at";
+
+/// What a page has under its figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// A rep's list.
+    MyOrders,
+    /// The list of all orders.
+    Queue,
+    /// Of all orders those that wait longest, without a filter.
+    WaitingLongest,
+}
+
+impl Content {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::MyOrders => "My Orders",
+            Self::Queue => "Orders",
+            Self::WaitingLongest => "Pharmacy",
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "dashboard.html")]
 struct DashboardPage {
     shell: Shell,
     /// What the page is told of the streams and the API.
     live: LiveData,
+    content: Content,
     /// Whether it has the orders of all reps.
     is_queue: bool,
     summary: Summary,
@@ -33,19 +58,6 @@ struct DashboardPage {
     headings: &'static [Column],
     created_from: String,
     created_before: String,
-    zone: String,
-}
-
-#[derive(Template)]
-#[template(path = "pharmacy.html")]
-struct PharmacyPage {
-    shell: Shell,
-    live: LiveData,
-    is_queue: bool,
-    summary: Summary,
-    segments: Vec<Segment>,
-    list: ListView,
-    headings: &'static [Column],
     zone: String,
 }
 
@@ -92,19 +104,13 @@ impl DashboardPage {
     }
 }
 
-impl PharmacyPage {
-    fn revenue(&self) -> String {
-        self.shell.currency.show(self.summary.statistics.total_revenue)
-    }
-}
-
 /// The rep's dashboard.
 pub(super) async fn page(
     State(app): State<App>,
     rep: SalesRep,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    list_page(&app, rep.scope(), &rep.user, &query.unwrap_or_default()).await
+    list_page(&app, Content::MyOrders, rep.scope(), &rep.user, &query.unwrap_or_default()).await
 }
 
 /// The queue of all orders.
@@ -113,17 +119,32 @@ pub(super) async fn queue(
     Pharmacist { user }: Pharmacist,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    list_page(&app, Scope::All, &user, &query.unwrap_or_default()).await
+    list_page(&app, Content::Queue, Scope::All, &user, &query.unwrap_or_default()).await
 }
 
-async fn list_page(app: &App, scope: Scope, user: &SignedIn, query: &str) -> Result<Response, Failure> {
+/// The statistics of all orders, and what waits longest.
+pub(super) async fn pharmacy(State(app): State<App>, Pharmacist { user }: Pharmacist) -> Result<Response, Failure> {
+    list_page(&app, Content::WaitingLongest, Scope::All, &user, WAITING).await
+}
+
+async fn list_page(
+    app: &App,
+    content: Content,
+    scope: Scope,
+    user: &SignedIn,
+    query: &str,
+) -> Result<Response, Failure> {
     let (filter, invalid) = parse(query);
     let status = if invalid.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let zone = app.settings.zone;
-    let (dashboard, views) = tokio::try_join!(
-        app.store.dashboard(scope, &filter, Shown::List, zone),
-        app.store.saved_views(user.id, scope)
-    )?;
+    let views = async {
+        match content {
+            Content::MyOrders | Content::Queue => app.store.saved_views(user.id, scope).await,
+            // nothing there to choose from
+            Content::WaitingLongest => Ok(Vec::new()),
+        }
+    };
+    let (dashboard, views) = tokio::try_join!(app.store.dashboard(scope, &filter, Shown::List, zone), views)?;
     let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
     let (from, before) = filter.instants(zone);
     let path = if scope == Scope::All { QUEUE } else { ORDERS };
@@ -131,6 +152,7 @@ async fn list_page(app: &App, scope: Scope, user: &SignedIn, query: &str) -> Res
     let html = render(&DashboardPage {
         shell: Shell::for_user(app, user),
         live: LiveData::new(app, scope, &cursor),
+        content,
         is_queue: scope == Scope::All,
         segments: segments(&summary),
         list: ListView::new(path, query, (filter, invalid), pagination, lines, views),
@@ -141,25 +163,6 @@ async fn list_page(app: &App, scope: Scope, user: &SignedIn, query: &str) -> Res
         summary,
     })?;
     Ok((status, html).into_response())
-}
-
-/// The statistics of all orders, and what waits longest.
-pub(super) async fn pharmacy(State(app): State<App>, Pharmacist { user }: Pharmacist) -> Result<Response, Failure> {
-    let zone = app.settings.zone;
-    let (filter, _) = parse("status=pending,confirmed,processing,ready_for_pickup,shipped&sort=created_at");
-    let dashboard = app.store.dashboard(Scope::All, &filter, Shown::List, zone).await?;
-    let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
-    let lines = lines(&app, rows, &status_since);
-    render(&PharmacyPage {
-        shell: Shell::for_user(&app, &user),
-        live: LiveData::new(&app, Scope::All, &cursor),
-        is_queue: true,
-        segments: segments(&summary),
-        list: ListView::new(QUEUE, "", (filter, Vec::new()), pagination, lines, Vec::new()),
-        headings: Column::ALL,
-        zone: zone.name().to_owned(),
-        summary,
-    })
 }
 
 fn lines(app: &App, rows: Vec<Listed>, status_since: &StatusSince) -> Vec<Line> {
