@@ -1,7 +1,7 @@
-import { RealtimeSalesRepDashboard } from "./realtime_salesrep_dashboard.js";
+import { element } from "./element.js";
+import { OrderList } from "./order_list.js";
 import { Selection } from "./selection.js";
 
-const root = document.getElementById("pharmacist-orders");
-const form = document.getElementById("selection");
-if (root) new RealtimeSalesRepDashboard(root, true).start();
-if (root && form instanceof HTMLFormElement) new Selection(root, form).start();
+const root = element("pharmacist-orders", HTMLElement);
+new OrderList(root, true).start();
+new Selection(root, element("selection", HTMLFormElement)).start();
