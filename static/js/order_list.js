@@ -159,6 +159,7 @@ export class OrderList {
       grown.forEach((line) => flash(line));
       this.#root.querySelector(".empty")?.remove();
       this.#notices.offer(this.#placement.words);
+      if (grown.length > 0) this.#connection.listChanged();
     } finally {
       this.#reloading = false;
     }

@@ -1,0 +1,98 @@
+//! The pharmacists' queue in a real Chromium.
+
+use fantoccini::Locator;
+
+use crate::harness::browser::Browser;
+use crate::harness::database::Database;
+use crate::harness::proxy::Proxy;
+use crate::harness::service::Service;
+
+const ORDERS: &str =
+    "(1, 1, 'pending', 'pending', 10), (2, 2, 'pending', 'paid', 20), (3, 1, 'shipped', 'pending', 30)";
+const IDS: &str = "[...document.querySelectorAll('#orders-table-tbody tr')].map(tr => tr.dataset.orderId).join()";
+
+async fn queue(base: &str) -> Browser {
+    let browser = Browser::open(base).await;
+    browser.sign_in("rx").await;
+    browser.goto("/orders/pharmacist/orders/").await;
+    browser.state("live").await;
+    browser
+}
+
+#[tokio::test]
+async fn new_orders_come_at_the_top_unless_somebody_is_at_the_list() {
+    let database = Database::new().await;
+    database.orders(ORDERS).await;
+    let service = Service::start(&database).await;
+    let browser = queue(&service.base()).await;
+    assert_eq!(browser.script(IDS).await, "2,1,3");
+    database.orders("(4, 2, 'pending', 'paid', 40)").await;
+    browser.until(&format!("{IDS} === '4,2,1,3'")).await;
+    browser.state("live").await;
+    browser.wait_for_text("#stat-total-orders", "4").await;
+    browser.script("document.querySelector('tr[data-order-id=\"1\"] .number').focus() ?? true").await;
+    database.orders("(5, 1, 'pending', 'paid', 50)").await;
+    browser.wait_for_text("#list-notice", "1 entered: refresh").await;
+    assert_eq!(browser.script(IDS).await, "4,2,1,3", "nothing moves under the focus");
+    browser.script("document.activeElement.blur() ?? true").await;
+    browser.until(&format!("{IDS} === '5,4,2,1,3'")).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_row_that_changed_while_it_was_on_its_way_is_right() {
+    let database = Database::new().await;
+    database.orders(ORDERS).await;
+    let service = Service::start(&database).await;
+    let proxy = Proxy::start(service.web).await;
+    let browser = queue(&format!("http://{}", proxy.address)).await;
+    // the page with the new row was made before the change, and arrives after it was told
+    let hold = "(() => { const fetched = window.fetch; window.held = []; window.fetch = async (...asked) => {
+        const response = await fetched(...asked);
+        if (String(asked[0]).includes('pharmacist/orders/')) await new Promise((go) => window.held.push(go));
+        return response; }; return true; })()";
+    browser.script(hold).await;
+    database.orders("(4, 2, 'pending', 'paid', 40)").await;
+    browser.until("window.held.length === 1").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 4").await;
+    browser.wait_for_text("#status-count-confirmed", "1").await;
+    browser.script("window.held[0]() ?? true").await;
+    browser.wait_for_text("tr[data-order-id='4'] .status-badge", "Confirmed").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_selection_is_changed_in_place_and_what_was_refused_says_why() {
+    let database = Database::new().await;
+    database.orders(ORDERS).await;
+    let service = Service::start(&database).await;
+    for path in ["/orders/pharmacist/orders/", "/orders/pharmacist/dashboard/"] {
+        let browser = queue(&service.base()).await;
+        browser.goto(path).await;
+        browser.state("live").await;
+        database.sql("update orders_order set status = 'shipped'").await;
+        browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Shipped").await;
+        assert!(browser.hidden("#selection").await, "nothing is selected");
+        for id in [1, 2] {
+            browser.click(&format!("tr[data-order-id='{id}'] input[name=order]")).await;
+        }
+        assert_eq!(browser.text("#selection .count").await, "2 orders selected");
+        let status = browser.client.find(Locator::Css("#selection select[name=status]")).await.unwrap();
+        status.select_by_value("delivered").await.unwrap();
+        let note = browser.client.find(Locator::Css("#selection input[name=note]")).await.unwrap();
+        note.send_keys("handed over").await.unwrap();
+        browser.click("#selection button").await;
+        browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Delivered").await;
+        browser.until("document.querySelectorAll('#selection-outcome p').length === 2").await;
+        let outcome = browser.text("#selection-outcome").await;
+        assert!(outcome.contains("1 order changed.") && outcome.contains("ORD-2025-00001"), "{outcome}");
+        browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
+        assert_eq!(
+            database
+                .value("select string_agg(distinct order_id || old_status || new_status || notes, ',') from orders_orderstatushistory")
+                .await,
+            "2shippeddeliveredhanded over"
+        );
+        browser.close().await;
+    }
+}
