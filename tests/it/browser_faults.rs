@@ -5,34 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::browser::{Browser, NOTICED};
-use crate::harness::database::Database;
+use crate::harness::browser::NOTICED;
 use crate::harness::eventually;
-use crate::harness::proxy::Proxy;
-use crate::harness::service::Service;
-
-struct Scene {
-    database: Database,
-    service: Service,
-    proxy: Proxy,
-    browser: Browser,
-}
+use crate::harness::scene::Scene;
 
 impl Scene {
-    /// A live page that reaches its service through a proxy.
-    async fn new() -> Self {
-        let database = Database::new().await;
-        database
-            .orders(
-                "(1, 1, 'pending', 'pending', 1500), (2, 1, 'processing', 'paid', 20), (3, 2, 'pending', 'paid', 9)",
-            )
-            .await;
-        let service = Service::start(&database).await;
-        let proxy = Proxy::start(service.web).await;
-        let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
-        Self { database, service, proxy, browser }
-    }
-
     /// Makes what the page shows old.
     async fn change(&self) {
         self.database

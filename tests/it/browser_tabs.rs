@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::harness::browser::{AT_ONCE, Browser, NOTICED};
 use crate::harness::database::Database;
-use crate::harness::eventually;
 use crate::harness::proxy::Proxy;
 use crate::harness::service::Service;
+use crate::harness::{eventually, scene};
 
 const OPEN: &str = "oncare_live_streams_open{role=\"sales_rep\"}";
 
@@ -29,15 +29,7 @@ struct Scene {
 impl Scene {
     /// So many tabs of ana's, all live.
     async fn new(tabs: usize) -> Self {
-        let database = Database::new().await;
-        database
-            .orders(
-                "(1, 1, 'pending', 'pending', 1500), (2, 1, 'processing', 'paid', 20), (3, 2, 'pending', 'paid', 9)",
-            )
-            .await;
-        let service = Service::start(&database).await;
-        let proxy = Proxy::start(service.web).await;
-        let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
+        let scene::Scene { database, service, proxy, browser } = scene::Scene::new().await;
         let first = browser.client.window().await.unwrap();
         let mut scene = Self { database, service, proxy, browser, tabs: vec![first] };
         for _ in 1..tabs {

@@ -5,6 +5,7 @@ pub mod database;
 pub mod http;
 pub mod instance;
 pub mod proxy;
+pub mod scene;
 pub mod service;
 pub mod wire;
 
