@@ -1,6 +1,6 @@
 # Everything that a person needs to know is in README.md.
 
-.PHONY: run test lint tools chaos latency bench
+.PHONY: run test lint tools chaos latency screenshots bench
 
 run: ## set up what is missing, build, and run the demonstration
 	@scripts/install-tools postgresql
@@ -24,6 +24,9 @@ chaos: tools ## break everything again and again, for MINUTES (30), and hold eve
 latency: tools ## measure from commit to DOM in Chromium
 	cargo test --locked --release --test it -- --ignored --nocapture commit_to_dom
 
+screenshots: tools ## take pictures of every page into docs/screenshots
+	cargo test --locked --test it -- --ignored --nocapture screenshots
+
 bench: ## measure the service beside its peers, and compare with the targets
 	@scripts/install-tools postgresql
 	@scripts/install-bench-peers target/bench-peers
@@ -33,4 +36,5 @@ bench: ## measure the service beside its peers, and compare with the targets
 # without faketime the nemesis leaves the clock alone
 tools:
 	@scripts/install-tools postgresql chromium node
+	@scripts/install-axe
 	-@scripts/install-tools faketime

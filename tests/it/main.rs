@@ -5,6 +5,7 @@
 
 mod api;
 mod browser;
+mod browser_accessibility;
 mod browser_faults;
 mod browser_keys;
 mod browser_queue;
@@ -19,6 +20,7 @@ mod latency;
 mod lists;
 mod ops;
 mod pages;
+mod screenshots;
 mod sessions;
 mod statistics;
 mod status;

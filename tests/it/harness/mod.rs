@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod database;
+pub mod gallery;
 pub mod http;
 pub mod instance;
 pub mod proxy;

@@ -1,0 +1,133 @@
+//! Every page as a person comes to it, for the tests that look at all of them.
+
+use serde_json::json;
+
+use super::browser::Browser;
+use super::database::Database;
+use super::service::Service;
+
+/// A page in one of its states.
+pub struct Exhibit {
+    /// What its pictures are called.
+    pub name: &'static str,
+    /// Who looks at it; empty for nobody.
+    pub who: &'static str,
+    pub path: String,
+    /// What is done to it then: a script, and what is true when it is done.
+    pub then: Option<(&'static str, &'static str)>,
+    /// Whether it keeps itself true.
+    pub is_live: bool,
+}
+
+/// How a browser shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub width: u32,
+    pub height: u32,
+    pub scheme: &'static str,
+    pub is_touched: bool,
+}
+
+pub const SCHEMES: [&str; 2] = ["light", "dark"];
+
+/// A phone, a tablet and a desk's screen.
+pub const WIDTHS: [(u32, u32, bool); 3] = [(390, 844, true), (820, 1180, true), (1_280, 900, false)];
+
+/// The two thousand orders of the demonstration, with people of the tests' own.
+pub async fn demonstration() -> (Database, Service) {
+    let database = Database::new().await;
+    let demonstration = include_str!("../../../sql/demo_data.sql");
+    database.sql(&format!("begin; delete from inventory_medicine; {demonstration}; commit")).await;
+    database
+        .sql(
+            "update accounts_user set first_name = 'Ana', last_name = 'Bautista' where username = 'ana';
+             update accounts_user set first_name = 'Rosa', last_name = 'Mercado' where username = 'rx';
+             update accounts_user set username = 'jose' where username = 'gone'",
+        )
+        .await;
+    // the demonstration takes away the events of its making
+    database.store().rebuild_statistics().await.unwrap();
+    let service = Service::start(&database).await;
+    (database, service)
+}
+
+/// Every page of the service, of an order in each state that has a page of its own.
+pub async fn exhibits(database: &Database) -> Vec<Exhibit> {
+    let an_order = async |condition: &str| {
+        let query = format!("select min(id) from orders_order where sales_rep_id = 1 and {condition}");
+        database.value(&query).await
+    };
+    let pending = an_order("status = 'pending' and payment_status = 'pending'").await;
+    let shipped = an_order("status = 'shipped' and payment_status = 'paid'").await;
+    let exhibit = |name, who, path: &str, then, is_live| Exhibit { name, who, path: path.to_owned(), then, is_live };
+    vec![
+        exhibit("login", "", "/accounts/login/", None, false),
+        exhibit("my-orders", "ana", "/orders/orders/", None, true),
+        exhibit("my-orders-nothing-found", "ana", "/orders/orders/?q=nobody", None, true),
+        exhibit(
+            "my-orders-wrong-filter",
+            "ana",
+            "/orders/orders/?date_from=2025-13-01&total_min=lots&page=x",
+            None,
+            true,
+        ),
+        exhibit(
+            "my-orders-filters",
+            "ana",
+            "/orders/orders/?status=pending,processing&sort=-total_amount",
+            Some(OPEN_MORE),
+            true,
+        ),
+        exhibit("my-orders-views", "ana", "/orders/orders/?status=shipped", Some(OPEN_VIEWS), true),
+        exhibit("my-orders-keys", "ana", "/orders/orders/", Some(OPEN_KEYS), true),
+        exhibit("order", "ana", &format!("/orders/orders/{shipped}/"), None, false),
+        exhibit("order-edit", "ana", &format!("/orders/orders/{pending}/edit/"), None, false),
+        exhibit("order-cancel", "ana", &format!("/orders/orders/{pending}/cancel/"), None, false),
+        exhibit("pharmacy", "rx", "/orders/pharmacist/dashboard/", None, true),
+        exhibit("queue", "rx", "/orders/pharmacist/orders/", None, true),
+        exhibit("queue-selection", "rx", "/orders/pharmacist/orders/?status=shipped", Some(SELECT), true),
+        exhibit("queue-order", "rx", &format!("/orders/pharmacist/orders/{shipped}/"), None, false),
+        exhibit("not-found", "ana", "/orders/orders/999999/", None, false),
+    ]
+}
+
+const OPEN_MORE: (&str, &str) = ("document.querySelectorAll('.filter details')[1].open = true", "true");
+const OPEN_VIEWS: (&str, &str) = ("document.querySelector('.tools details').open = true", "true");
+const OPEN_KEYS: (&str, &str) = (
+    "document.dispatchEvent(new KeyboardEvent('keydown', { key: '?', bubbles: true }))",
+    "document.querySelector('dialog[open]') !== null",
+);
+const SELECT: (&str, &str) = (
+    "[...document.querySelectorAll('[name=order]')].slice(0, 2).forEach((box) => box.click())",
+    "document.querySelector('#selection .count').textContent.includes('2')",
+);
+
+impl Exhibit {
+    /// The browser comes to the page, and waits until it is as it stays.
+    pub async fn visit(&self, browser: &Browser, look: Look) {
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": look.scheme }] });
+        browser.devtools("Emulation.setEmulatedMedia", media).await;
+        let touch = json!({ "enabled": look.is_touched, "maxTouchPoints": 1 });
+        browser.devtools("Emulation.setTouchEmulationEnabled", touch).await;
+        let metrics =
+            json!({ "width": look.width, "height": look.height, "deviceScaleFactor": 1, "mobile": look.is_touched });
+        browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        browser.goto(&self.path).await;
+        if self.is_live {
+            browser.state("live").await;
+        }
+        if let Some((script, done)) = self.then {
+            browser.client.execute(script, Vec::new()).await.unwrap();
+            browser.until(done).await;
+        }
+    }
+}
+
+/// A browser of somebody, or of nobody.
+pub async fn browser_of(service: &Service, who: &str) -> Browser {
+    let browser = Browser::open(&service.base()).await;
+    if !who.is_empty() {
+        browser.sign_in(who).await;
+    }
+    browser
+}
