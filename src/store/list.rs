@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use chrono_tz::Tz;
+use futures_util::TryStreamExt;
 use rust_decimal::Decimal;
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, RowStream};
 
 use super::dashboard::{Listed, REP_COLUMNS, ROW_COLUMNS, listed, rows_by_id};
 use super::{Attempt, Connection, Store, StoreError, one_snapshot, rows};
@@ -37,9 +38,11 @@ impl Store {
         prepare_to_search(&transaction, scope).await?;
         let (conditions, keys) = (asked.conditions(), asked.keys());
         let sql = format!("select o.id::bigint from public.orders_order o where {conditions} order by {keys}");
-        let read = asked.search(&transaction, &sql, 0, i64::MAX).await.attempt("read the list's ids")?;
+        let read = asked.search(&transaction, &sql, 0, i64::MAX).await.attempt("search the list")?;
+        // row by row, each of which is many times as large as its id
+        let ids = read.map_ok(|row| OrderId(row.get(0))).try_collect().await.attempt("read the list's ids")?;
         transaction.commit().await.attempt("end reading")?;
-        Ok(read.iter().map(|row| OrderId(row.get(0))).collect())
+        Ok(ids)
     }
 
     /// The scope's orders among these as they are now, in the given order. Those that are gone are left out.
@@ -92,6 +95,7 @@ pub(super) async fn searched(
     let (conditions, keys) = (asked.conditions(), asked.keys());
     let count = format!("select count(*) from public.orders_order o where {conditions}");
     let counted = asked.search(client, &count, 0, 0).await.attempt("count the list")?;
+    let counted: Vec<Row> = counted.try_collect().await.attempt("count the list")?;
     let orders: i64 = counted.first().map_or(0, |row| row.get(0));
     let pagination = Pagination::of(asked.filter.page, u64::try_from(orders).unwrap_or_default());
     let columns = asked.columns();
@@ -103,6 +107,7 @@ pub(super) async fn searched(
     );
     let skip = i64::try_from(pagination.offset()).unwrap_or(i64::MAX);
     let read = asked.search(client, &page, skip, PAGE_SIZE as i64).await.attempt("search the list")?;
+    let read: Vec<Row> = read.try_collect().await.attempt("search the list")?;
     Ok((pagination, read.iter().map(|row| listed(row, asked.scope)).collect::<Result<_, _>>()?))
 }
 
@@ -256,7 +261,7 @@ impl Asked<'_> {
         sql: &str,
         skip: i64,
         take: i64,
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+    ) -> Result<RowStream, tokio_postgres::Error> {
         let filter = self.filter;
         let rep = self.rep();
         let statuses: Vec<&str> = filter.statuses.iter().map(Status::code).collect();
@@ -277,7 +282,7 @@ impl Asked<'_> {
             (&skip, Type::INT8),
             (&take, Type::INT8),
         ];
-        client.client().query_typed(sql, &parameters).await
+        client.client().query_typed_raw(sql, parameters).await
     }
 }
 

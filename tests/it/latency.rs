@@ -1,4 +1,4 @@
-//! A measurement, not a test: how long a change takes from its commit to the DOM. `make latency` runs it.
+//! Measurements, not tests: how long a change takes from its commit to the DOM, and a page to open. `make latency` runs them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -63,3 +63,45 @@ async fn commit_to_dom() {
     assert_ne!(seen, Value::Null);
     browser.close().await;
 }
+
+const PAGE_LOADS: usize = 40;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: run it with `make latency`"]
+async fn a_page_opens_as_fast_for_many_orders() {
+    let database = Database::new().await;
+    let orders = |ids: std::ops::Range<i64>, rep: i64| {
+        let order =
+            |id| format!("({id}, {rep}, '{}', 'paid', {id})", ["pending", "delivered"][usize::from(id % 9 > 0)]);
+        ids.map(order).collect::<Vec<_>>().join(", ")
+    };
+    database.orders(&orders(1..101, 1)).await;
+    database.orders(&orders(101..100_101, 2)).await;
+    database.store().rebuild_statistics().await.unwrap();
+    database.sql("vacuum analyze orders_order").await;
+    let service = Service::start(&database).await;
+    let ana = Browser::live_dashboard(&service.base(), "ana", "").await;
+    let ben = Browser::live_dashboard(&service.base(), "ben", "").await;
+    let mut taken = [Vec::new(), Vec::new()];
+    for _ in 0..PAGE_LOADS {
+        for (browser, taken) in [&ana, &ben].into_iter().zip(&mut taken) {
+            browser.goto("/orders/orders/").await;
+            browser.state("live").await;
+            let times = browser.script(OPENED).await;
+            taken.push([0, 1].map(|place| times[place].as_f64().unwrap()));
+        }
+    }
+    for (orders, mut taken) in ["100", "100,000"].into_iter().zip(taken) {
+        for (place, what) in ["answered", "painted"].into_iter().enumerate() {
+            taken.sort_by(|one, other| one[place].total_cmp(&other[place]));
+            let (median, p95) = (taken[PAGE_LOADS / 2][place], taken[PAGE_LOADS * 95 / 100][place]);
+            println!("{orders} orders, {what}: median {median:.1} ms, p95 {p95:.1} ms");
+        }
+    }
+    ana.close().await;
+    ben.close().await;
+}
+
+/// From the beginning of the navigation to the last byte of the page, and to its first paint, in milliseconds.
+const OPENED: &str = "[performance.getEntriesByType('navigation')[0].responseEnd,
+    performance.getEntriesByName('first-contentful-paint')[0].startTime]";

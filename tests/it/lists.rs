@@ -1,9 +1,12 @@
 //! Lists under every filter and in every order, as JSON and for a spreadsheet, and the views that people save of them.
 
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::harness::database::Database;
+use crate::harness::eventually;
 use crate::harness::http::{API, Browserless};
+use crate::harness::instance::Instance;
 use crate::harness::service::Service;
 
 const QUEUE_API: &str = "/orders/api/pharmacist/dashboard/";
@@ -221,6 +224,33 @@ async fn export(client: &Browserless, path: &str) -> Vec<Vec<String>> {
     let text = text.strip_prefix('\u{feff}').expect("a spreadsheet is told that it is UTF-8").to_owned();
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
     reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_orders_are_exported_without_being_held() {
+    /// Most that the service may need for it, in bytes: the ids, and the lines that are under way.
+    const LITTLE: u64 = 5_000_000;
+    let database = Database::new().await;
+    let orders: Vec<String> = (1..=100_000).map(|id| format!("({id}, 1, 'delivered', 'paid', {id})")).collect();
+    database.orders(&orders.join(", ")).await;
+    let instance = Instance::start(&database.url);
+    eventually("the service is ready", async || instance.is_ready().await).await;
+    let ana = Browserless::new(format!("http://{}", instance.web));
+    ana.sign_in("ana").await;
+    assert_eq!(ana.get("/orders/orders/export.csv?status=pending").await.status(), 200);
+    let before = instance.peak_memory();
+    let mut body = ana.get("/orders/orders/export.csv").await.bytes_stream();
+    let (mut bytes, mut lines) = (0, 0);
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.unwrap();
+        bytes += chunk.len() as u64;
+        lines += chunk.iter().filter(|byte| **byte == b'\n').count();
+    }
+    assert_eq!(lines, 100_001, "the heading and all orders");
+    let needed = instance.peak_memory() - before;
+    println!("{bytes} bytes of CSV needed {needed} bytes of memory");
+    assert!(bytes > LITTLE, "more is exported than may be held");
+    assert!(needed < LITTLE, "{needed} bytes");
 }
 
 #[tokio::test]

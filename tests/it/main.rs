@@ -11,6 +11,7 @@ mod browser_keys;
 mod browser_queue;
 mod browser_rows;
 mod browser_tabs;
+mod browser_weight;
 mod chaos;
 mod commands;
 mod crowds;

@@ -115,6 +115,13 @@ impl Instance {
         self.child.id().expect("it runs")
     }
 
+    /// The most memory that it ever had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs on Linux");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+    }
+
     pub async fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.ops("/metrics").await.expect("the metrics are there");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
