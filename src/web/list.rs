@@ -63,6 +63,16 @@ pub(super) struct Choice {
     pub(super) is_chosen: bool,
 }
 
+/// A status that orders can be given.
+pub(super) struct Target {
+    pub(super) code: &'static str,
+    pub(super) label: Cow<'static, str>,
+    /// The codes of those that lead to it, with spaces between.
+    pub(super) from: String,
+    /// The payment status that it needs; empty where it needs none.
+    pub(super) needs: &'static str,
+}
+
 /// A column's heading, which sorts by it.
 pub(super) struct Heading {
     pub(super) label: &'static str,
@@ -119,6 +129,17 @@ impl ListView {
         let chosen = |code: &Status| self.filter.statuses.contains(code);
         let choice = |status| Choice { code: Status::code(status), label: status.label(), is_chosen: chosen(status) };
         Status::ALL.iter().map(choice).collect()
+    }
+
+    /// The statuses that an order can be given, each with those from which it can.
+    pub(super) fn targets(&self) -> Vec<Target> {
+        let target = |to: &'static Status| {
+            let leads = |from: &&Status| *from != to && from.leads_to(to).is_ok();
+            let from: Vec<&str> = Status::ALL.iter().filter(leads).map(Status::code).collect();
+            let needs = if *to == Status::Delivered { PaymentStatus::Paid.code() } else { "" };
+            Target { code: to.code(), label: to.label(), from: from.join(" "), needs }
+        };
+        Status::ALL.iter().map(target).filter(|target| !target.from.is_empty()).collect()
     }
 
     pub(super) fn payment_statuses(&self) -> Vec<Choice> {

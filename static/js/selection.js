@@ -1,4 +1,5 @@
 import { element } from "./element.js";
+import { Targets } from "./targets.js";
 
 /** How long changing the selected orders may take, in milliseconds. */
 const PATIENCE = 60_000;
@@ -15,6 +16,7 @@ export class Selection {
   #form;
   #outcome;
   #refused;
+  #targets;
 
   /**
    * @param {HTMLElement} root
@@ -25,6 +27,7 @@ export class Selection {
     this.#form = form;
     this.#outcome = element("selection-outcome", HTMLElement);
     this.#refused = element("selection-refused", HTMLTemplateElement);
+    this.#targets = new Targets(form);
   }
 
   /** Begins, and goes on for as long as the page lives. */
@@ -34,6 +37,9 @@ export class Selection {
       if (target.id === "select-all") this.#boxes().forEach((box) => (box.checked = target.checked));
       this.#show();
     });
+    // the selected orders may have changed since they were selected
+    this.#form.addEventListener("focusin", () => this.#offer());
+    this.#form.addEventListener("change", () => this.#offer());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#submit();
@@ -59,6 +65,18 @@ export class Selection {
     if (count) count.textContent = `${selected} ${selected === 1 ? "order" : "orders"} selected`;
     this.#root.toggleAttribute("data-selecting", selected > 0);
     if (selected > 0) this.#outcome.replaceChildren();
+    this.#offer();
+  }
+
+  /** Which of the selected orders can be given which status. */
+  #offer() {
+    const selected = this.#boxes().filter((box) => box.checked);
+    this.#targets.show(
+      selected.map((box) => {
+        const [, status = "", payment = ""] = box.value.split(":");
+        return { status, payment };
+      }),
+    );
   }
 
   async #submit() {

@@ -96,3 +96,33 @@ async fn a_selection_is_changed_in_place_and_what_was_refused_says_why() {
         browser.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_selection_is_told_which_of_its_orders_can_be_given_which_status() {
+    let database = Database::new().await;
+    database.orders(ORDERS).await;
+    database.orders("(4, 1, 'on hold', 'paid', 40)").await;
+    let service = Service::start(&database).await;
+    let browser = queue(&service.base()).await;
+    let select = async |id: i64| browser.click(&format!("tr[data-order-id='{id}'] input[name=order]")).await;
+    let offered = async |status: &str| {
+        browser.script(&format!("(({{ text, disabled }}) => text + (disabled ? ' (off)' : ''))(document.querySelector('#selection [name=status] [value={status}]'))")).await
+    };
+    select(3).await;
+    assert_eq!(offered("confirmed").await, "Confirmed: it can't (off)");
+    assert_eq!(offered("returned").await, "Returned");
+    assert_eq!(offered("delivered").await, "Delivered: 0 of 1, the rest must be paid");
+    select(1).await;
+    assert_eq!(offered("confirmed").await, "Confirmed: 1 of 2");
+    let payment = browser.client.find(Locator::Css("#selection select[name=payment_status]")).await.unwrap();
+    payment.select_by_value("paid").await.unwrap();
+    assert_eq!(offered("delivered").await, "Delivered");
+    select(4).await;
+    assert_eq!(offered("confirmed").await, "Confirmed: 2 of 3", "nobody knows what a foreign status leads to");
+    select(4).await;
+    database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
+    browser.script("document.querySelector('#selection [name=note]').focus() ?? true").await;
+    assert_eq!(offered("confirmed").await, "Confirmed: none of them can (off)", "of the orders as they are now");
+    browser.close().await;
+}
