@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::dashboard::{ROW_COLUMNS, order_row};
 use super::events::{EVENT_COLUMNS, order_event};
 use super::orders::{Edit, edit};
+use super::viewing::TOUCHED;
 use super::{Attempt, Parameters, Store, StoreError, one_snapshot, present};
 use crate::cursor::Cursor;
 use crate::order::{Entry, History, Money, OrderId, OrderRow, Recorded, RepId, timeline};
@@ -33,9 +34,9 @@ pub struct OrderDetail {
     pub reached: Vec<(&'static str, DateTime<Utc>)>,
     /// What pharmacists and administrators tell each other.
     pub internal_notes: String,
-    /// When anything of it was written last, as the database says it: only to be compared.
+    /// Another one after any write to it: only to be compared.
     pub touched: String,
-    /// The same as a time; `None` where the database has an infinity or a year beyond 9999.
+    /// When it was written last, as its writers say it; `None` where the database has an infinity or a year beyond 9999.
     pub updated_at: Option<DateTime<Utc>>,
     /// The ordered medicines.
     pub items: Vec<Item>,
@@ -87,7 +88,7 @@ impl Store {
                  o.delivery_instructions, o.customer_notes, o.internal_notes, o.prescription_required,
                  o.prescription_verified, nullif(o.subtotal, 'NaN') as subtotal, nullif(o.tax_amount, 'NaN') as tax_amount,
                  nullif(o.shipping_cost, 'NaN') as shipping_cost, nullif(o.discount_amount, 'NaN') as discount_amount,
-                 {verified_at}, {confirmed_at}, {shipped_at}, {delivered_at}, {updated_at}, o.updated_at::text as touched,
+                 {verified_at}, {confirmed_at}, {shipped_at}, {delivered_at}, {updated_at}, {TOUCHED},
                  {rep}, {verifier}
              from public.orders_order o
              left join public.accounts_user rep on rep.id = o.sales_rep_id

@@ -111,19 +111,6 @@ impl Store {
         transaction.commit().await.attempt("commit the cancellation")?;
         Ok(WriteOutcome::Done)
     }
-
-    /// The id of the order with that number.
-    ///
-    /// # Errors
-    /// If the database can't be reached.
-    pub async fn order_by_number(&self, number: &str) -> Result<Option<OrderId>, StoreError> {
-        let client = self.client().await?;
-        let row = client
-            .query_opt("select id from public.orders_order where order_number = $1", &[&number])
-            .await
-            .attempt("look up the order's number")?;
-        Ok(row.map(|row| OrderId(row.get(0))))
-    }
 }
 
 /// An order as it is while it is locked.

@@ -1,5 +1,7 @@
 //! Who looks at an order now, on whichever instance of the service.
 
+use std::sync::LazyLock;
+
 use super::{Attempt, SignedIn, Store, StoreError};
 use crate::order::OrderId;
 
@@ -9,12 +11,19 @@ const SEEN_WITHIN: f64 = 12.0;
 /// How many pages that are gone one look clears away.
 const MOST_SWEPT: i64 = 100;
 
+/// Tells one state of an order `o` from another: which transactions wrote its row, its items and its history. That is so for
+/// every client, also one that keeps no time of writing, and for columns that the triggers do not record.
+pub(super) const TOUCHED: &str = "hashtextextended(concat_ws(' ', o.xmin,
+    (select string_agg(i.id || ':' || i.xmin, ',' order by i.id) from public.orders_orderitem i where i.order_id = o.id),
+    (select string_agg(h.id || ':' || h.xmin, ',' order by h.id)
+     from public.orders_orderstatushistory h where h.order_id = o.id)), 0)::text as touched";
+
 /// What a page that is looked at is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Viewed {
     /// The logins of the other people who look at the order.
     pub viewers: Vec<String>,
-    /// When anything of the order was written last, as the database says it: only to be compared.
+    /// Another one after any write to the order: only to be compared.
     pub touched: String,
 }
 
@@ -28,7 +37,7 @@ impl Store {
         let client = self.client().await?;
         let only = user.as_rep().map(|rep| rep.0);
         let row = client
-            .query_opt(VIEW, &[&id.0, &only, &user.id.0, &page, &user.username, &SEEN_WITHIN, &MOST_SWEPT])
+            .query_opt(&*VIEW, &[&id.0, &only, &user.id.0, &page, &user.username, &SEEN_WITHIN, &MOST_SWEPT])
             .await
             .attempt("note who looks at the order")?;
         Ok(row.map(|row| Viewed { viewers: row.get("viewers"), touched: row.get("touched") }))
@@ -48,9 +57,11 @@ impl Store {
 
 /// Rows that another statement holds are skipped, so that no two wait for each other; the own one, which may be old after a
 /// sleep, is not swept in the statement that renews it.
-const VIEW: &str = "
+static VIEW: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
     with viewed as (
-        select o.id::bigint as id, o.updated_at::text as touched from public.orders_order o
+        select o.id::bigint as id, {TOUCHED} from public.orders_order o
         where o.id = $1 and ($2::bigint is null or o.sales_rep_id = $2)
     ), gone as (
         select v.order_id, v.user_id, v.page from live.viewing v
@@ -69,4 +80,6 @@ const VIEW: &str = "
         where v.order_id = $1 and v.user_id <> $3 and v.seen_at >= now() - make_interval(secs => $6)
         order by v.username
     ) as viewers
-    from viewed";
+    from viewed"
+    )
+});

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 
 use super::App;
+use super::dashboard::{LiveData, ORDERS, QUEUE};
 use super::failure::Failure;
 use super::order_pages::{cancels, edits};
 use super::overtaken::Overtaken;
@@ -15,7 +16,7 @@ use super::path::OrderPath;
 use super::session::{OrderReader, Pharmacist};
 use super::shell::{Shell, page};
 use super::timeline::{Shown, shown};
-use crate::order::{OrderId, PaymentStatus, Refusal, Standing, Status, UserId, Wanted, display_time, iso_time};
+use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Scope, Standing, Status, Wanted, display_time, iso_time};
 use crate::store::{OrderDetail, Role, SignedIn};
 
 #[derive(Template)]
@@ -23,12 +24,11 @@ use crate::store::{OrderDetail, Role, SignedIn};
 struct OrderPage {
     shell: Shell,
     order: OrderDetail,
-    user: UserId,
     is_rep: bool,
-    /// Where its list is, and what keeps it true: of the rep's own orders or of all.
+    /// What the page is told of the streams and the API.
+    live: LiveData,
+    /// Where the list is that the order is on.
     back: &'static str,
-    scope: &'static str,
-    poll_milliseconds: u128,
     created: String,
     created_iso: String,
     reached: Vec<(&'static str, String)>,
@@ -47,6 +47,8 @@ struct StatusForm {
     statuses: Vec<Choice<Status>>,
     payments: Vec<Choice<PaymentStatus>>,
     note: String,
+    /// Who brought the order where it stands, if that is known.
+    by: String,
     /// It shows what somebody wanted before, not what is.
     is_refilled: bool,
     problem: Option<Shortcoming>,
@@ -129,11 +131,9 @@ pub(super) async fn show(
     let timeline = std::mem::take(&mut order.timeline);
     let display = |at: DateTime<Utc>| display_time(at, zone);
     let html = page(&OrderPage {
-        user: user.id,
+        live: LiveData::new(app, user.as_rep().map_or(Scope::All, Scope::Rep), &order.cursor),
+        back: if is_rep { ORDERS } else { QUEUE },
         is_rep,
-        back: if is_rep { "/orders/orders/" } else { "/orders/find/" },
-        scope: if is_rep { "sales-rep" } else { "pharmacist" },
-        poll_milliseconds: app.settings.poll_interval.as_millis(),
         created: order.row.created_at.map_or_else(|| "–".to_owned(), display),
         created_iso: order.row.created_at.map(iso_time).unwrap_or_default(),
         reached: order.reached.iter().map(|(name, at)| (*name, display(*at))).collect(),
@@ -166,11 +166,13 @@ impl StatusForm {
 
     fn of(order: &OrderDetail, attempt: Option<Attempt>, app: &App) -> Self {
         let now = order.row.standing();
+        let by = order.timeline.iter().find(|entry| entry.changed_standing()).map(Entry::by).unwrap_or_default();
         let Some(Attempt { was, wanted, note, why }) = attempt else {
             let wanted = Wanted::default();
             let (statuses, payments) = (statuses(&now, &wanted), payments(&now, &wanted));
             let version = now.version();
-            return Self { now, version, statuses, payments, note: String::new(), is_refilled: false, problem: None };
+            let note = String::new();
+            return Self { now, version, statuses, payments, note, by, is_refilled: false, problem: None };
         };
         let number = &order.row.order_number;
         let was = was.as_ref().unwrap_or(&now);
@@ -182,7 +184,7 @@ impl StatusForm {
             Why::Overtaken => (&now, Shortcoming::Overtaken(Overtaken::of(was, &wanted, order, app))),
         };
         let (version, statuses, payments) = (seen.version(), statuses(&now, &wanted), payments(&now, &wanted));
-        Self { version, statuses, payments, note, is_refilled: true, problem: Some(problem), now }
+        Self { version, statuses, payments, note, by, is_refilled: true, problem: Some(problem), now }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Editing and cancelling an order, and finding one by its number.
+//! Editing and cancelling an order.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use sha2::{Digest, Sha256};
 
 use super::App;
+use super::dashboard::{ORDERS, QUEUE};
 use super::failure::Failure;
 use super::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use super::overtaken::{self, Overtaken};
@@ -69,33 +70,18 @@ struct CancelPage {
     overtaken: Option<Overtaken>,
 }
 
-#[derive(Template)]
-#[template(path = "find.html")]
-struct FindPage {
-    shell: Shell,
-    number: String,
-    missing: bool,
-}
-
-/// For those who see all orders and have no list here: an order by its number.
-pub(super) async fn find(
-    State(app): State<App>,
-    reader: OrderReader,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    if reader.user.role == Role::SalesRep {
-        return Ok(Redirect::to("/orders/orders/").into_response());
-    }
+/// An address of former times: the list finds an order by its number as well.
+pub(super) async fn find(reader: OrderReader, RawQuery(query): RawQuery) -> Redirect {
     let query = query.unwrap_or_default();
     let number = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "number").map(|(_, value)| value);
-    let number = number.map(|number| number.trim().to_owned()).unwrap_or_default();
-    if !number.is_empty()
-        && !number.contains('\0')
-        && let Some(OrderId(id)) = app.store.order_by_number(&number).await?
-    {
-        return Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response());
+    let list = if reader.user.role == Role::SalesRep { ORDERS } else { QUEUE };
+    match number.as_deref().map(str::trim) {
+        None | Some("") => Redirect::to(list),
+        Some(number) => {
+            let searched = form_urlencoded::Serializer::new(String::new()).append_pair("q", number).finish();
+            Redirect::to(&format!("{list}?{searched}"))
+        }
     }
-    page(&FindPage { shell: Shell::for_user(&app, &reader.user), missing: !number.is_empty(), number })
 }
 
 pub(super) async fn edit_form(

@@ -17,7 +17,7 @@ use crate::store::Viewed;
 /// Longest id that a page may give itself, in bytes.
 const LONGEST_PAGE_ID: usize = 64;
 
-/// The page is looked at; or, with `leaving`, no more. Says with the others when anything of the order was written last, as
+/// The page is looked at; or, with `leaving`, no more. Says with the others whether anything of the order was written, as
 /// the triggers record only what the list shows.
 pub(super) async fn heartbeat(
     State(app): State<App>,

@@ -21,6 +21,7 @@ const GATHERING = 300;
  * @property {() => string} query of the list that the page shows, as for the API
  * @property {() => number[]} visible the orders that it shows, whatever its list
  * @property {() => unknown} list what it shows now: an answer that was asked for another list is dropped
+ * @property {() => boolean} isTrue false where it knows that what it shows is old, whatever is told here
  * @property {(summary: Summary) => void} state a newer state
  * @property {(changes: Change[]) => void} caughtUp a newer state, and what is known to have led to it
  * @property {(missed: Change[] | null, wasAway: boolean) => void} missed what led to a stream's first state; null where it
@@ -131,9 +132,26 @@ export class Connection {
     }, GATHERING);
   }
 
+  /** What the page knows of the truth of what it shows is another now. */
+  reconsider() {
+    if (this.#over) return;
+    if (this.#page.isTrue()) {
+      if (this.#streaming) this.#settle();
+      else this.#poll.now();
+      return;
+    }
+    if (this.#badge.state === "live" || this.#badge.state === "polling") this.#badge.show("connecting");
+    this.#poll.start();
+  }
+
+  /** Whether the session is over: nothing is told any more. */
+  get isOver() {
+    return this.#over;
+  }
+
   /** Whether what is shown is what the database says, and stays so by itself. */
   get #isLive() {
-    return this.#streaming && this.#listening && !this.#behind;
+    return this.#streaming && this.#listening && !this.#behind && this.#page.isTrue();
   }
 
   /**
@@ -195,8 +213,10 @@ export class Connection {
     }
     this.#page.answered(answer);
     this.#behind = false;
-    this.#badge.confirm();
-    if (!this.#isLive) this.#badge.show("polling");
+    if (this.#page.isTrue()) {
+      this.#badge.confirm();
+      if (!this.#isLive) this.#badge.show("polling");
+    }
     this.#settle();
   }
 

@@ -6,11 +6,22 @@ const PATIENCE = 10_000;
  * @param {string} url
  */
 export async function freshPage(url) {
+  const { page } = await readPage(url);
+  return page;
+}
+
+/**
+ * The same with the answer's status; 0 if there was no answer.
+ * @param {string} url
+ * @returns {Promise<{ status: number, page: Document | null }>}
+ */
+export async function readPage(url) {
   try {
     const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    return response.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
+    const text = response.ok ? await response.text() : null;
+    return { status: response.status, page: text === null ? null : new DOMParser().parseFromString(text, "text/html") };
   } catch (error) {
-    if (error instanceof TypeError || error instanceof DOMException) return null;
+    if (error instanceof TypeError || error instanceof DOMException) return { status: 0, page: null };
     throw error;
   }
 }

@@ -1,20 +1,11 @@
 /** @import { Change } from "./types.js" */
+import { Announcer } from "./announcer.js";
 import { UNLISTED, counted, orderName, whatHappened } from "./words.js";
-
-/** Between two announcements to a screen reader at least this long, in milliseconds. */
-const PAUSE = 3_000;
-
-/** More changes than this are only counted. */
-const MOST_TOLD = 3;
 
 /** The line above the table, and what a screen reader is told. */
 export class Notices {
   #notice;
-  #region;
-  /** @type {string[]} */
-  #waiting = [];
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #pause;
+  #announcer;
 
   /**
    * @param {HTMLButtonElement} notice
@@ -23,7 +14,7 @@ export class Notices {
    */
   constructor(notice, region, show) {
     this.#notice = notice;
-    this.#region = region;
+    this.#announcer = new Announcer(region, (count) => `${count} changes to your orders.`);
     notice.addEventListener("click", show);
   }
 
@@ -41,8 +32,7 @@ export class Notices {
    * @param {Change[]} changes
    */
   say(changes) {
-    this.#waiting.push(...changes.map(told));
-    if (this.#pause === undefined) this.#speak();
+    this.#announcer.say(changes.map(told));
   }
 
   /**
@@ -51,17 +41,7 @@ export class Notices {
    */
   sayMissed(missed) {
     const what = missed ? counted(missed.length) : UNLISTED;
-    this.#waiting.push(`While you were away: ${what}.`);
-    if (this.#pause === undefined) this.#speak();
-  }
-
-  #speak() {
-    this.#pause = undefined;
-    const count = this.#waiting.length;
-    if (count === 0) return;
-    this.#region.textContent = count <= MOST_TOLD ? this.#waiting.join(" ") : `${count} changes to your orders.`;
-    this.#waiting = [];
-    this.#pause = setTimeout(() => this.#speak(), PAUSE);
+    this.#announcer.say([`While you were away: ${what}.`]);
   }
 }
 

@@ -60,6 +60,7 @@ export class OrderList {
       query: () => root.dataset["query"] ?? "",
       visible: () => this.#patch.lines().map((line) => Number(line.dataset["orderId"])),
       list: () => this.#placement,
+      isTrue: () => true,
       state: (summary) => this.#patch.summary(summary),
       caughtUp: (changes) => this.#customers(changes),
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),

@@ -1,0 +1,116 @@
+/**
+ * The form that changes where the order stands, while others change it too: one that nobody has touched becomes the new one;
+ * one that somebody fills in is kept, and says what happened meanwhile.
+ */
+export class ChangeForm {
+  #form;
+  /** @type {HTMLFormElement | null} as the server has it now, where that is another one */
+  #newer = null;
+  /** The page is being left by it. */
+  #isSent = false;
+
+  /** @param {HTMLFormElement} form */
+  constructor(form) {
+    this.#form = form;
+    form.addEventListener("submit", () => {
+      this.#isSent = true;
+    });
+    window.addEventListener("pageshow", () => {
+      this.#isSent = false;
+    });
+    form.addEventListener("input", () => this.#show());
+    form.addEventListener("click", ({ target }) => {
+      if (target instanceof Element && target.closest("#change-overtaken button")) this.#takeOver();
+    });
+  }
+
+  /** @param {HTMLFormElement} fresh as the server has it now */
+  take(fresh) {
+    if (this.#isSent) return;
+    this.#newer = fresh.dataset["standing"] === this.#form.dataset["standing"] ? null : fresh;
+    if (this.#newer && !this.#isTouched) this.#become(this.#newer);
+    this.#show();
+  }
+
+  /** Whether somebody has entered something, now or in what the server sent back. */
+  get #isTouched() {
+    return this.#form.hasAttribute("data-refilled") || [...this.#form.elements].some(isChanged);
+  }
+
+  #takeOver() {
+    if (!this.#newer) return;
+    const note = this.#note?.value ?? "";
+    this.#become(this.#newer);
+    if (this.#note) this.#note.value = note;
+    this.#show();
+    const status = this.#form.querySelector("input[name=status]:checked");
+    if (status instanceof HTMLElement) status.focus({ preventScroll: true });
+  }
+
+  /** @param {HTMLFormElement} newer */
+  #become(newer) {
+    const focus = document.activeElement;
+    const same = focus && this.#form.contains(focus) ? sameControl(focus) : null;
+    this.#form.replaceChildren(...[...newer.childNodes].map((node) => document.importNode(node, true)));
+    for (const name of ["standing", "label", "by"]) this.#form.dataset[name] = newer.dataset[name] ?? "";
+    this.#form.removeAttribute("data-refilled");
+    this.#newer = null;
+    const control = same ? this.#form.querySelector(same) : null;
+    if (control instanceof HTMLElement) control.focus({ preventScroll: true });
+  }
+
+  /** Says what overtook the form, if anything did, with both versions. */
+  #show() {
+    const conflict = this.#form.querySelector("#change-overtaken");
+    if (!(conflict instanceof HTMLElement)) return;
+    const { label = "", by } = this.#newer?.dataset ?? {};
+    if (this.#newer) {
+      text(conflict, "what", `${by || "Somebody"} changed this order to ${label} while you were filling this in.`);
+      text(conflict, "was", this.#form.dataset["label"] ?? "");
+      text(conflict, "wanted", this.#wanted);
+      text(conflict, "now", label);
+    }
+    conflict.hidden = this.#newer === null;
+  }
+
+  /** What is chosen, in the words of the server's own conflict. */
+  get #wanted() {
+    const status = this.#form.querySelector("input[name=status]:checked:not([value=''])");
+    const payment = this.#form.querySelector("select[name=payment_status] option:checked:not([value=''])");
+    const words = [status?.parentElement?.querySelector("span")?.textContent, payment && `payment ${payment.textContent}`];
+    return words.filter((word) => word).join(", ") || "a note";
+  }
+
+  get #note() {
+    return this.#form.querySelector("textarea");
+  }
+}
+
+/** @param {Element} control */
+function isChanged(control) {
+  if (control instanceof HTMLInputElement) return control.checked !== control.defaultChecked;
+  if (control instanceof HTMLTextAreaElement) return control.value !== control.defaultValue;
+  // the first is as it is, and chosen unless the server sent back another
+  return control instanceof HTMLSelectElement && control.selectedIndex > 0;
+}
+
+/**
+ * Where the control is in another form of the same kind.
+ * @param {Element} control
+ */
+function sameControl(control) {
+  const name = control.getAttribute("name");
+  if (name === null) return control.matches("[type=submit]") ? "[type=submit]" : null;
+  const value = control instanceof HTMLInputElement ? `[value="${CSS.escape(control.value)}"]` : "";
+  return `[name="${CSS.escape(name)}"]${value}`;
+}
+
+/**
+ * @param {Element} parent
+ * @param {string} name
+ * @param {string} words
+ */
+function text(parent, name, words) {
+  const place = parent.querySelector(`[data-text="${name}"]`);
+  if (place && place.textContent !== words) place.textContent = words;
+}

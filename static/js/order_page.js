@@ -1,0 +1,137 @@
+/** @import { Answer, Change, Patch } from "./types.js" */
+import { tickAges } from "./age.js";
+import { Announcer } from "./announcer.js";
+import { leadBack } from "./back.js";
+import { Badge } from "./badge.js";
+import { ChangeForm } from "./change_form.js";
+import { Connection } from "./connection.js";
+import { element } from "./element.js";
+import { Gone } from "./gone.js";
+import { Parts } from "./parts.js";
+import { Renewal } from "./renewal.js";
+import { Revision } from "./revision.js";
+import { Viewing } from "./viewing.js";
+
+/** One order: whatever tells that it changed, the page reads itself anew and takes over what differs. */
+class OrderPage {
+  #root;
+  #id;
+  #parts;
+  #badge;
+  #announcer;
+  #gone;
+  #form;
+  /** @type {Renewal} */
+  #renewal;
+  /** @type {Connection} */
+  #connection;
+  #viewing;
+  /** Of the page that is shown; the connection's goes on with every other order. */
+  #revision;
+  /** What the last poll said of the order. */
+  #polled = "";
+
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.#root = root;
+    const { orderId, pageUrl = "", viewingUrl = "", pollInterval, revision = "" } = root.dataset;
+    this.#id = Number(orderId);
+    this.#revision = new Revision(revision);
+    // what answered a form that was not taken has no page of its own to come back to
+    if (location.pathname.endsWith("/status/")) history.replaceState(history.state, "", pageUrl);
+    this.#parts = new Parts(root);
+    this.#badge = new Badge(root, element("live-badge", HTMLElement), Number(pollInterval));
+    this.#announcer = new Announcer(element("live-region", HTMLElement), (count) => `${count} changes to this order.`);
+    this.#gone = new Gone(root, element("order-gone", HTMLElement));
+    const form = document.getElementById("change");
+    this.#form = form instanceof HTMLFormElement ? new ChangeForm(form) : null;
+    this.#connection = new Connection(root, this.#badge, {
+      query: () => "",
+      visible: () => [this.#id],
+      list: () => this.#id,
+      isTrue: () => !this.#renewal.hasFailed,
+      state: () => {},
+      caughtUp: () => {},
+      missed: (missed) => this.#missed(missed),
+      patched: (patch) => this.#patched(patch),
+      answered: (answer) => this.#answered(answer),
+    });
+    this.#renewal = new Renewal(pageUrl, {
+      isOver: () => this.#connection.isOver,
+      read: (page) => this.#take(page),
+      gone: () => this.#gone.show(true),
+      turned: () => this.#connection.reconsider(),
+    });
+    this.#viewing = new Viewing(viewingUrl, element("viewing", HTMLElement), {
+      isOver: () => this.#connection.isOver,
+      touched: (touched) => this.#touched(touched),
+      gone: () => this.#touched(""),
+    });
+  }
+
+  /** Begins, and goes on for as long as the page lives. */
+  start() {
+    leadBack(element("back", HTMLAnchorElement));
+    tickAges(this.#root);
+    this.#connection.start();
+    this.#viewing.start();
+  }
+
+  /** @param {Change[] | null} missed */
+  #missed(missed) {
+    if (missed === null || missed.some(({ order_id }) => order_id === this.#id)) this.#renewal.ask();
+  }
+
+  /** @param {Patch} patch */
+  #patched({ orders }) {
+    if (orders.some(({ id }) => id === this.#id)) this.#renewal.ask();
+    return false;
+  }
+
+  /** @param {Answer} answer */
+  #answered({ visible }) {
+    const told = JSON.stringify(visible);
+    // of the first it is not known whether the page has it
+    if (told !== this.#polled) this.#renewal.ask();
+    this.#polled = told;
+  }
+
+  /** @param {string} touched empty where there is no order */
+  #touched(touched) {
+    const shown = this.#gone.isGone ? "" : this.#root.dataset["touched"];
+    if (touched !== shown) this.#renewal.ask();
+  }
+
+  /** @param {Document} page */
+  #take(page) {
+    const fresh = page.getElementById(this.#root.id);
+    // instead of a page there is the way to the login; or somebody else is signed in
+    if (!fresh || fresh.dataset["rep"] !== this.#root.dataset["rep"]) return false;
+    const revision = new Revision(fresh.dataset["revision"] ?? "");
+    if (revision.isOlderThan(this.#revision)) return false;
+    this.#revision = revision;
+    this.#root.dataset["touched"] = fresh.dataset["touched"] ?? "";
+    document.title = page.title;
+    this.#gone.show(false);
+    const form = fresh.querySelector("#change");
+    if (form instanceof HTMLFormElement) this.#form?.take(form);
+    this.#tell(this.#parts.take(fresh));
+    return true;
+  }
+
+  /** @param {Element[]} lines that changed or are new */
+  #tell(lines) {
+    if (lines.length === 0) return;
+    this.#badge.changed();
+    const entries = lines.filter((line) => line.matches(".timeline li"));
+    this.#announcer.say(entries.length > 0 ? entries.map(told) : ["Details of this order changed."]);
+  }
+}
+
+/** @param {Element} entry of the timeline */
+function told(entry) {
+  const what = [...entry.querySelectorAll(".what p")].map(({ textContent }) => textContent);
+  return `${[...what, entry.querySelector("[data-by]")?.textContent].join(", ")}.`;
+}
+
+new OrderPage(element("order", HTMLElement)).start();

@@ -1,0 +1,78 @@
+import { readPage } from "./fresh.js";
+
+/** How long changes are gathered before the page is read for their sake, in milliseconds. */
+const GATHERING = 150;
+
+/** Waits after a read that failed, in milliseconds: the first and the longest. */
+const FIRST_BACKOFF = 500;
+const LONGEST_BACKOFF = 4_000;
+
+const NOT_FOUND = 404;
+
+/**
+ * @typedef {object} Listeners
+ * @property {() => boolean} isOver nothing is to be read any more
+ * @property {(page: Document) => boolean} read whether the page is what was asked for
+ * @property {() => void} gone there is no such page any more
+ * @property {() => void} turned what is shown is known to be old from now on, or no more
+ */
+
+/**
+ * Reads the page anew: after each time it was asked to, as what was asked for is in no read that began before; once for many
+ * that come together; never two at once; and again until it has it.
+ */
+export class Renewal {
+  #url;
+  #listeners;
+  #isAsked = false;
+  #isReading = false;
+  #hasFailed = false;
+  #backoff = FIRST_BACKOFF;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /**
+   * @param {string} url
+   * @param {Listeners} listeners
+   */
+  constructor(url, listeners) {
+    this.#url = url;
+    this.#listeners = listeners;
+  }
+
+  /** Whether what is shown is old, and reading it anew did not help. */
+  get hasFailed() {
+    return this.#hasFailed;
+  }
+
+  /** Something of the page may have changed. */
+  ask() {
+    this.#isAsked = true;
+    if (!this.#isReading) this.#schedule(GATHERING);
+  }
+
+  /** @param {number} wait in milliseconds */
+  #schedule(wait) {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#listeners.isOver()) void this.#read();
+    }, wait);
+  }
+
+  async #read() {
+    this.#isAsked = false;
+    this.#isReading = true;
+    const { status, page } = await readPage(this.#url);
+    this.#isReading = false;
+    if (this.#listeners.isOver()) return;
+    const isGone = status === NOT_FOUND;
+    if (isGone) this.#listeners.gone();
+    const failed = !isGone && !(page && this.#listeners.read(page));
+    if (failed) this.#schedule(this.#backoff);
+    else if (this.#isAsked) this.#schedule(GATHERING);
+    this.#backoff = failed ? Math.min(2 * this.#backoff, LONGEST_BACKOFF) : FIRST_BACKOFF;
+    if (failed === this.#hasFailed) return;
+    this.#hasFailed = failed;
+    this.#listeners.turned();
+  }
+}

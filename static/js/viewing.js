@@ -1,0 +1,120 @@
+/** How often a page says that it is looked at, in milliseconds. It counts as left after three times that. */
+const BEAT = 4_000;
+
+/** How long one answer may take, in milliseconds. */
+const PATIENCE = 4_000;
+
+const NOT_FOUND = 404;
+
+/** The session is over, or is another's. */
+const REFUSED = new Set([401, 403]);
+
+/**
+ * @typedef {object} Listeners
+ * @property {() => boolean} isOver the session is over
+ * @property {(touched: string) => void} touched what tells one state of the order from another
+ * @property {() => void} gone there is no such order for this user
+ */
+
+/** Tells the others that this page is looked at, while it is, and shows who else looks at the order. */
+export class Viewing {
+  #url;
+  #place;
+  #listeners;
+  #page = pageId();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {AbortController | null} the question under way */
+  #asking = null;
+
+  /**
+   * @param {string} url
+   * @param {HTMLElement} place
+   * @param {Listeners} listeners
+   */
+  constructor(url, place, listeners) {
+    this.#url = url;
+    this.#place = place;
+    this.#listeners = listeners;
+  }
+
+  /** Begins, and goes on while the page is looked at. */
+  start() {
+    document.addEventListener("visibilitychange", () => this.#turn());
+    window.addEventListener("pagehide", () => this.#leave());
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.#turn();
+    });
+    this.#turn();
+  }
+
+  #turn() {
+    if (document.visibilityState === "visible") void this.#beat();
+    else this.#leave();
+  }
+
+  async #beat() {
+    this.#stop();
+    if (this.#listeners.isOver()) {
+      this.#show([]);
+      return;
+    }
+    const asking = new AbortController();
+    this.#asking = asking;
+    this.#timer = setTimeout(() => void this.#beat(), BEAT);
+    const patience = setTimeout(() => asking.abort(), PATIENCE);
+    /** @type {{ viewers: string[], touched: string } | null} */
+    let answer = null;
+    let status = 0;
+    try {
+      const body = new URLSearchParams({ page: this.#page });
+      const headers = { accept: "application/json" };
+      const response = await fetch(this.#url, { method: "POST", body, headers, signal: asking.signal });
+      status = response.status;
+      if (response.ok) answer = await response.json();
+    } catch (error) {
+      // no answer, half of one, or one that nobody waits for any more
+      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
+    } finally {
+      clearTimeout(patience);
+    }
+    if (asking !== this.#asking) return;
+    if (REFUSED.has(status)) this.#stop();
+    this.#show(answer?.viewers ?? []);
+    if (answer) this.#listeners.touched(answer.touched);
+    else if (status === NOT_FOUND) this.#listeners.gone();
+  }
+
+  #leave() {
+    if (!this.#asking) return;
+    this.#stop();
+    this.#show([]);
+    navigator.sendBeacon(this.#url, new URLSearchParams({ page: this.#page, leaving: "1" }));
+  }
+
+  #stop() {
+    clearTimeout(this.#timer);
+    this.#asking?.abort();
+    this.#asking = null;
+  }
+
+  /** @param {string[]} viewers */
+  #show(viewers) {
+    const words = viewers.length === 0 ? "" : `${listed(viewers)} ${viewers.length === 1 ? "is" : "are"} viewing`;
+    if (this.#place.textContent !== words) this.#place.textContent = words;
+  }
+}
+
+/** An id that no other page has. Browsers have no `randomUUID` where a page came by plain HTTP from another machine. */
+function pageId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * `rx`, `rx and admin`, `ana, rx and admin`.
+ * @param {string[]} names
+ */
+function listed(names) {
+  const last = names.at(-1) ?? "";
+  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${last}` : last;
+}

@@ -1,0 +1,410 @@
+//! One order's page in a real Chromium: it is live, two people see each other on it, and none overwrites the other.
+
+use std::time::{Duration, Instant};
+
+use fantoccini::Locator;
+use serde_json::{Value, json};
+
+use crate::harness::browser::{AT_ONCE, Browser};
+use crate::harness::database::Database;
+use crate::harness::scene::Scene;
+use crate::harness::service::Service;
+
+const ORDERS: &str = "(1, 1, 'pending', 'pending', 1500), (2, 1, 'processing', 'paid', 20)";
+const PAGE: &str = "/orders/orders/1/";
+
+const TOTAL: &str = "[data-total]";
+const NEWEST: &str = "document.querySelector('.timeline li').textContent.replaceAll(/\\s+/g, ' ')";
+
+/// How soon a page notices by the heartbeat what nothing else tells, and how soon it knows who else is there.
+const BEAT: Duration = Duration::from_secs(7);
+
+async fn some_orders() -> (Database, Service) {
+    let database = Database::new().await;
+    database.orders(ORDERS).await;
+    let service = Service::start(&database).await;
+    (database, service)
+}
+
+/// The first order's page of somebody, live.
+async fn order_page(service: &Service, username: &str) -> Browser {
+    let browser = Browser::open(&service.base()).await;
+    browser.sign_in(username).await;
+    browser.goto(PAGE).await;
+    browser.state("live").await;
+    browser
+}
+
+async fn item(database: &Database, medicine: i64) {
+    let columns = "order_id, medicine_id, quantity, unit, unit_price, total_price, prescription_notes, created_at";
+    let item = format!("(1, {medicine}, 2, 'box', 7, 14, '', now())");
+    database.sql(&format!("insert into orders_orderitem ({columns}) values {item}")).await;
+}
+
+/// The text beside a term of the customer's panel.
+fn beside(term: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('dt')].find(dt => dt.textContent === '{term}')?.nextElementSibling.textContent"
+    )
+}
+
+#[tokio::test]
+async fn a_psql_update_shows_at_once_in_every_part() {
+    let (database, service) = some_orders().await;
+    let browser = order_page(&service, "ana").await;
+    let began = Instant::now();
+    database
+        .sql(
+            "set application_name = 'psql';
+             update orders_order set status = 'confirmed', payment_status = 'paid', total_amount = 1600,
+                 customer_address = '2 Luna St', delivery_method = 'delivery' where id = 1",
+        )
+        .await;
+    browser.wait_for_text(".status-badge", "Confirmed").await;
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    for (css, text) in [(".payment-badge", "Paid"), (TOTAL, "₱1,600.00")] {
+        assert_eq!(browser.script(&format!("document.querySelector('{css}').textContent")).await, text);
+    }
+    assert_eq!(browser.script(&beside("Address")).await, "2 Luna St");
+    assert_eq!(browser.script(&beside("Delivery")).await, "Delivery");
+    // what it was is beside it for a moment, and what may be done has changed with it
+    let was = "[...document.querySelectorAll('[data-was-shown]')].map(({ dataset }) => dataset.was)";
+    assert_eq!(browser.script(was).await, json!(["Pending", "Pending", "₱1,500.00"]));
+    assert_eq!(browser.script("document.querySelectorAll('.timeline [data-changed]').length").await, 1);
+    assert_eq!(browser.script("document.querySelector('.actions a[href$=\"edit/\"]')").await, Value::Null);
+    let newest = browser.script(NEWEST).await.as_str().unwrap().to_owned();
+    for part in [
+        "Status: Pending → Confirmed",
+        "Payment: Pending → Paid",
+        "Total: ₱1,500.00 → ₱1,600.00",
+        "by oncare (psql)",
+        "just now",
+    ] {
+        assert!(newest.contains(part), "{part}: {newest}");
+    }
+    browser.until("document.getElementById('live-region').textContent.includes('Status: Pending → Confirmed')").await;
+
+    let began = Instant::now();
+    item(&database, 3).await;
+    browser.until("document.querySelector('.items tbody').textContent.includes('Medicine 32 box₱7.00₱14.00')").await;
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    database
+        .sql("select set_config('app.user', 'maria', false); update orders_order set status = 'shipped' where id = 1")
+        .await;
+    browser.until(&format!("{NEWEST}.includes('by maria')")).await;
+    assert_eq!(browser.script("document.querySelectorAll('.timeline li').length").await, 4);
+    browser.state("live").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn without_a_stream_it_is_as_true_a_poll_later() {
+    let scene = Scene::new().await;
+    let browser = &scene.browser;
+    browser.goto(PAGE).await;
+    browser.state("live").await;
+    scene.proxy.block_streams();
+    browser.state("polling").await;
+    let began = Instant::now();
+    scene.database.sql("update orders_order set status = 'shipped', total_amount = 17 where id = 1").await;
+    browser.wait_for_text(".status-badge", "Shipped").await;
+    assert!(began.elapsed() < BEAT, "{:?}", began.elapsed());
+    browser.wait_for_text(TOTAL, "₱17.00").await;
+    // the list is told as well, in its own place
+    browser.until(&format!("{NEWEST}.includes('Status: Pending → Shipped')")).await;
+    scene.proxy.unblock();
+    browser.state("live").await;
+    scene.database.sql("update orders_order set payment_status = 'paid' where id = 1").await;
+    browser.wait_for_text(".payment-badge", "Paid").await;
+    scene.browser.close().await;
+}
+
+/// Nor is there a time of writing to tell it by: psql keeps none.
+#[tokio::test]
+async fn what_no_event_tells_is_noticed_by_the_heartbeat() {
+    let (database, service) = some_orders().await;
+    item(&database, 3).await;
+    let browser = order_page(&service, "ana").await;
+    let began = Instant::now();
+    database.sql("update orders_order set customer_address = '3 Mabini St' where id = 1").await;
+    browser.until(&format!("{} === '3 Mabini St'", beside("Address"))).await;
+    assert!(began.elapsed() < BEAT, "{:?}", began.elapsed());
+    database.sql("update orders_orderitem set quantity = 5").await;
+    browser.until("document.querySelector('.items tbody').textContent.includes('5 box')").await;
+    database.sql("insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status,
+        new_payment_status, notes, changed_by_id, changed_at) values (1, 'pending', 'pending', 'pending', 'pending', 'rang twice', 3, now())").await;
+    browser.until(&format!("{NEWEST}.includes('rang twice')")).await;
+    assert!(browser.script(NEWEST).await.as_str().unwrap().contains("by rx"));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn people_at_one_order_see_each_other() {
+    let (_database, service) = some_orders().await;
+    let (ana, again) = (order_page(&service, "ana").await, order_page(&service, "ana").await);
+    let began = Instant::now();
+    let rx = order_page(&service, "rx").await;
+    rx.wait_for_text("#viewing", "ana is viewing").await;
+    ana.wait_for_text("#viewing", "rx is viewing").await;
+    assert!(began.elapsed() < BEAT + AT_ONCE, "{:?}", began.elapsed());
+    let boss = order_page(&service, "boss").await;
+    ana.wait_for_text("#viewing", "boss and rx are viewing").await;
+    boss.wait_for_text("#viewing", "ana and rx are viewing").await;
+    let began = Instant::now();
+    boss.goto("/orders/pharmacist/orders/").await;
+    rx.goto("/orders/orders/2/").await;
+    ana.wait_for_text("#viewing", "").await;
+    again.wait_for_text("#viewing", "").await;
+    assert!(began.elapsed() < BEAT, "{:?}", began.elapsed());
+    for browser in [ana, again, rx, boss] {
+        browser.close().await;
+    }
+}
+
+async fn choose_shipped(browser: &Browser) {
+    browser.click("#change [name=status][value=shipped]").await;
+    browser.client.find(Locator::Css("#change [name=note]")).await.unwrap().send_keys("by noon").await.unwrap();
+}
+
+const NOTE: &str = "document.querySelector('#change [name=note]').value";
+const VERSION: &str = "document.querySelector('#change [name=version]').value";
+
+#[tokio::test]
+async fn an_untouched_form_becomes_the_new_one() {
+    let (database, service) = some_orders().await;
+    let browser = order_page(&service, "rx").await;
+    browser.script("document.querySelector('#change [name=note]').focus() ?? true").await;
+    database.sql("update orders_order set status = 'processing' where id = 1").await;
+    browser.until(&format!("{VERSION} === 'processing:pending'")).await;
+    assert!(browser.hidden("#change-overtaken").await);
+    assert_eq!(browser.script("document.activeElement.name").await, "note");
+    assert_eq!(browser.script("document.querySelector('#change [value=confirmed]').disabled").await, true);
+    choose_shipped(&browser).await;
+    browser.click("#change [type=submit]").await;
+    browser.wait_for_text(".status-badge", "Shipped").await;
+    browser.until(&format!("{NEWEST}.includes('by noon')")).await;
+    assert_eq!(database.value("select status from orders_order where id = 1").await, "shipped");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_form_that_is_filled_in_is_kept_and_says_what_overtook_it() {
+    let (database, service) = some_orders().await;
+    let browser = order_page(&service, "rx").await;
+    let boss = service.signed_in("boss").await;
+    choose_shipped(&browser).await;
+    assert_eq!(boss.post("/orders/orders/1/status/", &[("status", "processing")]).await.status(), 303);
+    browser.until("!document.getElementById('change-overtaken').hidden").await;
+    let said = browser.text("#change-overtaken").await;
+    for part in [
+        "boss changed this order to Processing, payment Pending while you were filling this in.",
+        "When you began\nPending, payment Pending",
+        "You want\nShipped",
+        "Now\nProcessing, payment Pending",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(browser.script(NOTE).await, "by noon");
+    assert_eq!(browser.script(VERSION).await, "pending:pending");
+    browser.wait_for_text(".status-badge", "Processing").await;
+
+    // sent all the same, nothing is overwritten
+    browser.click("#change [type=submit]").await;
+    browser.wait_for_text("#change > .conflict strong", "Somebody changed this order meanwhile: boss").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_order_that_goes_is_no_error_and_comes_back() {
+    let (database, service) = some_orders().await;
+    let (ana, rx) = (order_page(&service, "ana").await, order_page(&service, "rx").await);
+    database.sql("update orders_order set sales_rep_id = 2 where id = 1").await;
+    ana.until("document.getElementById('order-gone').textContent.startsWith('This order is no longer yours')").await;
+    assert_eq!(ana.script("document.querySelector('.actions').inert").await, true);
+    assert_eq!(ana.text(".status-badge").await, "Pending");
+    ana.state("live").await;
+    rx.until(&format!("{} === 'ben Tester'", beside("Representative"))).await;
+    assert!(rx.hidden("#order-gone").await);
+    database.sql("update orders_order set sales_rep_id = 1, status = 'confirmed' where id = 1").await;
+    ana.wait_for_text(".status-badge", "Confirmed").await;
+    assert!(ana.hidden("#order-gone").await);
+    assert_eq!(ana.script("document.querySelector('.actions').inert").await, false);
+
+    database.sql("delete from orders_order where id = 1").await;
+    for browser in [&ana, &rx] {
+        browser.until("!document.getElementById('order-gone').hidden").await;
+        browser.state("live").await;
+    }
+    assert_eq!(rx.script("document.getElementById('change').inert").await, true);
+    assert!(rx.text("#order-gone").await.starts_with("This order is deleted."));
+    database.orders("(1, 1, 'shipped', 'paid', 5)").await;
+    for browser in [ana, rx] {
+        browser.wait_for_text(".status-badge", "Shipped").await;
+        assert!(browser.hidden("#order-gone").await);
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_change_stays_where_it_is() {
+    let (database, service) = some_orders().await;
+    for medicine in 1..=9 {
+        item(&database, medicine).await;
+    }
+    database.sql("update orders_order set customer_address = 'Old' where id = 1").await;
+    let browser = order_page(&service, "ana").await;
+    browser.resize(390).await;
+    let begin = "(() => {
+        document.querySelector('.actions a').focus();
+        getSelection().selectAllChildren(document.querySelector('.items tbody tr:nth-child(5)'));
+        window.scrollTo(0, 200);
+        window.entry = document.querySelector('.timeline li');
+        return [document.activeElement.href, String(getSelection()), window.scrollY];
+    })()";
+    let before = browser.script(begin).await;
+    assert_eq!(before[2], 200);
+    database
+        .sql("update orders_order set payment_status = 'paid', total_amount = 3, customer_address = 'New' where id = 1")
+        .await;
+    browser.wait_for_text(TOTAL, "₱3.00").await;
+    browser.until(&format!("{} === 'New'", beside("Address"))).await;
+    let now = "[document.activeElement.href, String(getSelection()), window.scrollY]";
+    assert_eq!(browser.script(now).await, before);
+    assert_eq!(browser.script("window.entry === document.querySelector('.timeline li:nth-child(2)')").await, true);
+    browser.close().await;
+}
+
+/// Has the page's reads of itself counted, and kept on their way until they are let go.
+const HOLD: &str =
+    "(() => { const fetched = window.fetch; window.reads = 0; window.held = []; window.fetch = async (...asked) => {
+    const response = await fetched(...asked);
+    if (String(asked[0]).endsWith('/orders/orders/1/')) {
+        window.reads += 1;
+        await new Promise((go) => window.held ? window.held.push(go) : go());
+    }
+    return response; }; return true; })()";
+const LET_GO: &str =
+    "(() => { const held = window.held; window.held = null; held.forEach((go) => go()); return true; })()";
+
+#[tokio::test]
+async fn of_many_changes_at_once_few_are_read_and_the_newest_stays() {
+    let (database, service) = some_orders().await;
+    let browser = order_page(&service, "ana").await;
+    browser.script(HOLD).await;
+    database.sql("update orders_order set total_amount = 1 where id = 1").await;
+    browser.until("window.held.length === 1").await;
+    for total in 2..=30 {
+        database.sql(&format!("update orders_order set total_amount = {total} where id = 1")).await;
+    }
+    // the sentinel: the last of them was heard of before the first read is let go
+    browser.until("window.held.length === 1").await;
+    browser.script(LET_GO).await;
+    browser.wait_for_text(TOTAL, "₱30.00").await;
+    let reads = browser.script("window.reads").await.as_u64().unwrap();
+    assert!((2..=6).contains(&reads), "{reads}");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn it_is_not_live_while_it_cant_read_what_changed() {
+    let (database, service) = some_orders().await;
+    let browser = order_page(&service, "ana").await;
+    let fail = "(() => { window.fetched = window.fetch; window.fetch = (...asked) => String(asked[0]).endsWith('/orders/orders/1/')
+        ? Promise.reject(new TypeError('no way')) : window.fetched(...asked); return true; })()";
+    browser.script(fail).await;
+    database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    browser.until("document.getElementById('live-badge').dataset.state !== 'live'").await;
+    browser.state("stale").await;
+    browser.script("(window.fetch = window.fetched, true)").await;
+    browser.wait_for_text(".status-badge", "Shipped").await;
+    browser.state("live").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn it_leads_back_to_the_list_as_it_was_filtered() {
+    let (_database, service) = some_orders().await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "?status=pending").await;
+    browser.click("tr[data-order-id='1'] .number").await;
+    browser.until("document.getElementById('back')?.search === '?status=pending'").await;
+    browser.close().await;
+    let browser = order_page(&service, "rx").await;
+    assert_eq!(browser.text("#back").await, "Orders");
+    assert_eq!(
+        browser.script("document.getElementById('back').pathname + location.search").await,
+        "/orders/pharmacist/orders/"
+    );
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn whoever_signs_out_hears_no_more_of_it() {
+    let (database, service) = some_orders().await;
+    let browser = order_page(&service, "rx").await;
+    browser.script("(window.fetched = 0, window.ask = window.fetch, window.fetch = (...asked) => (window.fetched += 1, window.ask(...asked)), true)").await;
+    database.sql("delete from live.session").await;
+    browser.state("signed_out").await;
+    let asked = browser.script("window.fetched").await;
+    database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    assert_eq!(browser.text("#viewing").await, "");
+    assert!(browser.script("document.getElementById('order').hasAttribute('data-stale')").await == true);
+    assert_eq!(browser.text(".status-badge").await, "Pending");
+    assert_eq!(browser.script("window.fetched").await, asked);
+    browser.close().await;
+}
+
+const HOSTILE: &str = "</p></td><script>window.hacked=1</script><img src=x onerror=\"window.hacked=1\">'";
+
+#[tokio::test]
+async fn hostile_text_that_arrives_stays_text() {
+    let (database, service) = some_orders().await;
+    item(&database, 1).await;
+    database
+        .sql(
+            "do $$ declare c record; begin
+            for c in select table_name t, column_name n from information_schema.columns
+                where table_schema = 'public' and data_type in ('text', 'character varying')
+                    and (table_name like 'orders%' or (table_name, column_name) in (('inventory_medicine', 'name'), ('accounts_user', 'username'))) loop
+                execute format('alter table %I alter column %I type text', c.t, c.n);
+            end loop; end $$",
+        )
+        .await;
+    let browser = order_page(&service, "rx").await;
+    let boss = order_page(&service, "boss").await;
+    browser.wait_for_text("#viewing", "boss is viewing").await;
+    choose_shipped(&browser).await;
+    let hostile = HOSTILE.replace('\'', "''");
+    database.sql(&format!("select set_config('app.user', '{hostile}', false);
+        update accounts_user set username = '{hostile}', first_name = '<b>', last_name = '' where id = 4;
+        update inventory_medicine set name = '{hostile}';
+        update orders_orderitem set unit = '{hostile}', prescription_notes = '{hostile}';
+        update orders_order set order_number = '{hostile}', customer_name = '{hostile}', customer_phone = '{hostile}',
+            customer_address = '{hostile}', delivery_method = '{hostile}', delivery_address = '{hostile}', status = '{hostile}',
+            payment_status = '{hostile}', delivery_instructions = '{hostile}', customer_notes = '{hostile}', internal_notes = '{hostile}' where id = 1;
+        insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status, notes,
+            changed_by_id, changed_at) values (1, '{hostile}', 'x', '{hostile}', 'x', '{hostile}', 4, now() - interval '1 day')")).await;
+    for css in [
+        "h1",
+        ".status-badge",
+        ".payment-badge",
+        "#change-overtaken strong",
+        ".items tbody",
+        ".timeline",
+        "dl",
+        "#live-region",
+    ] {
+        browser.until(&format!("document.querySelector('{css}').textContent.includes({})", json!(HOSTILE))).await;
+    }
+    browser
+        .until(&format!(
+            "document.getElementById('viewing').textContent === {}",
+            json!(format!("{HOSTILE} is viewing"))
+        ))
+        .await;
+    browser.click("#change-overtaken button").await;
+    browser.until("document.getElementById('change-overtaken').hidden").await;
+    let hacked = "'hacked' in window || document.querySelector('script:not([src]), img, b') !== null";
+    assert_eq!(browser.script(hacked).await, false);
+    browser.close().await;
+    boss.close().await;
+}
