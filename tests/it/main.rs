@@ -7,6 +7,7 @@ mod api;
 mod browser;
 mod browser_faults;
 mod browser_keys;
+mod browser_lists;
 mod browser_queue;
 mod browser_rows;
 mod browser_tabs;

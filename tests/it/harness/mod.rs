@@ -7,6 +7,7 @@ pub mod instance;
 pub mod proxy;
 pub mod scene;
 pub mod service;
+pub mod ways;
 pub mod wire;
 
 use std::time::Duration;
