@@ -16,6 +16,9 @@ import { Placement } from "./placement.js";
 /** Operations that can bring an order onto a list that it was not on. */
 const ARRIVALS = new Set(["insert", "arrived"]);
 
+/** What a list that the page places by itself is filtered or ordered by. */
+const PLACING = new Set(["status", "payment_status", "total_amount", "created_at"]);
+
 /** New orders may be added to a list that has fewer rows than this. */
 const MOST_ROWS = 100;
 
@@ -203,5 +206,5 @@ export class OrderList {
 
 /** @param {Change} change */
 function canMove({ operation, changed }) {
-  return ARRIVALS.has(operation) || changed.some(({ field }) => field === "status" || field === "created_at");
+  return ARRIVALS.has(operation) || changed.some(({ field }) => PLACING.has(field));
 }

@@ -94,7 +94,7 @@ export class Placement {
   /**
    * Takes note of a changed order.
    * @param {Row | GoneRow} row
-   * @param {boolean} moves whether the change can have given it another place in the list
+   * @param {boolean} moves whether the change can have brought it onto the list, or to another place in it
    */
   note(row, moves) {
     const known = this.#places.get(row.id);

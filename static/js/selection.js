@@ -109,7 +109,8 @@ export class Selection {
     this.#show();
     this.#say([
       ...(changed.length > 0 ? [`${changed.length} ${changed.length === 1 ? "order" : "orders"} changed.`] : []),
-      ...refused.map(({ id, order_number, reason }) => `${order_number ?? `Order ${id}`}: ${reason}`),
+      // a reason names its order, where that has a number
+      ...refused.map(({ id, order_number, reason }) => (order_number === null ? `Order ${id}: ${reason}` : reason)),
     ]);
     if (refused.length === 0) this.#form.reset();
   }

@@ -8,6 +8,7 @@ mod browser;
 mod browser_accessibility;
 mod browser_faults;
 mod browser_keys;
+mod browser_lists;
 mod browser_order;
 mod browser_queue;
 mod browser_rows;

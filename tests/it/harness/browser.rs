@@ -163,6 +163,54 @@ impl Browser {
         self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
     }
 
+    /// Types into the first element, in place of what it holds.
+    pub async fn fill_in(&self, css: &str, text: &str) {
+        let field = self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Chooses in the first element.
+    pub async fn choose(&self, css: &str, value: &str) {
+        let field = self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        field.select_by_value(value).await.unwrap();
+    }
+
+    /// Clicks what leads to another page, and waits until that has begun.
+    pub async fn follow(&self, css: &str) {
+        self.script("window.leaving = true").await;
+        self.click(css).await;
+        self.until("!('leaving' in window) && document.readyState === 'complete'").await;
+    }
+
+    /// Puts the pointer on the first element.
+    pub async fn point_at(&self, css: &str) {
+        let middle = format!(
+            "(box => [box.x + box.width / 2, box.y + box.height / 2])(document.querySelector({}).getBoundingClientRect())",
+            json!(css)
+        );
+        let middle = self.script(&middle).await;
+        let moved = json!({ "type": "mouseMoved", "x": middle[0], "y": middle[1] });
+        self.devtools("Input.dispatchMouseEvent", moved).await;
+        self.until(&format!("document.querySelector({}).matches(':hover')", json!(css))).await;
+    }
+
+    /// The orders of the list, from the top: `3,1,2`.
+    pub async fn ids(&self) -> String {
+        self.script(IDS).await.as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the list has these orders, from the top.
+    pub async fn wait_for_ids(&self, ids: &str) {
+        self.until(&format!("{IDS} === {}", json!(ids))).await;
+    }
+
+    /// What the address asks for, without what it leaves open: `q=maria&sort=-total_amount`.
+    pub async fn asked(&self) -> String {
+        let asked = "[...new URLSearchParams(location.search)].filter(([, value]) => value !== '').map(pair => pair.join('=')).join('&')";
+        self.script(asked).await.as_str().unwrap().to_owned()
+    }
+
     /// Whether the first element is not shown.
     pub async fn hidden(&self, css: &str) -> bool {
         !self.client.find(Locator::Css(css)).await.unwrap().is_displayed().await.unwrap()
@@ -185,6 +233,8 @@ impl Browser {
         self.client.close().await.unwrap();
     }
 }
+
+const IDS: &str = "[...document.querySelectorAll('#orders-table-tbody tr')].map(row => row.dataset.orderId).join()";
 
 /// How long a change may take from the database to the page.
 pub const AT_ONCE: Duration = Duration::from_secs(1);

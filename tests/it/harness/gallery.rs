@@ -80,13 +80,13 @@ pub async fn exhibits(database: &Database) -> Vec<Exhibit> {
         ),
         exhibit("my-orders-views", "ana", "/orders/orders/?status=shipped", Some(OPEN_VIEWS), true),
         exhibit("my-orders-keys", "ana", "/orders/orders/", Some(OPEN_KEYS), true),
-        exhibit("order", "ana", &format!("/orders/orders/{shipped}/"), None, false),
+        exhibit("order", "ana", &format!("/orders/orders/{shipped}/"), None, true),
         exhibit("order-edit", "ana", &format!("/orders/orders/{pending}/edit/"), None, false),
         exhibit("order-cancel", "ana", &format!("/orders/orders/{pending}/cancel/"), None, false),
         exhibit("pharmacy", "rx", "/orders/pharmacist/dashboard/", None, true),
         exhibit("queue", "rx", "/orders/pharmacist/orders/", None, true),
         exhibit("queue-selection", "rx", "/orders/pharmacist/orders/?status=shipped", Some(SELECT), true),
-        exhibit("queue-order", "rx", &format!("/orders/pharmacist/orders/{shipped}/"), None, false),
+        exhibit("queue-order", "rx", &format!("/orders/pharmacist/orders/{shipped}/"), None, true),
         exhibit("not-found", "ana", "/orders/orders/999999/", None, false),
     ]
 }

@@ -8,6 +8,7 @@ pub mod instance;
 pub mod proxy;
 pub mod scene;
 pub mod service;
+pub mod ways;
 pub mod wire;
 
 use std::time::Duration;

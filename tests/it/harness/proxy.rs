@@ -114,8 +114,8 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
             () = changed => {}
             read = client.read(&mut upward), if passes => {
                 let Ok(length @ 1..) = read else { return };
-                is_stream = upward[..length].starts_with(b"GET /orders/api/sales-rep/events/");
-                is_api = upward[..length].starts_with(b"GET /orders/api/sales-rep/dashboard/");
+                is_stream = asks_for(&upward[..length], "events");
+                is_api = asks_for(&upward[..length], "dashboard");
                 if is_stream && orders.streams_blocked.load(Ordering::SeqCst) {
                     let _ = client.write_all(b"HTTP/1.1 503 Blocked\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
                     return;
@@ -138,4 +138,10 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
             }
         }
     }
+}
+
+/// Whether a request begins there, for that part of the API, a rep's or the pharmacists'.
+fn asks_for(request: &[u8], part: &str) -> bool {
+    let begins = |scope: &str| request.starts_with(format!("GET /orders/api/{scope}/{part}/").as_bytes());
+    begins("sales-rep") || begins("pharmacist")
 }
