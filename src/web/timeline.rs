@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::shell::Shell;
-use crate::order::{Entry, Field, History, Operation, Recorded, RepId, display_time, iso_time};
+use crate::order::{Entry, Field, History, Operation, OrderEvent, Recorded, RepId, display_time, iso_time};
 
 /// One entry of the timeline as shown.
 pub(super) struct Shown {
@@ -58,7 +58,7 @@ fn recorded_lines(Recorded { event, reps, .. }: &Recorded, shell: &Shell) -> Vec
         Operation::Insert => vec!["Order entered".to_owned()],
         Operation::Delete => vec!["Order deleted".to_owned()],
         Operation::Update | Operation::Items | Operation::Truncate => {
-            let mut lines: Vec<String> = event.fields().iter().map(|field| told(field, shell)).collect();
+            let mut lines: Vec<String> = event.fields().iter().map(|field| told(field, event, shell)).collect();
             if event.rep.0 != event.rep.1 {
                 let name = |rep: &Option<String>| rep.clone().unwrap_or_else(|| "nobody".to_owned());
                 lines.push(format!("Representative: {} → {}", name(&reps.0), name(&reps.1)));
@@ -82,7 +82,7 @@ fn history_lines(History { status, payment_status, .. }: &History) -> Vec<String
     lines
 }
 
-fn told(field: &Field, shell: &Shell) -> String {
+fn told(field: &Field, event: &OrderEvent, shell: &Shell) -> String {
     let name = match field.field.as_str() {
         "status" => "Status",
         "payment_status" => "Payment",
@@ -93,10 +93,12 @@ fn told(field: &Field, shell: &Shell) -> String {
         "items" => "Items",
         other => other,
     };
-    let sign = if field.field == "total_amount" { shell.currency.sign() } else { "" };
     match (&field.from_display, &field.to_display) {
-        (Some(from), Some(to)) => format!("{name}: {sign}{from} → {sign}{to}"),
-        (None, Some(to)) => format!("{name}: {sign}{to}"),
+        _ if field.field == "total_amount" => {
+            format!("{name}: {} → {}", shell.amount(&event.total.0), shell.amount(&event.total.1))
+        }
+        (Some(from), Some(to)) => format!("{name}: {from} → {to}"),
+        (None, Some(to)) => format!("{name}: {to}"),
         _ => name.to_owned(),
     }
 }

@@ -74,7 +74,7 @@ function mergeAttributes(shown, said, says) {
 }
 
 /**
- * What is the same at the begin and at the end stays; of the rest, each becomes the one in its place.
+ * What is the same at the end stays; of the rest, each becomes the next of its kind.
  * @param {Element} shown
  * @param {Node[]} said
  * @param {Node[]} says
@@ -82,23 +82,39 @@ function mergeAttributes(shown, said, says) {
  */
 function mergeChildren(shown, said, says, changed) {
   const places = [...shown.childNodes];
-  // somebody else has been at it, as a browser that translates
-  const isKnown = places.length === said.length;
-  const same = isKnown ? Math.min(said.length, says.length) : 0;
+  // otherwise somebody else has been at it, as a browser that translates, and nothing of it can be kept
+  const known = places.length === said.length ? said : [];
   let end = 0;
-  while (end < same && said.at(-1 - end)?.isEqualNode(says.at(-1 - end) ?? null)) end += 1;
-  let start = 0;
-  for (; start < same - end && said[start]?.nodeName === says[start]?.nodeName; start += 1) {
-    const [place, before, now] = [places[start], said[start], says[start]];
-    if (place && before && now) merge(place, before, now, changed);
+  while (end < Math.min(known.length, says.length) && known.at(-1 - end)?.isEqualNode(says.at(-1 - end) ?? null)) end += 1;
+  const last = places.length - end;
+  let place = 0;
+  const removeTo = (/** @type {number} */ until) => {
+    const gone = places.slice(place, until);
+    gone.forEach((node) => node.remove());
+    if (gone.some(isSomething)) note(shown, changed);
+    place = until;
+  };
+  for (const now of says.slice(0, says.length - end)) {
+    const at = known.findIndex((before, index) => index >= place && index < last && kind(before) === kind(now));
+    const [kept, before] = [places[at], known[at]];
+    if (kept && before) {
+      removeTo(at);
+      merge(kept, before, now, changed);
+      place = at + 1;
+    } else {
+      note(shown.insertBefore(document.importNode(now, true), places[place] ?? null), changed);
+    }
   }
-  const gone = places.slice(start, places.length - end);
-  gone.forEach((node) => node.remove());
-  if (gone.some(isSomething)) note(shown, changed);
-  const next = places[places.length - end] ?? null;
-  for (const node of says.slice(start, says.length - end)) {
-    note(shown.insertBefore(document.importNode(node, true), next), changed);
-  }
+  removeTo(last);
+}
+
+/**
+ * A line with a key is that line alone.
+ * @param {Node} node
+ */
+function kind(node) {
+  const key = node instanceof Element ? node.getAttribute("data-line") : null;
+  return key ? `line ${key}` : node.nodeName;
 }
 
 /**
@@ -111,7 +127,7 @@ function note(node, changed) {
   const element = node instanceof Element ? node : node.parentElement;
   const line = element?.closest("[data-line]");
   if (line) changed.add(line);
-  else if (node instanceof Element && node.parentElement) node.querySelectorAll("[data-line]").forEach((one) => changed.add(one));
+  else if (node instanceof Element) node.querySelectorAll("[data-line]").forEach((one) => changed.add(one));
 }
 
 /** @param {Node} node whether it is more than space */

@@ -142,11 +142,11 @@ async fn what_no_event_tells_is_noticed_by_the_heartbeat() {
 async fn people_at_one_order_see_each_other() {
     let (_database, service) = some_orders().await;
     let (ana, again) = (order_page(&service, "ana").await, order_page(&service, "ana").await);
-    let began = Instant::now();
     let rx = order_page(&service, "rx").await;
+    let began = Instant::now();
     rx.wait_for_text("#viewing", "ana is viewing").await;
     ana.wait_for_text("#viewing", "rx is viewing").await;
-    assert!(began.elapsed() < BEAT + AT_ONCE, "{:?}", began.elapsed());
+    assert!(began.elapsed() < BEAT, "{:?}", began.elapsed());
     let boss = order_page(&service, "boss").await;
     ana.wait_for_text("#viewing", "boss and rx are viewing").await;
     boss.wait_for_text("#viewing", "ana and rx are viewing").await;
@@ -189,7 +189,7 @@ async fn an_untouched_form_becomes_the_new_one() {
 
 #[tokio::test]
 async fn a_form_that_is_filled_in_is_kept_and_says_what_overtook_it() {
-    let (database, service) = some_orders().await;
+    let (_database, service) = some_orders().await;
     let browser = order_page(&service, "rx").await;
     let boss = service.signed_in("boss").await;
     choose_shipped(&browser).await;
@@ -210,7 +210,9 @@ async fn a_form_that_is_filled_in_is_kept_and_says_what_overtook_it() {
 
     // sent all the same, nothing is overwritten
     browser.click("#change [type=submit]").await;
-    browser.wait_for_text("#change > .conflict strong", "Somebody changed this order meanwhile: boss").await;
+    browser.until("document.querySelector('#change > .conflict strong')?.textContent.startsWith('Somebody changed this order meanwhile: boss')").await;
+    assert_eq!(browser.script("location.pathname").await, PAGE);
+    assert_eq!(browser.script(NOTE).await, "by noon");
     browser.close().await;
 }
 
@@ -383,6 +385,7 @@ async fn hostile_text_that_arrives_stays_text() {
             payment_status = '{hostile}', delivery_instructions = '{hostile}', customer_notes = '{hostile}', internal_notes = '{hostile}' where id = 1;
         insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status, notes,
             changed_by_id, changed_at) values (1, '{hostile}', 'x', '{hostile}', 'x', '{hostile}', 4, now() - interval '1 day')")).await;
+    // codes that nobody knows are shown with capitals
     for css in [
         "h1",
         ".status-badge",
@@ -393,7 +396,12 @@ async fn hostile_text_that_arrives_stays_text() {
         "dl",
         "#live-region",
     ] {
-        browser.until(&format!("document.querySelector('{css}').textContent.includes({})", json!(HOSTILE))).await;
+        browser
+            .until(&format!(
+                "document.querySelector('{css}').textContent.toLowerCase().includes({})",
+                json!(HOSTILE.to_lowercase())
+            ))
+            .await;
     }
     browser
         .until(&format!(
