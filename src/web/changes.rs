@@ -85,7 +85,8 @@ async fn answer(
     query: &str,
 ) -> Result<Response, Failure> {
     still_the_same(scope, query)?;
-    let since = last_value(query, "since").map(|text| cursor("since", &text)).transpose()?;
+    // one that can't be read is none, as with the streams
+    let since = last_value(query, "since").and_then(|text| Cursor::from_outside(&text));
     app.live.polls(scope);
     let account = app.store.account(user).await?;
     let tag = format!("{scope}-{}", account.version);
@@ -137,20 +138,16 @@ pub(super) async fn read_of_all(
 
 /// Everything up to the form's `cursor` is read. One of another life of the server marks nothing.
 async fn mark_read(app: &App, user: &SignedIn, form: &Form) -> Result<Response, Failure> {
-    let upto = cursor("cursor", form.field("cursor"))?;
+    let upto = Cursor::from_outside(form.field("cursor")).ok_or_else(refused)?;
     match upto.revision().partial_cmp(&user.as_of) {
         // what has not happened yet can't have been read
-        Some(Ordering::Greater) => return Err(refused("cursor")),
+        Some(Ordering::Greater) => return Err(refused()),
         Some(_) => app.store.mark_read(user, &upto).await?,
         None => {}
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn cursor(parameter: &'static str, text: &str) -> Result<Cursor, Failure> {
-    Cursor::from_outside(text).ok_or_else(|| refused(parameter))
-}
-
-fn refused(parameter: &'static str) -> Failure {
-    Failure::Invalid(vec![Invalid { parameter, expected: "expected a cursor that this service gave" }])
+fn refused() -> Failure {
+    Failure::Invalid(vec![Invalid { parameter: "cursor", expected: "expected a cursor that this service gave" }])
 }

@@ -200,7 +200,8 @@ export class News {
     const news = fresh.filter((change) => this.#isNews(change));
     const wanted = this.#known?.answer.preferences;
     if (news.length === 0 || !wanted) return;
-    if (wanted.toasts && document.visibilityState === "visible") this.#toasts.show(news, isAll);
+    // the open panel lists them already
+    if (wanted.toasts && document.visibilityState === "visible" && !this.#bell.isOpen) this.#toasts.show(news, isAll);
     if (wanted.sound) void this.#sound.tell();
     if (wanted.desktop) void this.#desktop.tell(news);
   }
@@ -213,7 +214,7 @@ export class News {
 
   #show() {
     if (!this.#known) return;
-    const later = this.#later.filter(({ change }) => this.#isNews(change)).length;
+    const later = this.#bell.isOpen ? 0 : this.#later.filter(({ change }) => this.#isNews(change)).length;
     const { unread, more_unread } = this.#known.answer;
     const count = unread + later;
     const text = more_unread || count > MOST_UNREAD ? `${MOST_UNREAD}+` : String(count);
