@@ -75,7 +75,11 @@ impl Frame {
             .collect();
         // of an item's change in another rep's time the row says enough
         let own = events.iter().filter(|event| event.concerns(scope));
-        let changes = own.filter_map(|event| event.as_seen_by(scope)).collect();
+        let mut changes: Vec<Change> = own.filter_map(|event| event.as_seen_by(scope)).collect();
+        for change in changes.iter_mut().filter(|change| change.status.is_none()) {
+            let row = rows.get(&change.order_id).filter(|(owner, _)| scope.has(*owner));
+            change.status = row.map(|(_, row)| row.status.clone());
+        }
         let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes };
         let bytes = event("patch", Some(cursor), &json);
         let xids: BTreeSet<u64> = events.iter().map(|event| event.xid).collect();

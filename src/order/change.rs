@@ -46,6 +46,8 @@ impl Writer {
 /// One row of `live.order_event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderEvent {
+    /// Tells it from all others. It is in the order of recording, never of commit.
+    pub id: i64,
     /// The transaction that wrote it: what tells whether a snapshot has it already.
     pub xid: u64,
     /// When the trigger recorded it, by the database's clock.
@@ -90,12 +92,17 @@ pub struct Field {
 /// An event as somebody may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
+    /// The event's.
+    pub id: i64,
     /// The order.
     pub order_id: OrderId,
     /// Its number.
     pub order_number: Option<String>,
     /// `insert`, `update`, `delete`, `items`; `arrived` or `left` where the order came from or went to another rep.
     pub operation: &'static str,
+    /// The order's status after the change; of an order that is gone, the one before. `None` where the event does not tell, as of
+    /// an item.
+    pub status: Option<Status>,
     /// When.
     pub at: String,
     /// By whom.
@@ -132,10 +139,13 @@ impl OrderEvent {
         if operation == "update" && self.rep.0 != self.rep.1 {
             changed.push(self.reassignment());
         }
+        let status = if matches!(operation, "left" | "delete") { &self.status.0 } else { &self.status.1 };
         Some(Change {
+            id: self.id,
             order_id: self.order?,
             order_number: self.order_number.clone(),
             operation,
+            status: status.clone().filter(|_| own),
             at: iso_time(self.at),
             by: if own { self.writer.name() } else { String::new() },
             changed,
@@ -189,6 +199,7 @@ mod tests {
 
     fn moved() -> OrderEvent {
         OrderEvent {
+            id: 1,
             xid: 7,
             at: "2025-01-15T10:30:00Z".parse().unwrap(),
             operation: Operation::Update,
@@ -217,6 +228,7 @@ mod tests {
         let (left, arrived) = (seen(1), seen(2));
         assert_eq!((left.operation, left.changed.len()), ("left", 0));
         assert_eq!((arrived.operation, arrived.changed.len()), ("arrived", 0));
+        assert_eq!((left.status, arrived.status), (Some(Status::Pending), Some(Status::Shipped)));
         assert_eq!(left.by, "postgres (psql)");
     }
 

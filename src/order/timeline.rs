@@ -149,6 +149,7 @@ mod tests {
     fn recorded(id: i64, at: i64, status: (&str, &str), payment: (&str, &str)) -> Recorded {
         let ((from, to), (unpaid, paid)) = (pair(status), pair(payment));
         let event = OrderEvent {
+            id,
             xid: u64::from(u32::MAX) + 1 + id as u64,
             at: time(at),
             operation: Operation::Update,

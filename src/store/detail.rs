@@ -107,7 +107,7 @@ impl Store {
             return Ok(None);
         };
         let events = format!(
-            "select e.id as event_id, {EVENT_COLUMNS}, old_rep.username as old_rep, new_rep.username as new_rep
+            "select {EVENT_COLUMNS}, old_rep.username as old_rep, new_rep.username as new_rep
              from live.events_of($1) e
              left join public.accounts_user old_rep on old_rep.id = e.old_sales_rep_id
              left join public.accounts_user new_rep on new_rep.id = e.new_sales_rep_id

@@ -184,7 +184,7 @@ static PEEK: LazyLock<String> = LazyLock::new(|| {
 /// A row for each event, and at least one, so that there always is a cursor.
 static BATCH: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select {PRESENT}, e.id as event_id, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
+        "select {PRESENT}, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
          from (select) always
          left join (
              select * from live.events_since($1::text::pg_snapshot) e
@@ -383,7 +383,7 @@ pub fn is_canary(channel: &str) -> bool {
 }
 
 /// The columns that [`order_event`] reads, of an event `e`.
-pub(super) const EVENT_COLUMNS: &str = "e.xid::text, e.at, e.operation, e.order_id, e.order_number as number, e.old_sales_rep_id, \
+pub(super) const EVENT_COLUMNS: &str = "e.id as event_id, e.xid::text, e.at, e.operation, e.order_id, e.order_number as number, e.old_sales_rep_id, \
      e.new_sales_rep_id, e.old_status, e.new_status, e.old_payment_status, e.new_payment_status, \
      nullif(e.old_total, 'NaN') as old_total, nullif(e.new_total, 'NaN') as new_total, \
      e.items_delta, e.other, e.app_user, e.application, e.database_role";
@@ -406,6 +406,7 @@ pub(super) fn order_event(row: &Row) -> Result<OrderEvent, StoreError> {
     };
     let xid = row.get::<_, &str>("xid").parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))?;
     Ok(OrderEvent {
+        id: row.get("event_id"),
         xid,
         at: row.get("at"),
         operation,

@@ -54,7 +54,7 @@ const TRIGGERS: [(&str, &str, &str); 8] = [
 ];
 
 /// What the service needs rights for: table, privileges.
-const PRIVILEGES: [(&str, &str); 13] = [
+const PRIVILEGES: [(&str, &str); 16] = [
     ("public.orders_order", "select update"),
     ("public.orders_orderitem", "select"),
     ("public.orders_orderstatushistory", "select insert"),
@@ -68,6 +68,9 @@ const PRIVILEGES: [(&str, &str); 13] = [
     ("live.incarnation", "select insert"),
     ("live.session", "select insert delete"),
     ("live.viewing", "select insert update delete"),
+    ("live.saved_view", "select insert update delete"),
+    ("live.account", "select insert update"),
+    ("live.muted_order", "select insert delete"),
 ];
 
 impl Store {

@@ -1,5 +1,6 @@
 //! Everything that is asked of PostgreSQL: the pool, TLS, migrations, and every SQL statement beside its row mapping.
 
+mod account;
 mod accounts;
 mod connect;
 mod dashboard;
@@ -11,6 +12,7 @@ mod gather;
 mod inspect;
 mod list;
 mod migrate;
+mod newest;
 mod orders;
 mod saved_views;
 mod sleep;
@@ -34,6 +36,7 @@ use crate::cursor::{Cursor, Epoch};
 use dashboard::SyncRequest;
 use gather::Gather;
 
+pub use account::{Account, MuteOutcome, MutedOrder, Preferences};
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
 pub use dashboard::{Dashboard, Listed, Shown, Sync};
@@ -45,6 +48,7 @@ pub use events::{Batch, Changed, News, is_canary};
 pub use fold::Folded;
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
+pub use newest::{ListedChange, MOST_UNREAD, NEWEST_CHANGES, Newest};
 pub use orders::{Edit, WriteOutcome};
 pub use saved_views::SavedView;
 pub use sleep::{RISEN, Sleeper};

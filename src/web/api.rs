@@ -1,5 +1,7 @@
 //! The dashboard's JSON, and its stream.
 
+use std::fmt::Display;
+
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -129,29 +131,30 @@ fn full(listed: &Listed, zone: Tz) -> FullRowJson<'_> {
     listed.row.full_json(listed.rep, listed.rep_name.as_deref(), zone)
 }
 
-/// An answer's tag is the state that it tells, and of whose orders. That of "not modified" is the present one, in which the
+/// An answer's tag is the state that it tells, and of what. That of "not modified" is the present one, in which the
 /// answer is still right.
-fn about(scope: Scope, revision: Revision) -> [(HeaderName, String); 2] {
-    [(header::CACHE_CONTROL, "no-store".to_owned()), (header::ETAG, format!("\"{revision}-{scope}\""))]
+pub(super) fn about(of: impl Display, revision: Revision) -> [(HeaderName, String); 2] {
+    [(header::CACHE_CONTROL, "no-store".to_owned()), (header::ETAG, format!("\"{revision}-{of}\""))]
 }
 
-/// The state that the client has of these orders. A tag that this service did not give is none.
-fn known_revision(scope: Scope, headers: &HeaderMap) -> Option<Revision> {
+/// The state that the client has of this. A tag that this service did not give is none.
+pub(super) fn known_revision(of: impl Display, headers: &HeaderMap) -> Option<Revision> {
     let tag = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
     // a proxy that compresses makes a tag weak
-    let (revision, of) = tag.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
-    (of == scope.to_string()).then(|| revision.parse().ok()).flatten()
+    let (revision, known) =
+        tag.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
+    (known == of.to_string()).then(|| revision.parse().ok()).flatten()
 }
 
 /// A page says whose orders it shows: in its browser somebody else may be signed in by now, whose orders it must not show.
-fn still_the_same(scope: Scope, query: &str) -> Result<(), Failure> {
+pub(super) fn still_the_same(scope: Scope, query: &str) -> Result<(), Failure> {
     match last_value(query, "rep") {
         Some(expected) if expected != scope.to_string() => Err(Failure::NotSignedIn),
         _ => Ok(()),
     }
 }
 
-fn last_value(query: &str, parameter: &str) -> Option<String> {
+pub(super) fn last_value(query: &str, parameter: &str) -> Option<String> {
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
     pairs.filter(|(name, _)| name == parameter).last().map(|(_, value)| value)
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod assets;
+mod changes;
 mod dashboard;
 mod export;
 mod failure;
@@ -9,10 +10,12 @@ mod form;
 mod guard;
 mod list;
 mod login;
+mod mute;
 mod order_page;
 mod order_pages;
 mod overtaken;
 mod path;
+mod preferences;
 mod saved_views;
 mod session;
 mod shell;
@@ -81,6 +84,7 @@ pub fn router(app: App) -> Router {
         .route("/", get(login::home))
         .route("/accounts/login/", get(login::form).post(login::sign_in))
         .route("/accounts/logout/", post(login::sign_out))
+        .route("/accounts/preferences/", get(preferences::form).post(preferences::save))
         .route("/orders/find/", get(order_pages::find))
         .route("/orders/orders/", get(dashboard::page))
         .route("/orders/orders/export.csv", get(export::orders))
@@ -103,6 +107,11 @@ pub fn router(app: App) -> Router {
     let api = Router::new()
         .route("/orders/api/sales-rep/dashboard/", get(api::dashboard))
         .route("/orders/api/pharmacist/dashboard/", get(api::queue))
+        .route("/orders/api/sales-rep/changes/", get(changes::of_rep))
+        .route("/orders/api/sales-rep/changes/read/", post(changes::read_by_rep))
+        .route("/orders/api/pharmacist/changes/", get(changes::of_all))
+        .route("/orders/api/pharmacist/changes/read/", post(changes::read_of_all))
+        .route("/orders/api/orders/{id}/mute/", post(mute::change))
         .route("/orders/api/orders/{id}/viewing/", post(viewing::heartbeat))
         .method_not_allowed_fallback(failure::method_not_allowed);
     let assets = Router::new().route("/static/{*path}", get(assets::serve));

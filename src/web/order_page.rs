@@ -35,6 +35,7 @@ struct OrderPage {
     verified: Option<String>,
     may_edit: bool,
     may_cancel: bool,
+    is_muted: bool,
     entries: Vec<Shown>,
     form: Option<StatusForm>,
 }
@@ -119,6 +120,7 @@ pub(super) async fn show(
     attempt: Option<Attempt>,
 ) -> Result<Response, Failure> {
     let mut order = app.store.order(id, user.as_rep()).await?.ok_or(Failure::NotFound)?;
+    let is_muted = app.store.is_muted(user, id).await?;
     let zone = app.settings.zone;
     let status = match attempt.as_ref().map(|attempt| &attempt.why) {
         None => StatusCode::OK,
@@ -142,6 +144,7 @@ pub(super) async fn show(
             let at = order.prescription.at.map(|at| format!(", {}", display(at))).unwrap_or_default();
             format!("verified{by}{at}")
         }),
+        is_muted,
         may_edit: edits(user).contains(&order.row.status),
         may_cancel: cancels(user).contains(&order.row.status),
         entries: timeline.into_iter().map(|entry| shown(entry, user.as_rep(), &shell, zone)).collect(),

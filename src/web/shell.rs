@@ -7,26 +7,46 @@ use axum::response::{Html, IntoResponse, Response};
 use super::App;
 use super::assets::BASE;
 use super::failure::Failure;
-use crate::order::{Currency, Money};
-use crate::store::SignedIn;
+use crate::order::{Currency, Money, RepId, Scope};
+use crate::store::{Role, SignedIn};
 
 /// What every page has around its content.
 pub(super) struct Shell {
     /// The person's name and role, where somebody is signed in.
     pub(super) person: Option<(String, &'static str)>,
+    /// What the bell needs, where somebody is signed in who sees orders.
+    pub(super) bell: Option<Bell>,
     /// Where scripts and styles are.
     pub(super) assets: &'static str,
     /// Sign before amounts.
     pub(super) currency: Currency,
 }
 
+/// Where the bell's changes come from, of whose orders, and for whom.
+pub(super) struct Bell {
+    pub(super) changes: &'static str,
+    pub(super) scope: String,
+    pub(super) user: String,
+}
+
+impl Bell {
+    fn of(user: &SignedIn) -> Option<Self> {
+        let (changes, scope) = match user.role {
+            Role::SalesRep => ("/orders/api/sales-rep/changes/", Scope::Rep(RepId(user.id.0))),
+            Role::Pharmacist | Role::Admin => ("/orders/api/pharmacist/changes/", Scope::All),
+            Role::Other => return None,
+        };
+        Some(Self { changes, scope: scope.to_string(), user: user.username.clone() })
+    }
+}
+
 impl Shell {
     pub(super) fn for_user(app: &App, user: &SignedIn) -> Self {
-        Self { person: Some((user.name.clone(), user.role.label())), ..Self::for_nobody(app) }
+        Self { person: Some((user.name.clone(), user.role.label())), bell: Bell::of(user), ..Self::for_nobody(app) }
     }
 
     pub(super) fn for_nobody(app: &App) -> Self {
-        Self { person: None, assets: &BASE, currency: app.settings.currency.clone() }
+        Self { person: None, bell: None, assets: &BASE, currency: app.settings.currency.clone() }
     }
 
     /// `₱1,500.00`, or a dash where there is no amount.

@@ -1,12 +1,9 @@
 /** @import { Change } from "./types.js" */
 import { exactTime, showAge } from "./age.js";
-import { UNLISTED, counted, orderName, whatHappened } from "./words.js";
+import { UNLISTED, counted, orderName, orderPage, whatHappened } from "./words.js";
 
 /** So many changes are listed; older ones are only counted. */
 const MOST_LISTED = 100;
-
-/** After these an order has no page of its own for this person. */
-const DEPARTURES = new Set(["delete", "left"]);
 
 /**
  * What changed while the page was away: one line, and behind it each change, newest first. It stays until it is
@@ -89,9 +86,8 @@ export class Away {
     const item = document.importNode(this.#template.content, true);
     this.#text(item, "order", orderName(change));
     this.#text(item, "what", whatHappened(change));
-    if (!DEPARTURES.has(change.operation)) {
-      item.querySelector("a")?.setAttribute("href", `/orders/orders/${change.order_id}/`);
-    }
+    const page = orderPage(change);
+    if (page) item.querySelector("a")?.setAttribute("href", page);
     const time = item.querySelector("time");
     if (time) {
       time.dateTime = change.at;

@@ -1,5 +1,6 @@
 /** @import { Answer, Change, Patch, Ping, Bye, Summary, Sync } from "./types.js" */
 /** @import { Badge } from "./badge.js" */
+/** @import { News } from "./news.js" */
 import { Poll } from "./poll.js";
 import { Revision } from "./revision.js";
 import { SharedStream } from "./shared_stream.js";
@@ -39,6 +40,7 @@ export class Connection {
   #root;
   #badge;
   #page;
+  #news;
   #stream;
   #poll;
   #revision;
@@ -59,11 +61,13 @@ export class Connection {
    * @param {HTMLElement} root whose data say where to ask and for whom
    * @param {Badge} badge
    * @param {Page} page
+   * @param {News | null} [news] who is told what changed
    */
-  constructor(root, badge, page) {
+  constructor(root, badge, page, news = null) {
     this.#root = root;
     this.#badge = badge;
     this.#page = page;
+    this.#news = news;
     const { apiUrl = "", eventsUrl = "", rep = "", cursor = "", revision = "", pollInterval = "5000" } = root.dataset;
     this.#revision = new Revision(revision);
     this.#poll = new Poll(Number(pollInterval), {
@@ -71,6 +75,7 @@ export class Connection {
       begun: () => ({ epoch: this.#revision.epoch, list: page.list() }),
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),
+      skipped: () => this.#news?.polled(),
     });
     // browsers have no locks where a page came by plain HTTP from another machine
     const Kind = SharedStream.isPossible ? SharedStream : Stream;
@@ -160,6 +165,7 @@ export class Connection {
    */
   #synced(sync, wasAway) {
     const wasPolling = this.#poll.isRunning;
+    if (sync.missed?.length !== 0) this.#news?.polled();
     this.#streaming = true;
     if (this.#accept(sync, true)) this.#page.caughtUp(sync.missed ?? []);
     // also of a state that a poll overtook: nobody else says what led to it
@@ -171,6 +177,8 @@ export class Connection {
 
   /** @param {Patch} patch */
   #patched(patch) {
+    // also where a poll overtook the state: nobody else says what led to it
+    this.#news?.tell(patch);
     if (!this.#accept(patch, false)) return;
     if (this.#page.patched(patch)) this.#fallBehind();
     this.#settle();
@@ -204,6 +212,7 @@ export class Connection {
    * @param {{ epoch: string, list: unknown }} begun the page's epoch and list when the read began
    */
   #answered(answer, { epoch, list }) {
+    if (!this.#streaming || !this.#listening) this.#news?.polled();
     if (this.#over || list !== this.#page.list()) return;
     const revision = new Revision(answer.revision);
     const overtaken = epoch !== this.#revision.epoch && revision.epoch !== this.#revision.epoch;

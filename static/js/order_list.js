@@ -8,6 +8,7 @@ import { flash } from "./flash.js";
 import { freshPage } from "./fresh.js";
 import { InStatus } from "./in_status.js";
 import { Keyboard } from "./keyboard.js";
+import { News } from "./news.js";
 import { Notices } from "./notices.js";
 import { Patch, isReassigned } from "./patch.js";
 import { enhancePicks } from "./pick.js";
@@ -31,6 +32,7 @@ export class OrderList {
   #away;
   #placement;
   #inStatus;
+  #news;
   #connection;
   #reloading = false;
   /** Whether new orders are added at the top while nobody is at the list. */
@@ -59,6 +61,7 @@ export class OrderList {
       element("away-change", HTMLTemplateElement),
       () => element("orders-list", HTMLElement).focus({ preventScroll: true }),
     );
+    this.#news = News.of(root);
     this.#connection = new Connection(root, this.#badge, {
       query: () => root.dataset["query"] ?? "",
       visible: () => this.#patch.lines().map((line) => Number(line.dataset["orderId"])),
@@ -69,7 +72,7 @@ export class OrderList {
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
       patched: (patch) => this.#patched(patch),
       answered: (answer) => this.#answered(answer),
-    });
+    }, this.#news);
   }
 
   /** Begins, and goes on for as long as the page lives. */
@@ -80,6 +83,7 @@ export class OrderList {
     enhancePicks(this.#root);
     if (this.#grows) this.#root.addEventListener("pointerout", () => this.#announce());
     if (this.#grows) this.#root.addEventListener("focusout", () => setTimeout(() => this.#announce()));
+    this.#news?.start();
     this.#connection.start();
   }
 

@@ -24,6 +24,7 @@ const DROPPED = new DOMException("nobody waits for the answer", "AbortError");
  * @property {() => unknown} begun called when a read begins; what it returns comes back with the answer
  * @property {(answer: Answer, begun: any) => void} answer
  * @property {(status: number) => void} failure the HTTP status, or 0 if there was none
+ * @property {() => void} skipped it was time to read, but nobody looks
  */
 export class Poll {
   #interval;
@@ -132,7 +133,10 @@ export class Poll {
     } else if (this.#running) {
       this.#timer = setTimeout(() => {
         if (document.visibilityState === "visible") void this.#read();
-        else this.#schedule();
+        else {
+          this.#listeners.skipped();
+          this.#schedule();
+        }
       }, this.#interval);
     }
   }

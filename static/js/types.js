@@ -29,9 +29,11 @@
  * @property {string | null} to_display
  *
  * @typedef {object} Change
+ * @property {number} id tells it from all others
  * @property {number} order_id
  * @property {string | null} order_number
  * @property {"insert" | "update" | "delete" | "items" | "arrived" | "left"} operation
+ * @property {string | null} status after it
  * @property {string} at
  * @property {string} by
  * @property {Field[]} changed
@@ -46,5 +48,17 @@
  * @typedef {{ time: string, listener: "live" | "degraded", next_ms: number }} Ping
  * @typedef {{ reason: "draining" | "signed_out" | "replaced" }} Bye
  * @typedef {Summary & { orders: Row[], visible: (Row | GoneRow)[] }} Answer
+ *
+ * @typedef {Change & { unread: boolean, muted: boolean, new: boolean | null }} ListedChange
+ * @typedef {{ toasts: boolean, sound: boolean, desktop: boolean, untold: string[] }} Preferences
+ *
+ * @typedef {object} Changes
+ * @property {string} revision
+ * @property {string} cursor
+ * @property {ListedChange[]} changes the newest first
+ * @property {number} unread
+ * @property {boolean} more_unread
+ * @property {Preferences} preferences
+ * @property {number[]} muted
  */
 export {};

@@ -23,6 +23,17 @@ export function orderName({ order_id, order_number }) {
   return order_number ?? `Order ${order_id}`;
 }
 
+/** After these an order has no page of its own for this person. */
+const DEPARTURES = new Set(["delete", "left"]);
+
+/**
+ * Where the order of a change has its page, if it has one.
+ * @param {Change} change
+ */
+export function orderPage({ operation, order_id }) {
+  return DEPARTURES.has(operation) ? null : `/orders/orders/${order_id}/`;
+}
+
 /**
  * What happened to the order, and by whom.
  * @param {Change} change

@@ -50,6 +50,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
             "triggers",
             "viewing",
             "saved_view",
+            "accounts",
             "list_index"
         ]
     );

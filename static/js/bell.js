@@ -1,0 +1,147 @@
+/** @import { Change } from "./types.js" */
+import { showAge, tickAges } from "./age.js";
+import { orderName, orderPage, whatHappened } from "./words.js";
+
+/**
+ * A change as the bell lists it.
+ *
+ * @typedef {{ change: Change, unread: boolean, muted: boolean }} Entry
+ *
+ * @typedef {object} BellListeners
+ * @property {() => void} opened
+ * @property {() => void} closed
+ * @property {(order: number, muted: boolean) => void} mute
+ */
+
+/** The button in the bar with the number of unread changes, and the panel with the newest ones. */
+export class Bell {
+  #root;
+  #listeners;
+  #button;
+  #panel;
+  #list;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {BellListeners} listeners
+   */
+  constructor(root, listeners) {
+    this.#root = root;
+    this.#listeners = listeners;
+    this.#button = /** @type {HTMLButtonElement} */ (root.querySelector(".ring"));
+    this.#panel = /** @type {HTMLElement} */ (root.querySelector(".bell-panel"));
+    this.#list = /** @type {HTMLElement} */ (root.querySelector("ol"));
+  }
+
+  /** Begins, and goes on for as long as the page lives. */
+  start() {
+    this.#root.hidden = false;
+    tickAges(this.#list);
+    this.#button.addEventListener("click", () => (this.isOpen ? this.close() : this.open()));
+    document.addEventListener("keydown", ({ key }) => {
+      if (key !== "Escape" || !this.isOpen) return;
+      this.close();
+      this.#button.focus();
+    });
+    document.addEventListener("click", ({ target }) => {
+      // what is replaced by its own click is nowhere any more
+      const isOutside = target instanceof Node && target.isConnected && !this.#root.contains(target);
+      if (isOutside && this.isOpen) this.close();
+    });
+    this.#list.addEventListener("click", ({ target }) => {
+      if (!(target instanceof HTMLButtonElement)) return;
+      this.#listeners.mute(Number(target.dataset["order"]), target.dataset["muted"] !== "true");
+    });
+  }
+
+  get isOpen() {
+    return !this.#panel.hidden;
+  }
+
+  /** Shows the panel. */
+  open() {
+    this.#toggle(true);
+    this.#listeners.opened();
+  }
+
+  /** Hides the panel. */
+  close() {
+    this.#toggle(false);
+    this.#listeners.closed();
+  }
+
+  /**
+   * @param {number} unread
+   * @param {string} text how that is written
+   */
+  count(unread, text) {
+    const place = this.#button.querySelector(".unread");
+    place?.toggleAttribute("hidden", unread === 0);
+    if (place) place.textContent = text;
+    this.#text(this.#button, "label", unread === 0 ? "Changes, none unread" : `Changes, ${text} unread`);
+  }
+
+  /**
+   * Lists the entries, the newest first. Who has the focus in the list keeps it.
+   * @param {Entry[]} entries
+   */
+  list(entries) {
+    const active = document.activeElement;
+    const focused = active && this.#list.contains(active) ? active.getAttribute("data-key") : null;
+    this.#list.replaceChildren(...entries.map((entry) => this.#item(entry)));
+    this.#root.querySelector('[data-text="empty"]')?.toggleAttribute("hidden", entries.length > 0);
+    showAge(this.#list);
+    const again = focused === null ? null : this.#list.querySelector(`[data-key="${focused}"]`);
+    if (again instanceof HTMLElement) again.focus({ preventScroll: true });
+  }
+
+  /**
+   * Says what did not work.
+   * @param {string} problem
+   */
+  say(problem) {
+    this.#text(this.#panel, "problem", problem);
+    if (problem !== "" && !this.isOpen) this.open();
+  }
+
+  /** @param {boolean} open */
+  #toggle(open) {
+    this.#panel.hidden = !open;
+    this.#button.setAttribute("aria-expanded", String(open));
+  }
+
+  /** @param {Entry} entry */
+  #item({ change, unread, muted }) {
+    const template = /** @type {HTMLTemplateElement} */ (this.#root.querySelector("template"));
+    const item = document.importNode(template.content, true);
+    const line = item.querySelector("li");
+    line?.toggleAttribute("data-unread", unread);
+    line?.toggleAttribute("data-muted", muted);
+    this.#text(item, "order", orderName(change));
+    this.#text(item, "what", whatHappened(change));
+    const link = item.querySelector("a");
+    const page = orderPage(change);
+    if (page) link?.setAttribute("href", page);
+    link?.setAttribute("data-key", `${change.id}`);
+    item.querySelector("time")?.setAttribute("datetime", change.at);
+    const button = item.querySelector("button");
+    if (button) {
+      button.dataset["order"] = String(change.order_id);
+      button.dataset["muted"] = String(muted);
+      button.dataset["key"] = `mute ${change.id}`;
+      button.textContent = muted ? "Unmute" : "Mute";
+      button.setAttribute("aria-label", `${button.textContent} ${orderName(change)}`);
+    }
+    return item;
+  }
+
+  /**
+   * @param {ParentNode} parent
+   * @param {string} name
+   * @param {string} text
+   */
+  #text(parent, name, text) {
+    const place = parent.querySelector(`[data-text="${name}"]`);
+    if (place && place.textContent !== text) place.textContent = text;
+  }
+}

@@ -1,0 +1,284 @@
+/** @import { Change, Changes, Patch } from "./types.js" */
+/** @import { Entry } from "./bell.js" */
+/** @import { Said } from "./siblings.js" */
+import { Bell } from "./bell.js";
+import { Desktop } from "./desktop.js";
+import { element } from "./element.js";
+import { enhanceMuteForms, mute, showMuted } from "./mute.js";
+import { Revision } from "./revision.js";
+import { Siblings } from "./siblings.js";
+import { Sound } from "./sound.js";
+import { Toasts } from "./toasts.js";
+import { Unread } from "./unread.js";
+
+/** The bell lists so many changes. */
+const MOST_LISTED = 50;
+
+/** More unread ones are only said to be more. */
+const MOST_UNREAD = 99;
+
+/** So many changes are remembered as told. */
+const MOST_REMEMBERED = 10_000;
+
+/** How long an answer may take, and after which pause it is tried again where the page has none yet, in milliseconds. */
+const PATIENCE = 10_000;
+const RETRY = 5_000;
+
+/** Where the panel is open, what arrives is noted as read after this pause, in milliseconds. */
+const GATHERING = 1_000;
+
+/**
+ * What arrives, and who is told: the stream tells its changes at once, and after a poll or a lost stream the server is asked
+ * what there was. A change has a key, so that whichever way it comes, it is told once.
+ */
+export class News {
+  #bell;
+  #toasts;
+  #sound = new Sound();
+  #desktop = new Desktop();
+  #unread = new Unread();
+  #siblings;
+  #url;
+  #scope;
+  #user;
+  /** Everything up to here is in the last answer, or was on the page when it was made. */
+  #since;
+  /** @type {{ answer: Changes, tag: string, revision: Revision } | null} */
+  #known = null;
+  /** @type {Set<number>} */
+  #muted = new Set();
+  /** @type {{ change: Change, revision: Revision }[]} what the stream told since the last answer, the oldest first */
+  #later = [];
+  /** What is marked as new in the panel until that is closed. @type {Set<number>} */
+  #marked = new Set();
+  /** The keys of what was told. @type {Set<number>} */
+  #told = new Set();
+  /** What is to be told as soon as it is known what the person wants to be told. @type {Change[]} */
+  #waiting = [];
+  /** @type {Promise<void> | null} */
+  #reading = null;
+  #again = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #gathering;
+  #over = false;
+
+  /**
+   * The news of a page that has a bell.
+   * @param {HTMLElement} root whose data say from which state on
+   */
+  static of(root) {
+    const bell = document.getElementById("bell");
+    return bell ? new News(bell, root.dataset["cursor"] ?? "") : null;
+  }
+
+  /**
+   * @param {HTMLElement} bell
+   * @param {string} cursor
+   */
+  constructor(bell, cursor) {
+    const { changesUrl = "", scope = "", user = "" } = bell.dataset;
+    this.#url = changesUrl;
+    this.#scope = scope;
+    this.#user = user;
+    this.#since = cursor;
+    this.#siblings = new Siblings(user, (said) => this.#hear(said));
+    this.#bell = new Bell(bell, {
+      opened: () => void this.#markRead(),
+      closed: () => this.#marked.clear(),
+      mute: (order, muted) => void this.#mute(order, muted),
+    });
+    const template = (/** @type {string} */ id) => element(id, HTMLTemplateElement);
+    this.#toasts = new Toasts(element("toasts", HTMLElement), template("toast"), template("toast-more"), {
+      mute: (order) => void this.#mute(order, true),
+      open: () => this.#bell.open(),
+    });
+  }
+
+  /** Begins, and goes on for as long as the page lives. */
+  start() {
+    this.#bell.start();
+    enhanceMuteForms((order, muted) => this.#mute(order, muted));
+    // somebody may have read it on another machine
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#read());
+    void this.#read();
+  }
+
+  /**
+   * The stream told this.
+   * @param {Patch} patch
+   */
+  tell({ changes, revision }) {
+    const state = new Revision(revision);
+    if (!this.#known?.revision.covers(state)) {
+      const later = changes.slice(-MOST_REMEMBERED).map((change) => ({ change, revision: state }));
+      this.#later = [...this.#later, ...later].slice(-MOST_REMEMBERED);
+    }
+    if (this.#known) this.#tell(changes, true);
+    else this.#waiting.push(...changes);
+    this.#show();
+    if (this.#bell.isOpen) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
+  }
+
+  /** Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same. */
+  polled() {
+    const wanted = this.#known?.answer.preferences;
+    if (document.visibilityState === "visible" || !wanted || wanted.sound || wanted.desktop) void this.#read();
+  }
+
+  /** @param {Said} said */
+  #hear(said) {
+    const isNewer = said.kind === "read" && this.#known && new Revision(said.answer.revision).covers(this.#known.revision);
+    if (isNewer) this.#take(said.answer, "");
+    else void this.#read();
+  }
+
+  /** Asks for the newest changes; after the question under way, if there is one, as that may have come too early. */
+  async #read() {
+    if (this.#over) return;
+    if (this.#reading) {
+      this.#again = true;
+      return this.#reading;
+    }
+    this.#reading = this.#ask();
+    await this.#reading;
+  }
+
+  async #ask() {
+    do {
+      this.#again = false;
+      await this.#fetch();
+    } while (this.#again && !this.#over);
+    this.#reading = null;
+    if (!this.#known && !this.#over) setTimeout(() => void this.#read(), RETRY);
+  }
+
+  async #fetch() {
+    const query = new URLSearchParams({ rep: this.#scope, since: this.#since });
+    /** @type {Record<string, string>} */
+    const headers = { accept: "application/json" };
+    if (this.#known?.tag) headers["if-none-match"] = this.#known.tag;
+    try {
+      const signal = AbortSignal.timeout(PATIENCE);
+      const response = await fetch(`${this.#url}?${query}`, { headers, cache: "no-store", signal });
+      this.#over = response.status === 401;
+      if (response.ok) this.#take(await response.json(), response.headers.get("etag") ?? "");
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
+    }
+  }
+
+  /**
+   * @param {Changes} answer
+   * @param {string} tag
+   */
+  #take(answer, tag) {
+    const revision = new Revision(answer.revision);
+    this.#known = { answer, tag, revision };
+    if (tag !== "") this.#since = answer.cursor;
+    this.#muted = new Set(answer.muted);
+    showMuted(this.#muted);
+    // what was told before the server's life began anew is in the answer as well
+    this.#later = this.#later.filter((told) => revision.isOlderThan(told.revision));
+    const missed = answer.changes.filter((change) => change.new).reverse();
+    const isAll = missed.length < MOST_LISTED;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#tell([...missed, ...waiting], isAll);
+    this.#show();
+  }
+
+  /**
+   * @param {Change[]} changes the oldest first
+   * @param {boolean} isAll whether these are all that happened
+   */
+  #tell(changes, isAll) {
+    const fresh = changes.filter(({ id }) => !this.#told.has(id) && this.#told.add(id));
+    for (const id of this.#told) {
+      if (this.#told.size <= MOST_REMEMBERED) break;
+      this.#told.delete(id);
+    }
+    const news = fresh.filter((change) => this.#isNews(change));
+    const wanted = this.#known?.answer.preferences;
+    if (news.length === 0 || !wanted) return;
+    // the open panel lists them already
+    if (wanted.toasts && document.visibilityState === "visible" && !this.#bell.isOpen) this.#toasts.show(news, isAll);
+    if (wanted.sound) void this.#sound.tell();
+    if (wanted.desktop) void this.#desktop.tell(news);
+  }
+
+  /** What a person did is no news to them. @param {Change} change */
+  #isNews({ by, order_id, status }) {
+    const untold = this.#known?.answer.preferences.untold ?? [];
+    return by !== this.#user && !this.#muted.has(order_id) && !untold.includes(status ?? "");
+  }
+
+  #show() {
+    if (!this.#known) return;
+    const later = this.#bell.isOpen ? 0 : this.#later.filter(({ change }) => this.#isNews(change)).length;
+    const { unread, more_unread } = this.#known.answer;
+    const count = unread + later;
+    const text = more_unread || count > MOST_UNREAD ? `${MOST_UNREAD}+` : String(count);
+    this.#bell.count(count, text);
+    this.#unread.show(count, text);
+    if (this.#bell.isOpen) this.#bell.list(this.#entries(this.#known.answer));
+  }
+
+  /**
+   * @param {Changes} answer
+   * @returns {Entry[]} the newest first
+   */
+  #entries({ changes }) {
+    const muted = (/** @type {Change} */ change) => this.#muted.has(change.order_id);
+    const later = this.#later.slice(-MOST_LISTED).map(({ change }) => {
+      return { change, unread: this.#isNews(change), muted: muted(change) };
+    });
+    const known = changes.map((change) => {
+      return { change, unread: change.unread || this.#marked.has(change.id), muted: muted(change) };
+    });
+    const newest = (/** @type {Entry} */ a, /** @type {Entry} */ b) =>
+      a.change.at === b.change.at ? b.change.id - a.change.id : a.change.at < b.change.at ? 1 : -1;
+    return [...later, ...known].sort(newest).slice(0, MOST_LISTED);
+  }
+
+  /** What the panel shows is read, here, in the browser's other pages, and in the account. What it marked stays marked until it is closed. */
+  async #markRead() {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    this.#show();
+    await this.#read();
+    if (!this.#known || !this.#bell.isOpen) return;
+    const { answer } = this.#known;
+    for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
+    if (answer.unread === 0) return;
+    const body = new URLSearchParams({ cursor: answer.cursor });
+    try {
+      const signal = AbortSignal.timeout(PATIENCE);
+      const response = await fetch(`${this.#url}read/`, { method: "POST", body, signal });
+      if (!response.ok) return;
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
+      return;
+    }
+    if (this.#known.answer !== answer) return;
+    const changes = answer.changes.map((change) => ({ ...change, unread: false, new: false }));
+    this.#known.answer = { ...answer, unread: 0, more_unread: false, changes };
+    this.#siblings.say({ kind: "read", answer: this.#known.answer });
+    this.#show();
+  }
+
+  /**
+   * @param {number} order
+   * @param {boolean} muted
+   */
+  async #mute(order, muted) {
+    const problem = await mute(order, muted);
+    this.#bell.say(problem);
+    if (problem !== "") return;
+    if (muted) {
+      this.#muted.add(order);
+      this.#toasts.forget(order);
+    }
+    this.#siblings.say({ kind: "account" });
+    await this.#read();
+  }
+}

@@ -1,0 +1,151 @@
+/** @import { Change } from "./types.js" */
+import { orderName, orderPage, whatHappened } from "./words.js";
+
+/** How long a toast stays, in milliseconds, and how soon it is looked at again whether it is still pointed at. */
+const SHOWN = 6_000;
+const HELD = 1_000;
+
+/** So many toasts are shown at once; the last one only counts what has no place. */
+const MOST_SHOWN = 3;
+
+/** The latest changes, for some seconds. A screen reader is told of them by the page's live region. */
+export class Toasts {
+  #root;
+  #template;
+  #moreTemplate;
+  #listeners;
+  /** Of changes that have no toast of their own. */
+  #count = 0;
+  /** @type {HTMLElement | null} the toast that says so */
+  #more = null;
+  /** @type {WeakMap<HTMLElement, ReturnType<typeof setTimeout>>} */
+  #ends = new WeakMap();
+
+  /**
+   * @param {HTMLElement} root
+   * @param {HTMLTemplateElement} template one change
+   * @param {HTMLTemplateElement} moreTemplate a number of them
+   * @param {{ mute: (order: number) => void, open: () => void }} listeners what mutes an order, and what shows all changes
+   */
+  constructor(root, template, moreTemplate, listeners) {
+    this.#root = root;
+    this.#template = template;
+    this.#moreTemplate = moreTemplate;
+    this.#listeners = listeners;
+  }
+
+  /**
+   * @param {Change[]} changes
+   * @param {boolean} isAll whether these are all that happened
+   */
+  show(changes, isAll) {
+    const places = MOST_SHOWN - this.#root.childElementCount;
+    if (!this.#more && isAll && changes.length <= places) {
+      changes.forEach((change) => this.#add(change));
+      return;
+    }
+    if (!this.#more && places <= 0) {
+      this.#root.lastElementChild?.remove();
+      this.#count += 1;
+    }
+    const own = this.#more ? [] : changes.slice(0, Math.max(0, places - 1));
+    own.forEach((change) => this.#add(change));
+    this.#addMore(changes.length - own.length, isAll);
+  }
+
+  /**
+   * Takes away what tells of an order.
+   * @param {number} order
+   */
+  forget(order) {
+    for (const toast of this.#root.querySelectorAll(`[data-order-id="${order}"]`)) {
+      if (toast instanceof HTMLElement) this.#dismiss(toast);
+    }
+  }
+
+  /** @param {Change} change */
+  #add(change) {
+    const toast = this.#place(this.#template);
+    if (!toast) return;
+    toast.dataset["orderId"] = String(change.order_id);
+    const link = toast.querySelector("a");
+    if (link) link.textContent = `${orderName(change)}: ${whatHappened(change)}`;
+    const page = orderPage(change);
+    if (page) link?.setAttribute("href", page);
+    const mute = toast.querySelector("[data-mute]");
+    mute?.setAttribute("aria-label", `Mute ${orderName(change)}`);
+    mute?.addEventListener("click", () => this.#listeners.mute(change.order_id));
+    this.#keep(toast);
+  }
+
+  /**
+   * @param {number} count
+   * @param {boolean} isAll
+   */
+  #addMore(count, isAll) {
+    this.#count += count;
+    const toast = this.#more ?? this.#place(this.#moreTemplate);
+    if (!toast) return;
+    const button = toast.querySelector(".more");
+    if (button) button.textContent = more(this.#count, isAll);
+    if (!this.#more) {
+      button?.addEventListener("click", () => {
+        this.#remove(toast);
+        this.#listeners.open();
+      });
+    }
+    this.#more = toast;
+    this.#keep(toast);
+  }
+
+  /** @param {HTMLTemplateElement} template */
+  #place(template) {
+    const toast = document.importNode(template.content, true).firstElementChild;
+    if (!(toast instanceof HTMLElement)) return null;
+    toast.querySelector(".dismiss")?.addEventListener("click", () => this.#dismiss(toast));
+    this.#root.append(toast);
+    return toast;
+  }
+
+  /**
+   * All stay while one of them is pointed at or has the focus, as those above would come down.
+   * @param {HTMLElement} toast
+   * @param {number} [time] in milliseconds
+   */
+  #keep(toast, time = SHOWN) {
+    clearTimeout(this.#ends.get(toast));
+    const end = setTimeout(() => {
+      if (this.#root.matches(":hover, :focus-within")) this.#keep(toast, HELD);
+      else this.#remove(toast);
+    }, time);
+    this.#ends.set(toast, end);
+  }
+
+  /**
+   * A focus in it goes on to the next one.
+   * @param {HTMLElement} toast
+   */
+  #dismiss(toast) {
+    const next = toast.contains(document.activeElement) ? (toast.previousElementSibling ?? toast.nextElementSibling) : null;
+    this.#remove(toast);
+    const button = next?.querySelector(".dismiss");
+    if (button instanceof HTMLElement) button.focus();
+  }
+
+  /** @param {HTMLElement} toast */
+  #remove(toast) {
+    toast.remove();
+    if (toast !== this.#more) return;
+    this.#more = null;
+    this.#count = 0;
+  }
+}
+
+/**
+ * @param {number} count
+ * @param {boolean} isAll
+ */
+function more(count, isAll) {
+  if (count === 0) return "and maybe more changes";
+  return `and ${isAll ? "" : "at least "}${count} more ${count === 1 ? "change" : "changes"}`;
+}

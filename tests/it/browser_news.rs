@@ -1,0 +1,1 @@
+//! Who is told what changed: toasts, bell, title, icon, sound and desktop.
