@@ -60,10 +60,10 @@ export class Connection {
   /**
    * @param {HTMLElement} root whose data say where to ask and for whom
    * @param {Badge} badge
+   * @param {News | null} news who is told what changed
    * @param {Page} page
-   * @param {News | null} [news] who is told what changed
    */
-  constructor(root, badge, page, news = null) {
+  constructor(root, badge, news, page) {
     this.#root = root;
     this.#badge = badge;
     this.#page = page;

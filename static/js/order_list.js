@@ -62,7 +62,7 @@ export class OrderList {
       () => element("orders-list", HTMLElement).focus({ preventScroll: true }),
     );
     this.#news = News.of(root);
-    this.#connection = new Connection(root, this.#badge, {
+    this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => root.dataset["query"] ?? "",
       visible: () => this.#patch.lines().map((line) => Number(line.dataset["orderId"])),
       list: () => this.#placement,
@@ -72,7 +72,7 @@ export class OrderList {
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
       patched: (patch) => this.#patched(patch),
       answered: (answer) => this.#answered(answer),
-    }, this.#news);
+    });
   }
 
   /** Begins, and goes on for as long as the page lives. */

@@ -7,9 +7,11 @@ import { ChangeForm } from "./change_form.js";
 import { Connection } from "./connection.js";
 import { element } from "./element.js";
 import { Gone } from "./gone.js";
+import { News } from "./news.js";
 import { Parts } from "./parts.js";
 import { Renewal } from "./renewal.js";
 import { Revision } from "./revision.js";
+import { setTitle } from "./unread.js";
 import { Viewing } from "./viewing.js";
 
 /** One order: whatever tells that it changed, the page reads itself anew and takes over what differs. */
@@ -26,6 +28,7 @@ class OrderPage {
   /** @type {Connection} */
   #connection;
   #viewing;
+  #news;
   /** Of the page that is shown; the connection's goes on with every other order. */
   #revision;
   /** What the last poll said of the order. */
@@ -45,7 +48,8 @@ class OrderPage {
     this.#gone = new Gone(root, element("order-gone", HTMLElement));
     const form = document.getElementById("change");
     this.#form = form instanceof HTMLFormElement ? new ChangeForm(form) : null;
-    this.#connection = new Connection(root, this.#badge, {
+    this.#news = News.of(root);
+    this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => "",
       visible: () => [this.#id],
       list: () => this.#id,
@@ -74,6 +78,7 @@ class OrderPage {
     leadBack(element("back", HTMLAnchorElement));
     tickAges(this.#root);
     this.#connection.start();
+    this.#news?.start();
     this.#viewing.start();
   }
 
@@ -111,7 +116,7 @@ class OrderPage {
     if (revision.isOlderThan(this.#revision)) return false;
     this.#revision = revision;
     this.#root.dataset["touched"] = fresh.dataset["touched"] ?? "";
-    document.title = page.title;
+    setTitle(page.title);
     this.#gone.show(false);
     const form = fresh.querySelector("#change");
     if (form instanceof HTMLFormElement) this.#form?.take(form);
