@@ -39,7 +39,7 @@ async fn axe_finds_nothing_on_any_page() {
         for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who) {
             for (width, height, is_touched) in [WIDTHS[0], WIDTHS[2]] {
                 for scheme in SCHEMES {
-                    exhibit.visit(&browser, Look { width, height, scheme, is_touched }).await;
+                    exhibit.visit(&database, &browser, Look { width, height, scheme, is_touched }).await;
                     let here = violations(&browser).await;
                     found.extend(here.iter().map(|rule| format!("{} {width} {scheme}: {rule}", exhibit.name)));
                 }
@@ -60,7 +60,9 @@ async fn twice_as_large_nothing_is_cut_off_and_nobody_scrolls_sideways() {
         for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who) {
             // a window of 1280 pixels at 200 % has 640 of its own; one of a phone at 200 %, about 320
             for width in [640, 320] {
-                exhibit.visit(&browser, Look { width, height: 450, scheme: "light", is_touched: false }).await;
+                exhibit
+                    .visit(&database, &browser, Look { width, height: 450, scheme: "light", is_touched: false })
+                    .await;
                 let wide = browser.script(WIDER_THAN_THE_WINDOW).await;
                 if wide != json!([]) {
                     found.push(format!("{} at {width} pixels: {wide}", exhibit.name));

@@ -38,14 +38,14 @@ async fn of_every_page() {
         for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who) {
             for (width, height, is_touched) in WIDTHS {
                 for scheme in SCHEMES {
-                    exhibit.visit(&browser, Look { width, height, scheme, is_touched }).await;
+                    exhibit.visit(&database, &browser, Look { width, height, scheme, is_touched }).await;
                     let file = folder.join(format!("{}-{width}-{scheme}.webp", exhibit.name));
                     std::fs::write(file, picture(&browser, width, height).await).unwrap();
                 }
             }
         }
         for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who && PRINTED.contains(&exhibit.name)) {
-            exhibit.visit(&browser, SHEET).await;
+            exhibit.visit(&database, &browser, SHEET).await;
             browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
             let file = folder.join(format!("{}-print.webp", exhibit.name));
             std::fs::write(file, picture(&browser, SHEET.width, SHEET.height).await).unwrap();

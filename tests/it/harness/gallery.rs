@@ -13,10 +13,19 @@ pub struct Exhibit {
     /// Who looks at it; empty for nobody.
     pub who: &'static str,
     pub path: String,
-    /// What is done to it then: a script, and what is true when it is done.
-    pub then: Option<(&'static str, &'static str)>,
+    /// What is done to it then.
+    pub then: Option<Then>,
     /// Whether it keeps itself true.
     pub is_live: bool,
+}
+
+/// What is done to a page, and what is true when it is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Then {
+    /// What another client writes to the database.
+    sql: &'static str,
+    script: &'static str,
+    until: &'static str,
 }
 
 /// How a browser shows it.
@@ -80,6 +89,8 @@ pub async fn exhibits(database: &Database) -> Vec<Exhibit> {
         ),
         exhibit("my-orders-views", "ana", "/orders/orders/?status=shipped", Some(OPEN_VIEWS), true),
         exhibit("my-orders-keys", "ana", "/orders/orders/", Some(OPEN_KEYS), true),
+        exhibit("my-orders-told", "ana", "/orders/orders/", Some(TELL), true),
+        exhibit("my-orders-bell", "ana", "/orders/orders/", Some(OPEN_BELL), true),
         exhibit("order", "ana", &format!("/orders/orders/{shipped}/"), None, true),
         exhibit("order-edit", "ana", &format!("/orders/orders/{pending}/edit/"), None, false),
         exhibit("order-cancel", "ana", &format!("/orders/orders/{pending}/cancel/"), None, false),
@@ -87,24 +98,50 @@ pub async fn exhibits(database: &Database) -> Vec<Exhibit> {
         exhibit("queue", "rx", "/orders/pharmacist/orders/", None, true),
         exhibit("queue-selection", "rx", "/orders/pharmacist/orders/?status=shipped", Some(SELECT), true),
         exhibit("queue-order", "rx", &format!("/orders/pharmacist/orders/{shipped}/"), None, true),
+        exhibit("preferences", "ana", "/accounts/preferences/", None, false),
         exhibit("not-found", "ana", "/orders/orders/999999/", None, false),
     ]
 }
 
-const OPEN_MORE: (&str, &str) = ("document.querySelectorAll('.filter details')[1].open = true", "true");
-const OPEN_VIEWS: (&str, &str) = ("document.querySelector('.tools details').open = true", "true");
-const OPEN_KEYS: (&str, &str) = (
-    "document.dispatchEvent(new KeyboardEvent('keydown', { key: '?', bubbles: true }))",
-    "document.querySelector('dialog[open]') !== null",
-);
-const SELECT: (&str, &str) = (
-    "[...document.querySelectorAll('[name=order]')].slice(0, 2).forEach((box) => box.click())",
-    "document.querySelector('#selection .count').textContent.includes('2')",
-);
+const NO_SQL: &str = "";
+
+const OPEN_MORE: Then =
+    Then { sql: NO_SQL, script: "document.querySelectorAll('.filter details')[1].open = true", until: "true" };
+
+const OPEN_VIEWS: Then =
+    Then { sql: NO_SQL, script: "document.querySelector('.tools details').open = true", until: "true" };
+
+const OPEN_KEYS: Then = Then {
+    sql: NO_SQL,
+    script: "document.dispatchEvent(new KeyboardEvent('keydown', { key: '?', bubbles: true }))",
+    until: "document.querySelector('dialog[open]') !== null",
+};
+
+const SELECT: Then = Then {
+    sql: NO_SQL,
+    script: "[...document.querySelectorAll('[name=order]')].slice(0, 2).forEach((box) => box.click())",
+    until: "document.querySelector('#selection .count').textContent.includes('2')",
+};
+
+/// Five changes that toasts tell, on cells of the list and beyond it.
+const TELL: Then = Then {
+    sql:
+        "select set_config('app.user', 'rx', false);
+        update orders_order set total_amount = total_amount + 10 where id in (
+            select id from orders_order where sales_rep_id = 1 and status = 'pending' order by created_at desc limit 5)",
+    script: "",
+    until: "document.querySelectorAll('.toast').length === 3",
+};
+
+const OPEN_BELL: Then = Then {
+    script: "document.querySelector('#bell .ring').click()",
+    until: "document.querySelectorAll('.bell-panel li[data-unread]').length > 0",
+    ..TELL
+};
 
 impl Exhibit {
     /// The browser comes to the page, and waits until it is as it stays.
-    pub async fn visit(&self, browser: &Browser, look: Look) {
+    pub async fn visit(&self, database: &Database, browser: &Browser, look: Look) {
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": look.scheme }] });
         browser.devtools("Emulation.setEmulatedMedia", media).await;
         let touch = json!({ "enabled": look.is_touched, "maxTouchPoints": 1 });
@@ -116,9 +153,10 @@ impl Exhibit {
         if self.is_live {
             browser.state("live").await;
         }
-        if let Some((script, done)) = self.then {
+        if let Some(Then { sql, script, until }) = self.then {
+            database.sql(sql).await;
             browser.client.execute(script, Vec::new()).await.unwrap();
-            browser.until(done).await;
+            browser.until(until).await;
         }
     }
 }
