@@ -11,7 +11,8 @@ const QUEUE: &str = "/orders/pharmacist/orders/";
 
 /// Lets the page's clock go forward by so many minutes.
 async fn later(browser: &Browser, minutes: u32) {
-    let script = format!("(window.now ??= Date.now, Date.now = () => window.now.call(Date) + {minutes} * 60_000, true)");
+    let script =
+        format!("(window.now ??= Date.now, Date.now = () => window.now.call(Date) + {minutes} * 60_000, true)");
     browser.script(&script).await;
 }
 
@@ -62,9 +63,7 @@ async fn a_filtered_queue_takes_in_what_fits_alone() {
         for query in ["?q=cruz&payment_status=paid", "?status=pending&payment_status=paid&total_min=20"] {
             ways.database.sql("truncate orders_order cascade").await;
             ways.database
-                .orders(
-                    "(1, 1, 'pending', 'paid', 20), (2, 2, 'pending', 'paid', 20), (3, 1, 'shipped', 'failed', 10)",
-                )
+                .orders("(1, 1, 'pending', 'paid', 20), (2, 2, 'pending', 'paid', 20), (3, 1, 'shipped', 'failed', 10)")
                 .await;
             ways.database.sql("update orders_order set customer_name = 'Maria Cruz' where id <= 2").await;
             let browser = way.browser("rx", QUEUE).await;
@@ -211,7 +210,10 @@ async fn a_selection_is_changed_in_the_queue_and_what_was_refused_says_why_there
         browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Delivered").await;
         browser.wait_for_text("#selection-outcome", "1 order changed.").await;
         assert_eq!(browser.script(kept).await, "");
-        assert_eq!(history(&ways.database).await, json!(["1shippeddeliveredhanded over", "2shippeddeliveredhanded over", "3shippeddeliveredhanded over"]));
+        assert_eq!(
+            history(&ways.database).await,
+            json!(["1shippeddeliveredhanded over", "2shippeddeliveredhanded over", "3shippeddeliveredhanded over"])
+        );
         browser.close().await;
     }
 }

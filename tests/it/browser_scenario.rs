@@ -42,7 +42,14 @@ async fn stored(database: &Database, id: i64, is_queue: bool) -> Value {
          from orders_order where {whose}",
         counts(&["pending", "processing", "delivered", "cancelled"]),
         counts(&[
-            "pending", "confirmed", "processing", "ready_for_pickup", "shipped", "delivered", "cancelled", "returned"
+            "pending",
+            "confirmed",
+            "processing",
+            "ready_for_pickup",
+            "shipped",
+            "delivered",
+            "cancelled",
+            "returned"
         ]),
     );
     let badges = format!(
@@ -50,7 +57,8 @@ async fn stored(database: &Database, id: i64, is_queue: bool) -> Value {
              case status when 'ready_for_pickup' then 'Ready for Pickup' else initcap(status) end, initcap(payment_status))
          from orders_order where id = {id}"
     );
-    let pending = database.value(&format!("select status = 'pending' from orders_order where id = {id}")).await == "true";
+    let pending =
+        database.value(&format!("select status = 'pending' from orders_order where id = {id}")).await == "true";
     let read = async |query: &str| -> Value { serde_json::from_str(&database.value(query).await).unwrap() };
     let (figures, badges) = (read(&figures).await, read(&badges).await);
     let links = if is_queue { json!([]) } else { json!([pending, pending]) };
