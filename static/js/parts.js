@@ -91,7 +91,8 @@ function mergeChildren(shown, said, says, changed) {
   const removeTo = (/** @type {number} */ until) => {
     const gone = places.slice(place, until);
     gone.forEach((node) => node.remove());
-    if (gone.some(isSomething)) note(shown, changed);
+    const line = shown.closest("[data-line]");
+    if (line && gone.some(isSomething)) changed.add(line);
     place = until;
   };
   for (const now of says.slice(0, says.length - end)) {
