@@ -197,7 +197,10 @@ export class News {
       if (this.#told.size <= MOST_REMEMBERED) break;
       this.#told.delete(id);
     }
-    const news = fresh.filter((change) => this.#isNews(change));
+    // a new order comes with its items
+    const entered = new Set(fresh.filter(({ operation }) => operation === "insert").map(({ order_id }) => order_id));
+    const isAlone = (/** @type {Change} */ change) => change.operation !== "items" || !entered.has(change.order_id);
+    const news = fresh.filter((change) => this.#isNews(change) && isAlone(change));
     const wanted = this.#known?.answer.preferences;
     if (news.length === 0 || !wanted) return;
     // the open panel lists them already

@@ -41,7 +41,9 @@ fn since(answer: &Value) -> String {
 }
 
 async fn set(database: &Database, what: &str, id: i64) {
-    database.sql(&format!("set app.user = 'rx'; update orders_order set {what} where id = {id}")).await;
+    database
+        .sql(&format!("select set_config('app.user', 'rx', false); update orders_order set {what} where id = {id}"))
+        .await;
 }
 
 #[tokio::test]
@@ -56,7 +58,10 @@ async fn everybody_finds_the_changes_of_their_own_orders() {
     let newest = &answer["changes"][0];
     assert_eq!((&newest["order_number"], &newest["by"]), (&json!("ORD-2025-00001"), &json!("rx")));
     assert_eq!(newest["changed"][0]["to_display"], "Processing");
-    assert_eq!((&newest["status"], &newest["unread"], &newest["new"]), (&json!("processing"), &json!(false), &Value::Null));
+    assert_eq!(
+        (&newest["status"], &newest["unread"], &newest["new"]),
+        (&json!("processing"), &json!(false), &Value::Null)
+    );
     assert_eq!(answer["preferences"], json!({ "toasts": true, "sound": false, "desktop": false, "untold": [] }));
     let answer = changes(&rx, ALL_CHANGES).await;
     assert_eq!(told(&answer)[..2], ["3 update", "1 update"]);
@@ -112,7 +117,9 @@ async fn what_is_unread_is_what_came_after_the_mark_and_is_news() {
     set(&database, "status = 'processing'", 1).await;
     set(&database, "total_amount = 5", 2).await;
     // her own change is none
-    database.sql("set app.user = 'ana'; update orders_order set total_amount = 6 where id = 2").await;
+    database
+        .sql("select set_config('app.user', 'ana', false); update orders_order set total_amount = 6 where id = 2")
+        .await;
     let second = changes(&ana, &since(&first)).await;
     assert_eq!(second["unread"], 2);
     let flags = |answer: &Value, flag: &str| -> Vec<Value> {
@@ -134,10 +141,18 @@ async fn what_is_unread_is_what_came_after_the_mark_and_is_news() {
     assert_eq!(read(mark(&first)).await, 204);
     assert_eq!(changes(&elsewhere, CHANGES).await["unread"], 1, "an older mark takes nothing back");
     let (epoch, _) = second["cursor"].as_str().unwrap().split_once('/').unwrap();
-    assert_eq!(read(vec![("cursor", format!("{epoch}/9000000000:9000000000:"))]).await, 400, "nobody has read the future");
+    assert_eq!(
+        read(vec![("cursor", format!("{epoch}/9000000000:9000000000:"))]).await,
+        400,
+        "nobody has read the future"
+    );
     assert_eq!(read(vec![("cursor", "nonsense".to_owned())]).await, 400);
     assert_eq!(read(vec![]).await, 400);
-    assert_eq!(read(vec![("cursor", "00000000000000ff/5:5:".to_owned())]).await, 204, "of another life it marks nothing");
+    assert_eq!(
+        read(vec![("cursor", "00000000000000ff/5:5:".to_owned())]).await,
+        204,
+        "of another life it marks nothing"
+    );
     assert_eq!(changes(&elsewhere, CHANGES).await["unread"], 1);
 
     // a transaction that began before the mark and ends after it is not read
@@ -250,7 +265,9 @@ async fn a_muted_order_is_listed_and_never_unread() {
     assert_eq!(ana.post_json(mute, &[("muted", "")]).await.0, 200);
     assert_eq!(changes(&ana, CHANGES).await["muted"], json!([]));
 
-    database.sql("insert into live.muted_order (user_id, order_id) select 1, 1000 + n from generate_series(1, 500) n").await;
+    database
+        .sql("insert into live.muted_order (user_id, order_id) select 1, 1000 + n from generate_series(1, 500) n")
+        .await;
     let (status, answer) = ana.post_json("/orders/api/orders/2/mute/", &[("muted", "1")]).await;
     assert_eq!((status, &answer["error"]), (409, &json!("there are 500 muted orders already; unmute some first")));
 }
