@@ -117,19 +117,29 @@ async fn three_toasts_at_most_and_the_last_row_can_be_scrolled_clear_of_them() {
     let expected = "ORD-2025-00011: new, by rx; ORD-2025-00012: new, by rx; and 26 more changes";
     browser.until(&format!("{TOASTS} === '{expected}'")).await;
 
-    for width in [1280, 820, 390] {
-        browser.resize(width).await;
-        browser.script("scrollTo(0, document.documentElement.scrollHeight) ?? true").await;
-        let clear = "document.querySelector('#orders-table-tbody tr:last-child').getBoundingClientRect().bottom
-             <= document.querySelector('.toast').getBoundingClientRect().top";
-        browser.until(clear).await;
-    }
-    browser.resize(1280).await;
     browser.click(".toast:first-child .dismiss").await;
     browser.until(&format!("{TOASTS} === 'ORD-2025-00012: new, by rx; and 26 more changes'")).await;
     browser.click(".toast .more").await;
     browser.until("!document.querySelector('.bell-panel').hidden").await;
+    browser.until("document.querySelectorAll('.bell-panel li').length === 30").await;
+    // the open panel is enough
+    set(&database, "total_amount = 9", 1).await;
     browser.until("document.querySelectorAll('.bell-panel li').length === 31").await;
+    browser.script("document.body.click() ?? true").await;
+    browser.devtools("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": 2, "y": 2 })).await;
+    browser.until("document.querySelector('.bell-panel').hidden").await;
+    assert!(!browser.script("window.toasted.join()").await.as_str().unwrap().contains("9.00"));
+
+    for (width, amount) in [(1280, 3), (820, 4), (390, 5)] {
+        browser.resize(width).await;
+        rx(&database, &format!("update orders_order set total_amount = {amount} where id between 11 and 24")).await;
+        browser.until(&format!("{TOASTS}.includes(' → {amount}.00, by rx; and ')")).await;
+        browser.script("scrollTo(0, document.documentElement.scrollHeight) ?? true").await;
+        let clear = "document.querySelector('#orders-table-tbody tr:last-child').getBoundingClientRect().bottom
+             <= document.querySelector('.toast').getBoundingClientRect().top";
+        assert_eq!(browser.script(clear).await, true, "{width}");
+        browser.until("document.querySelectorAll('.toast').length === 0").await;
+    }
     browser.close().await;
 }
 
