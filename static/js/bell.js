@@ -82,17 +82,24 @@ export class Bell {
   }
 
   /**
-   * Lists the entries, the newest first. Who has the focus in the list keeps it.
+   * Lists the entries, the newest first. What is there already stays where it is, also under a pointer or the focus.
    * @param {Entry[]} entries
    */
   list(entries) {
-    const active = document.activeElement;
-    const focused = active && this.#list.contains(active) ? active.getAttribute("data-key") : null;
-    this.#list.replaceChildren(...entries.map((entry) => this.#item(entry)));
+    let place = this.#list.firstElementChild;
+    for (const entry of entries) {
+      const item = this.#list.querySelector(`[data-key="${entry.change.id}"]`) ?? this.#item(entry);
+      if (item === place) place = place.nextElementSibling;
+      else this.#list.insertBefore(item, place);
+      this.#mark(item, entry);
+    }
+    while (place) {
+      const next = place.nextElementSibling;
+      place.remove();
+      place = next;
+    }
     this.#root.querySelector('[data-text="empty"]')?.toggleAttribute("hidden", entries.length > 0);
     showAge(this.#list);
-    const again = focused === null ? null : this.#list.querySelector(`[data-key="${focused}"]`);
-    if (again instanceof HTMLElement) again.focus({ preventScroll: true });
   }
 
   /**
@@ -111,28 +118,31 @@ export class Bell {
   }
 
   /** @param {Entry} entry */
-  #item({ change, unread, muted }) {
+  #item({ change }) {
     const template = /** @type {HTMLTemplateElement} */ (this.#root.querySelector("template"));
-    const item = document.importNode(template.content, true);
-    const line = item.querySelector("li");
-    line?.toggleAttribute("data-unread", unread);
-    line?.toggleAttribute("data-muted", muted);
+    const item = /** @type {Element} */ (document.importNode(template.content, true).firstElementChild);
+    item.setAttribute("data-key", String(change.id));
     this.#text(item, "order", orderName(change));
     this.#text(item, "what", whatHappened(change));
-    const link = item.querySelector("a");
     const page = orderPage(change);
-    if (page) link?.setAttribute("href", page);
-    link?.setAttribute("data-key", `${change.id}`);
+    if (page) item.querySelector("a")?.setAttribute("href", page);
     item.querySelector("time")?.setAttribute("datetime", change.at);
-    const button = item.querySelector("button");
-    if (button) {
-      button.dataset["order"] = String(change.order_id);
-      button.dataset["muted"] = String(muted);
-      button.dataset["key"] = `mute ${change.id}`;
-      button.textContent = muted ? "Unmute" : "Mute";
-      button.setAttribute("aria-label", `${button.textContent} ${orderName(change)}`);
-    }
     return item;
+  }
+
+  /**
+   * @param {Element} item
+   * @param {Entry} entry
+   */
+  #mark(item, { change, unread, muted }) {
+    item.toggleAttribute("data-unread", unread);
+    item.toggleAttribute("data-muted", muted);
+    const button = item.querySelector("button");
+    if (!button || button.dataset["muted"] === String(muted)) return;
+    button.dataset["order"] = String(change.order_id);
+    button.dataset["muted"] = String(muted);
+    button.textContent = muted ? "Unmute" : "Mute";
+    button.setAttribute("aria-label", `${button.textContent} ${orderName(change)}`);
   }
 
   /**

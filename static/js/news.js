@@ -49,7 +49,7 @@ export class News {
   #muted = new Set();
   /** @type {{ change: Change, revision: Revision }[]} what the stream told since the last answer, the oldest first */
   #later = [];
-  /** What is marked as new in the panel until that is closed. @type {Set<number>} */
+  /** What is marked as new in the panel until that is opened again. @type {Set<number>} */
   #marked = new Set();
   /** The keys of what was told. @type {Set<number>} */
   #told = new Set();
@@ -83,8 +83,8 @@ export class News {
     this.#since = cursor;
     this.#siblings = new Siblings(user, (said) => this.#hear(said));
     this.#bell = new Bell(bell, {
-      opened: () => void this.#markRead(),
-      closed: () => this.#marked.clear(),
+      opened: () => this.#opened(),
+      closed: () => this.#gathering !== undefined && void this.#markRead(),
       mute: (order, muted) => void this.#mute(order, muted),
     });
     const template = (/** @type {string} */ id) => element(id, HTMLTemplateElement);
@@ -197,7 +197,10 @@ export class News {
       if (this.#told.size <= MOST_REMEMBERED) break;
       this.#told.delete(id);
     }
-    const news = fresh.filter((change) => this.#isNews(change));
+    // a new order comes with its items
+    const entered = new Set(fresh.filter(({ operation }) => operation === "insert").map(({ order_id }) => order_id));
+    const isAlone = (/** @type {Change} */ change) => change.operation !== "items" || !entered.has(change.order_id);
+    const news = fresh.filter((change) => this.#isNews(change) && isAlone(change));
     const wanted = this.#known?.answer.preferences;
     if (news.length === 0 || !wanted) return;
     // the open panel lists them already
@@ -240,13 +243,18 @@ export class News {
     return [...later, ...known].sort(newest).slice(0, MOST_LISTED);
   }
 
-  /** What the panel shows is read, here, in the browser's other pages, and in the account. What it marked stays marked until it is closed. */
+  #opened() {
+    this.#marked.clear();
+    void this.#markRead();
+  }
+
+  /** What the panel shows is read, here, in the browser's other pages, and in the account. What it marked stays marked until it is opened again. */
   async #markRead() {
     clearTimeout(this.#gathering);
     this.#gathering = undefined;
     this.#show();
     await this.#read();
-    if (!this.#known || !this.#bell.isOpen) return;
+    if (!this.#known) return;
     const { answer } = this.#known;
     for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
     if (answer.unread === 0) return;

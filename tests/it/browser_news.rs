@@ -1,1 +1,354 @@
-//! Who is told what changed: toasts, bell, title, icon, sound and desktop.
+//! Who is told what changed, and how: toasts, the bell, title and icon, sound and desktop, as the account says.
+
+use serde_json::json;
+
+use crate::harness::browser::Browser;
+use crate::harness::database::Database;
+use crate::harness::scene::Scene;
+use crate::harness::service::Service;
+
+/// Takes note of every toast.
+const NOTE_TOASTS: &str =
+    "(() => { window.toasted = []; new MutationObserver((records) => records.forEach(({ addedNodes }) =>
+    addedNodes.forEach((toast) => window.toasted.push(toast.querySelector('a, .more').textContent))))
+    .observe(document.getElementById('toasts'), { childList: true }); return true; })()";
+
+const TOASTS: &str =
+    "[...document.querySelectorAll('.toast')].map((toast) => toast.querySelector('a, .more').textContent).join('; ')";
+
+const ENTRIES: &str = "[...document.querySelectorAll('.bell-panel li')].map((entry) => entry.querySelector('.number').textContent
+    + (entry.hasAttribute('data-muted') ? ' muted' : '') + (entry.hasAttribute('data-unread') ? ' new' : '')).join('; ')";
+
+async fn rx(database: &Database, statement: &str) {
+    database.sql(&format!("select set_config('app.user', 'rx', false); {statement}")).await;
+}
+
+async fn set(database: &Database, what: &str, id: i64) {
+    rx(database, &format!("update orders_order set {what} where id = {id}")).await;
+}
+
+/// Waits until the bell knows what the person wants to be told.
+async fn ready(browser: &Browser) {
+    browser.state("live").await;
+    browser
+        .until(
+            "performance.getEntriesByType('resource').some((e) => e.name.includes('/changes/') && e.responseEnd > 0)",
+        )
+        .await;
+    browser.script(NOTE_TOASTS).await;
+}
+
+async fn until_toasted(browser: &Browser, toasted: &[&str]) {
+    browser.until(&format!("JSON.stringify(window.toasted) === JSON.stringify({})", json!(toasted))).await;
+}
+
+/// Has the page think that nobody looks at it, or somebody again.
+async fn look(browser: &Browser, seen: bool) {
+    let state = if seen { "visible" } else { "hidden" };
+    let script = format!(
+        "(Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }}),
+          document.dispatchEvent(new Event('visibilitychange')))"
+    );
+    browser.script(&script).await;
+}
+
+async fn unread(browser: &Browser, count: &str) {
+    browser.until(&format!("document.title === '{count}My Orders · OnCare Live'")).await;
+    let icon = if count.is_empty() { "/icon.svg" } else { "/icon_unread.svg" };
+    browser.until(&format!("document.querySelector('link[rel=icon]').href.endsWith('{icon}')")).await;
+    let shown = format!("document.querySelector('.ring .unread').hidden === {}", count.is_empty());
+    browser.until(&shown).await;
+}
+
+#[tokio::test]
+async fn a_change_is_told_once_by_the_stream_or_by_a_poll() {
+    let Scene { database, proxy, browser, service: _service } = Scene::new().await;
+    ready(&browser).await;
+    set(&database, "status = 'processing'", 1).await;
+    let first = "ORD-2025-00001: Pending → Processing, by rx";
+    until_toasted(&browser, &[first]).await;
+    assert_eq!(browser.script("document.querySelector('.toast a').pathname").await, "/orders/orders/1/");
+    assert_eq!(
+        browser.script("document.querySelector('#toasts').closest('[aria-live], [role=status]')").await,
+        json!(null)
+    );
+    unread(&browser, "(1) ").await;
+
+    proxy.block_streams();
+    browser.state("polling").await;
+    set(&database, "status = 'shipped'", 1).await;
+    let second = "ORD-2025-00001: Processing → Shipped, by rx";
+    until_toasted(&browser, &[first, second]).await;
+    unread(&browser, "(2) ").await;
+
+    // the stream tells what was missed, which the page knows
+    proxy.unblock();
+    browser.state("live").await;
+    set(&database, "payment_status = 'paid'", 1).await;
+    let third = "ORD-2025-00001: payment Pending → Paid, by rx";
+    until_toasted(&browser, &[first, second, third]).await;
+    unread(&browser, "(3) ").await;
+    // all go by themselves
+    browser.until("document.querySelectorAll('.toast').length === 0").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn three_toasts_at_most_and_the_last_row_can_be_scrolled_clear_of_them() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    ready(&browser).await;
+    let many: Vec<String> = (11..25).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    let added = crate::harness::database::order_sql(&many.join(", "));
+    rx(&database, &added).await;
+    let expected = "ORD-2025-00011: new, by rx; ORD-2025-00012: new, by rx; and 12 more changes";
+    browser.until(&format!("{TOASTS} === '{expected}'")).await;
+    // a pointer on one keeps all of them
+    let at = browser
+        .script("(box => [box.x + 30, box.y + 20])(document.querySelector('.toast').getBoundingClientRect())")
+        .await;
+    let to = |x: serde_json::Value, y: serde_json::Value| json!({ "type": "mouseMoved", "x": x, "y": y });
+    browser.devtools("Input.dispatchMouseEvent", to(at[0].clone(), at[1].clone())).await;
+    let held =
+        "(() => { const began = performance.now(); window.lasted = () => performance.now() - began; return true; })()";
+    browser.script(held).await;
+    browser.until("window.lasted() > 8_000").await;
+    assert_eq!(browser.script(TOASTS).await, expected);
+    rx(&database, "update orders_order set total_amount = 2 where id between 11 and 24").await;
+    let expected = "ORD-2025-00011: new, by rx; ORD-2025-00012: new, by rx; and 26 more changes";
+    browser.until(&format!("{TOASTS} === '{expected}'")).await;
+
+    browser.click(".toast:first-child .dismiss").await;
+    browser.until(&format!("{TOASTS} === 'ORD-2025-00012: new, by rx; and 26 more changes'")).await;
+    browser.click(".toast .more").await;
+    browser.until("!document.querySelector('.bell-panel').hidden").await;
+    browser.until("document.querySelectorAll('.bell-panel li').length === 30").await;
+    // the open panel is enough
+    set(&database, "total_amount = 9", 1).await;
+    browser.until("document.querySelectorAll('.bell-panel li').length === 31").await;
+    browser.script("document.body.click() ?? true").await;
+    browser.devtools("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": 2, "y": 2 })).await;
+    browser.until("document.querySelector('.bell-panel').hidden").await;
+    assert!(!browser.script("window.toasted.join()").await.as_str().unwrap().contains("9.00"));
+
+    for (width, amount) in [(1280, 3), (820, 4), (390, 5)] {
+        browser.resize(width).await;
+        rx(&database, &format!("update orders_order set total_amount = {amount} where id between 11 and 24")).await;
+        browser.until(&format!("{TOASTS}.includes(' → {amount}.00, by rx; and ')")).await;
+        browser.script("scrollTo(0, document.documentElement.scrollHeight) ?? true").await;
+        let clear = "document.querySelector('#orders-table-tbody tr:last-child').getBoundingClientRect().bottom
+             <= document.querySelector('.toast').getBoundingClientRect().top";
+        assert_eq!(browser.script(clear).await, true, "{width}");
+        browser.until("document.querySelectorAll('.toast').length === 0").await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_their_own_changes_muted_orders_and_statuses_that_they_left_out() {
+    let Scene { database, proxy, browser, service: _service } = Scene::new().await;
+    ready(&browser).await;
+    set(&database, "total_amount = 7", 1).await;
+    let total = "ORD-2025-00001: total 1500.00 → 7.00, by rx";
+    until_toasted(&browser, &[total]).await;
+    browser.click(".toast [data-mute]").await;
+    browser.until("document.querySelectorAll('.toast').length === 0").await;
+    unread(&browser, "").await;
+    assert_eq!(database.value("select array_agg((user_id, order_id)) from live.muted_order").await, "{\"(1,1)\"}");
+
+    // in another tab she leaves a status out; this page takes it up without being loaded again
+    let first = browser.client.window().await.unwrap();
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second).await.unwrap();
+    browser.goto("/accounts/preferences/").await;
+    assert_eq!(browser.text(".muted-orders .number").await, "ORD-2025-00001");
+    browser.click("[name=status][value=confirmed]").await;
+    browser.click("#preferences .primary").await;
+    browser.wait_for_text(".saved", "Saved, for every browser in which you sign in.").await;
+    browser.client.close_window().await.unwrap();
+    browser.client.switch_to_window(first).await.unwrap();
+    browser
+        .until("performance.getEntriesByType('resource').filter((e) => e.name.includes('/changes/')).length >= 3")
+        .await;
+
+    for by in ["stream", "poll"] {
+        if by == "poll" {
+            proxy.block_streams();
+            browser.state("polling").await;
+        }
+        set(&database, "total_amount = total_amount + 1", 1).await;
+        set(&database, "status = 'confirmed'", 2).await;
+        set(&database, "total_amount = total_amount + 1", 2).await;
+        database.sql("select set_config('app.user', 'ana', false); update orders_order set status = 'delivered' where id = 2").await;
+        set(&database, "status = 'shipped'", 2).await;
+        let last = "ORD-2025-00002: Delivered → Shipped, by rx";
+        let all = if by == "poll" { vec![total, last, last] } else { vec![total, last] };
+        until_toasted(&browser, &all).await;
+        unread(&browser, if by == "poll" { "(2) " } else { "(1) " }).await;
+    }
+    browser.click(".ring").await;
+    let each = "ORD-2025-00002 new; ORD-2025-00002; ORD-2025-00002; ORD-2025-00002; ORD-2025-00001 muted";
+    let expected = format!("{each}; {each}; ORD-2025-00001 muted; ");
+    browser.until(&format!("{ENTRIES}.startsWith('{expected}')")).await;
+    // told again
+    browser.click(".bell-panel li[data-muted] button").await;
+    browser.until(&format!("!{ENTRIES}.includes('muted')")).await;
+    assert_eq!(database.value("select count(*) from live.muted_order").await, "0");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_bell_has_the_last_fifty_changes_and_reading_them_in_one_tab_reads_them_in_all() {
+    let Scene { database, browser, service, .. } = Scene::new().await;
+    ready(&browser).await;
+    let elsewhere = Browser::live_dashboard(&service.base(), "ana", "").await;
+    ready(&elsewhere).await;
+    let first = browser.client.window().await.unwrap();
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second.clone()).await.unwrap();
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    for amount in 1..=55 {
+        set(&database, &format!("total_amount = {amount}"), 2).await;
+    }
+    unread(&browser, "(55) ").await;
+    unread(&elsewhere, "(55) ").await;
+    browser.client.switch_to_window(first.clone()).await.unwrap();
+    unread(&browser, "(55) ").await;
+
+    // by the keyboard alone
+    browser.script("document.querySelector('.ring').focus() ?? true").await;
+    browser
+        .devtools("Input.dispatchKeyEvent", json!({ "type": "keyDown", "key": "Enter", "code": "Enter", "text": "\r" }))
+        .await;
+    browser.until("document.querySelectorAll('.bell-panel li').length === 50").await;
+    let newest = "document.querySelector('.bell-panel li').innerText.replace(/\\s+/g, ' ')";
+    browser.until(&format!("{newest} === 'ORD-2025-00002 just now New total 54.00 → 55.00, by rx Mute'")).await;
+    assert_eq!(browser.script("document.querySelector('.bell-panel li a').pathname").await, "/orders/orders/2/");
+    assert_ne!(browser.script("document.querySelector('.bell-panel li [data-age]').title").await, "");
+    unread(&browser, "").await;
+    // what comes while it is open is in it, and read
+    set(&database, "total_amount = 56", 2).await;
+    browser.until(&format!("{newest}.includes('55.00 → 56.00')")).await;
+    browser.until("document.querySelectorAll('.bell-panel li').length === 50").await;
+    browser.devtools("Input.dispatchKeyEvent", json!({ "type": "keyDown", "key": "Escape", "code": "Escape" })).await;
+    browser.until("document.querySelector('.bell-panel').hidden && document.activeElement === document.querySelector('.ring')").await;
+    assert_eq!(browser.script("document.querySelector('.ring').getAttribute('aria-expanded')").await, "false");
+
+    browser.client.switch_to_window(second).await.unwrap();
+    unread(&browser, "").await;
+    // on another machine when somebody comes back to its page
+    look(&elsewhere, false).await;
+    look(&elsewhere, true).await;
+    unread(&elsewhere, "").await;
+    elsewhere.close().await;
+    browser.close().await;
+}
+
+/// Stands in for what a test can't hear or see.
+const STAND_INS: &str = "(() => {
+    window.notes = 0; window.shown = [];
+    class Node { connect(other) { return other; } start() { window.notes += 1; } stop() {}
+        gain = { setValueAtTime() {}, exponentialRampToValueAtTime() {} }; }
+    window.OscillatorNode = class extends Node {}; window.GainNode = class extends Node {};
+    window.AudioContext = class { state = window.silent ? 'suspended' : 'running'; currentTime = 0; resume() { return new Promise(() => {}); } };
+    window.Notification = class extends EventTarget { static permission = window.answer ?? 'granted';
+        static async requestPermission() { Notification.permission = 'denied'; }
+        constructor(title, { body, tag }) { super(); window.shown.push(`${title}: ${body} (${tag.split(' ')[0]})`); window.last = this; }
+        close() { window.closed = true; } };
+    return true; })()";
+
+#[tokio::test]
+async fn a_sound_comes_from_one_page_and_the_desktop_tells_while_none_is_in_sight() {
+    let Scene { database, browser, proxy, service: _service } = Scene::new().await;
+    database
+        .sql(
+            "insert into live.account (user_id, sound, desktop, version) values (1, true, true, 9)
+        on conflict (user_id) do update set sound = true, desktop = true, version = 9",
+        )
+        .await;
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    browser.script(STAND_INS).await;
+    let first = browser.client.window().await.unwrap();
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second.clone()).await.unwrap();
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    browser.script(STAND_INS).await;
+    look(&browser, true).await;
+
+    set(&database, "status = 'processing'", 1).await;
+    set(&database, "status = 'shipped'", 2).await;
+    until_toasted(
+        &browser,
+        &["ORD-2025-00001: Pending → Processing, by rx", "ORD-2025-00002: Processing → Shipped, by rx"],
+    )
+    .await;
+    let mut notes = 0;
+    let mut shown = Vec::new();
+    for window in [&first, &second] {
+        browser.client.switch_to_window(window.clone()).await.unwrap();
+        browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Shipped").await;
+        notes += browser.script("window.notes").await.as_i64().unwrap();
+        shown.push(browser.script("window.shown").await);
+    }
+    assert_eq!(notes, 2, "two notes, of one of the pages, once");
+    assert_eq!(shown, [json!([]), json!([])], "somebody looks at one of them");
+
+    // nobody looks any more
+    look(&browser, false).await;
+    browser.client.switch_to_window(first.clone()).await.unwrap();
+    look(&browser, false).await;
+    set(&database, "status = 'delivered'", 1).await;
+    let told = "ORD-2025-00001: Processing → Delivered, by rx (change)";
+    let mut shown = Vec::new();
+    for window in [&first, &second] {
+        browser.client.switch_to_window(window.clone()).await.unwrap();
+        look(&browser, false).await;
+        browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Delivered").await;
+        shown.extend(browser.script("window.shown").await.as_array().unwrap().clone());
+        assert_eq!(browser.script("window.toasted.filter((text) => text.includes('Delivered')).length").await, 0);
+    }
+    shown.dedup();
+    assert_eq!(shown, [told], "pages that show it both do so under one tag");
+
+    // also while only polls tell
+    proxy.block_streams();
+    set(&database, "status = 'returned'", 1).await;
+    browser
+        .until("window.shown.concat(window.opener?.shown ?? []).some((text) => text.includes('Delivered → Returned'))")
+        .await;
+    browser.script("window.last.dispatchEvent(new Event('click'))").await;
+    browser.until("location.pathname === '/orders/orders/1/'").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_preferences_say_what_this_browser_makes_of_them_and_are_the_same_in_every_browser() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let browser = Browser::open(&service.base()).await;
+    browser.sign_in("ana").await;
+    browser.goto("/orders/orders/").await;
+    browser.click(".preferences-link").await;
+    browser.script(&format!("(window.silent = true, window.answer = 'default', {STAND_INS})")).await;
+    browser.click("#play").await;
+    browser.wait_for_text("#sound-state", "The browser does not let this page play a sound.").await;
+    browser.wait_for_text("#desktop-state", "This browser has not been asked.").await;
+    browser.click("[name=desktop]").await;
+    let forbidden = "This browser forbids it: allow notifications for this site in its settings.";
+    browser.wait_for_text("#desktop-state", forbidden).await;
+    browser.click("[name=sound]").await;
+    browser.click("[name=toasts]").await;
+    browser.click("#preferences .primary").await;
+    browser.wait_for_text(".saved", "Saved, for every browser in which you sign in.").await;
+
+    let elsewhere = Browser::without_javascript(&service.base()).await;
+    elsewhere.sign_in("ana").await;
+    elsewhere.goto("/accounts/preferences/").await;
+    let checked = elsewhere.client.source().await.unwrap().matches("checked=\"\"").count();
+    assert_eq!(checked, 10, "sound, desktop and every status");
+    assert!(elsewhere.hidden("#play").await, "nothing is offered that does nothing");
+    elsewhere.close().await;
+    browser.close().await;
+}

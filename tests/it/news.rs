@@ -41,7 +41,9 @@ fn since(answer: &Value) -> String {
 }
 
 async fn set(database: &Database, what: &str, id: i64) {
-    database.sql(&format!("set app.user = 'rx'; update orders_order set {what} where id = {id}")).await;
+    database
+        .sql(&format!("select set_config('app.user', 'rx', false); update orders_order set {what} where id = {id}"))
+        .await;
 }
 
 #[tokio::test]
@@ -115,7 +117,9 @@ async fn what_is_unread_is_what_came_after_the_mark_and_is_news() {
     set(&database, "status = 'processing'", 1).await;
     set(&database, "total_amount = 5", 2).await;
     // her own change is none
-    database.sql("set app.user = 'ana'; update orders_order set total_amount = 6 where id = 2").await;
+    database
+        .sql("select set_config('app.user', 'ana', false); update orders_order set total_amount = 6 where id = 2")
+        .await;
     let second = changes(&ana, &since(&first)).await;
     assert_eq!(second["unread"], 2);
     let flags = |answer: &Value, flag: &str| -> Vec<Value> {
