@@ -19,6 +19,7 @@
 //!    which keeps no buffers for one that only waits.
 //! 5. In the browser one page has the stream for all that are open (`static/js/shared_stream.js`, `stream.js`) and hands the
 //!    event on; in each, `patch.js` sets the texts and attributes that changed, unless the page knows a newer revision already.
+//!    An order's page, which shows more than an event tells, reads itself anew (`renewal.js`, `parts.js`).
 //!
 //! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. When commits are few it also enters the events in

@@ -253,7 +253,10 @@ async fn run(name: &'static str, command: &mut Command) -> Result<(), ClusterErr
 
 async fn init(programs: &Path, folder: &Path, owner: Option<Owner>) -> Result<(), ClusterError> {
     // a pipe of ours can't be opened by another user, a file of theirs can
-    let password = folder.with_extension("password");
+    // beside the folder, which must be empty; what follows the name's last dot tells it from others
+    let mut password = folder.as_os_str().to_owned();
+    password.push(".password");
+    let password = PathBuf::from(password);
     let failed = |source| ClusterError::Folder { attempted: "write", path: password.clone(), source };
     std::fs::write(&password, PASSWORD).map_err(failed)?;
     std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;

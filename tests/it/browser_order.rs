@@ -347,6 +347,7 @@ async fn whoever_signs_out_hears_no_more_of_it() {
     database.sql("delete from live.session").await;
     browser.state("signed_out").await;
     let asked = browser.script("window.fetched").await;
+    browser.script("document.dispatchEvent(new Event('visibilitychange'))").await;
     database.sql("update orders_order set status = 'shipped' where id = 1").await;
     assert_eq!(browser.text("#viewing").await, "");
     assert!(browser.script("document.getElementById('order').hasAttribute('data-stale')").await == true);
