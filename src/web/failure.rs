@@ -198,7 +198,8 @@ pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
     }
 }
 
-fn sentence(message: &str) -> String {
+/// With a capital and a full stop.
+pub(super) fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))

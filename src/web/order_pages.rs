@@ -2,13 +2,13 @@
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use sha2::{Digest, Sha256};
 
 use super::App;
 use super::dashboard::{ORDERS, QUEUE};
-use super::failure::Failure;
+use super::failure::{Failure, accepts_json, sentence};
 use super::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use super::overtaken::{self, Overtaken};
 use super::path::OrderPath;
@@ -37,6 +37,8 @@ struct EditPage {
     /// Of what the form was made from: it tells on return whether that is still there.
     version: String,
     overtaken: Option<EditOvertaken>,
+    /// Why it can't be written any more.
+    refused: Option<String>,
     errors: Vec<(&'static str, String)>,
 }
 
@@ -96,13 +98,23 @@ pub(super) async fn edit_form(
     let shell = Shell::for_user(&app, &reader.user);
     let version = version(&order.editable);
     let number = order.row.order_number;
-    page(&EditPage { shell, id, number, edit: order.editable, version, overtaken: None, errors: Vec::new() })
+    page(&EditPage {
+        shell,
+        id,
+        number,
+        edit: order.editable,
+        version,
+        overtaken: None,
+        refused: None,
+        errors: Vec::new(),
+    })
 }
 
 pub(super) async fn edit(
     State(app): State<App>,
     reader: OrderReader,
     OrderPath(id): OrderPath,
+    headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
@@ -120,7 +132,7 @@ pub(super) async fn edit(
     let errors = check(&edit);
     if !errors.is_empty() {
         let version = form.field("version").to_owned();
-        let again = page(&EditPage { shell, id, number, edit, version, overtaken: None, errors })?;
+        let again = page(&EditPage { shell, id, number, edit, version, overtaken: None, refused: None, errors })?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
     }
     let allowed = edits(&reader.user);
@@ -129,12 +141,17 @@ pub(super) async fn edit(
     let is_known = |present: &Edit| known.is_empty() || known == version(present);
     match app.store.edit_order(id, &edit, is_known, &reader.user, &allowed).await? {
         WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
-        WriteOutcome::Refused => Err(refused_now(&app, &reader, id, "edited", &allowed).await?),
-        WriteOutcome::Overtaken => {
+        WriteOutcome::Refused if accepts_json(&headers) => {
+            Err(refused_now(&app, &reader, id, "edited", &allowed).await?)
+        }
+        outcome @ (WriteOutcome::Refused | WriteOutcome::Overtaken) => {
             let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
             let (errors, version) = (differences(&edit, &order.editable), version(&order.editable));
-            let overtaken = Some(edit_overtaken(&edit, &order, &app));
-            let again = page(&EditPage { shell, id, number, edit, version, overtaken, errors })?;
+            let (overtaken, refused) = match outcome {
+                WriteOutcome::Refused => (None, Some(sentence(&refusal("edited", &order, &allowed, &app)))),
+                _ => (Some(edit_overtaken(&edit, &order, &app)), None),
+            };
+            let again = page(&EditPage { shell, id, number, edit, version, overtaken, refused, errors })?;
             Ok((StatusCode::CONFLICT, again).into_response())
         }
         WriteOutcome::Gone => Err(Failure::NotFound),
@@ -245,16 +262,20 @@ pub(super) fn cancels(user: &SignedIn) -> Vec<Status> {
     Status::ALL.iter().filter(|status| !ended.contains(status)).cloned().collect()
 }
 
-/// Why it can't be done in the present status, and by whom that is so.
 fn refused(done: &str, order: &OrderDetail, allowed: &[Status], app: &App) -> Failure {
+    Failure::Conflict(refusal(done, order, allowed, app))
+}
+
+/// Why it can't be done in the present status, and by whom that is so.
+fn refusal(done: &str, order: &OrderDetail, allowed: &[Status], app: &App) -> String {
     let while_it_is: Vec<_> = allowed.iter().map(|status| status.label().to_lowercase()).collect();
     let by = last_changed(&order.timeline, Entry::changed_standing, app.settings.zone);
     let by = by.map(|by| format!(" (changed by {by})")).unwrap_or_default();
-    Failure::Conflict(format!(
+    format!(
         "this order is {} now; it can be {done} only while it is {}{by}",
         order.row.status.label().to_lowercase(),
         while_it_is.join(" or ")
-    ))
+    )
 }
 
 /// The same for a write that found the order so.

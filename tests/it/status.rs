@@ -455,6 +455,17 @@ async fn an_edit_that_was_overtaken_says_by_whom_as_far_as_anybody_knows() {
         .await;
     let html = ana.post("/orders/orders/1/edit/", &fields).await.text().await.unwrap();
     assert!(html.contains("meanwhile; it was last written Mar 04, 2025 05:06. Nothing"), "{html}");
+    // where nothing can be edited any more, what was written is not lost either
+    database.sql("select set_config('app.user', 'rx', false); update orders_order set status = 'shipped'").await;
+    let response = ana.post("/orders/orders/1/edit/", &[("customer_name", "Mine again"), fields[1]]).await;
+    assert_eq!(response.status(), 409);
+    let html = response.text().await.unwrap();
+    assert!(
+        html.contains("This order is shipped now; it can be edited only while it is pending (changed by rx, "),
+        "{html}"
+    );
+    assert!(html.contains("value=\"Mine again\"") && html.contains("Now there: “Mine”"), "{html}");
+    assert!(!html.contains("type=\"submit\">Save"), "there is no way to save it: {html}");
 }
 
 #[tokio::test]
