@@ -75,7 +75,7 @@ export class Connection {
       begun: () => ({ epoch: this.#revision.epoch, list: page.list() }),
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),
-      skipped: () => this.#news?.polled(),
+      skipped: () => this.#news?.polled(!this.#streaming),
     });
     // browsers have no locks where a page came by plain HTTP from another machine
     const Kind = SharedStream.isPossible ? SharedStream : Stream;
@@ -165,7 +165,7 @@ export class Connection {
    */
   #synced(sync, wasAway) {
     const wasPolling = this.#poll.isRunning;
-    if (sync.missed?.length !== 0) this.#news?.polled();
+    if (sync.missed?.length !== 0) this.#news?.polled(false);
     this.#streaming = true;
     if (this.#accept(sync, true)) this.#page.caughtUp(sync.missed ?? []);
     // also of a state that a poll overtook: nobody else says what led to it
@@ -212,7 +212,7 @@ export class Connection {
    * @param {{ epoch: string, list: unknown }} begun the page's epoch and list when the read began
    */
   #answered(answer, { epoch, list }) {
-    if (!this.#streaming || !this.#listening) this.#news?.polled();
+    if (!this.#streaming || !this.#listening) this.#news?.polled(!this.#streaming);
     if (this.#over || list !== this.#page.list()) return;
     const revision = new Revision(answer.revision);
     const overtaken = epoch !== this.#revision.epoch && revision.epoch !== this.#revision.epoch;

@@ -59,26 +59,32 @@ export class News {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
   #over = false;
+  /** Nothing but the answer tells what happened. */
+  #isAlone = false;
+  #say;
 
   /**
    * The news of a page that has a bell.
    * @param {HTMLElement} root whose data say from which state on
+   * @param {(changes: Change[]) => void} [say] says to a screen reader what was found while no stream told anything
    */
-  static of(root) {
+  static of(root, say = () => {}) {
     const bell = document.getElementById("bell");
-    return bell ? new News(bell, root.dataset["cursor"] ?? "") : null;
+    return bell ? new News(bell, root.dataset["cursor"] ?? "", say) : null;
   }
 
   /**
    * @param {HTMLElement} bell
    * @param {string} cursor
+   * @param {(changes: Change[]) => void} say
    */
-  constructor(bell, cursor) {
+  constructor(bell, cursor, say) {
     const { changesUrl = "", scope = "", user = "" } = bell.dataset;
     this.#url = changesUrl;
     this.#scope = scope;
     this.#user = user;
     this.#since = cursor;
+    this.#say = say;
     this.#siblings = new Siblings(user, (said) => this.#hear(said));
     this.#bell = new Bell(bell, {
       opened: () => this.#opened(),
@@ -116,8 +122,12 @@ export class News {
     if (this.#bell.isOpen) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
 
-  /** Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same. */
-  polled() {
+  /**
+   * Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same.
+   * @param {boolean} isAlone whether there is no stream that will tell it
+   */
+  polled(isAlone) {
+    this.#isAlone = isAlone;
     const wanted = this.#known?.answer.preferences;
     if (document.visibilityState === "visible" || !wanted || wanted.sound || wanted.desktop) void this.#read();
   }
@@ -173,6 +183,8 @@ export class News {
     this.#later = this.#later.filter((told) => revision.isOlderThan(told.revision));
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < MOST_LISTED;
+    const found = missed.filter(({ id }) => !this.#told.has(id));
+    if (this.#isAlone && found.length > 0) this.#say(found);
     // and what came before it was known what the person wants to be told
     this.#tell([...missed, ...this.#later.map(({ change }) => change)], isAll);
     this.#show();
