@@ -1,5 +1,6 @@
 //! Scripts and styles, embedded in the binary.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
@@ -31,6 +32,40 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 /// browser has under it stays right for ever.
 pub(super) static BASE: LazyLock<String> = LazyLock::new(|| format!("/static/v-{}", *VERSION));
 
+/// Of each script that a page begins with, the modules that it comes to need.
+static MODULES: LazyLock<HashMap<&str, Vec<String>>> = LazyLock::new(|| {
+    let scripts = ["realtime_salesrep_dashboard.js", "pharmacist_queue.js", "order_page.js", "preferences.js"];
+    scripts.into_iter().map(|script| (script, imported_by(script))).collect()
+});
+
+/// The modules that a page's script needs, itself first. A page names them all: a browser that must read one to learn of the next
+/// comes to the last by as many round trips as the chain is long.
+pub(super) fn modules(script: &str) -> &'static [String] {
+    MODULES.get(script).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn imported_by(script: &str) -> Vec<String> {
+    let mut modules = vec![script.to_owned()];
+    let mut next = 0;
+    while let Some(module) = modules.get(next) {
+        let file = Assets::get(&format!("js/{module}"));
+        let text = file.map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
+        for imported in imports(&text) {
+            if !modules.iter().any(|known| known == imported) {
+                modules.push(imported.to_owned());
+            }
+        }
+        next += 1;
+    }
+    modules
+}
+
+/// The modules that stand in a script's import statements. Those of its comments, which import types, begin otherwise.
+fn imports(script: &str) -> impl Iterator<Item = &str> {
+    let statements = script.lines().filter(|line| line.starts_with("import "));
+    statements.filter_map(|line| line.split_once("from \"./")?.1.split_once('"')).map(|(module, _)| module)
+}
+
 pub(super) async fn serve(Path(path): Path<String>, headers: HeaderMap) -> Response {
     let current = path.strip_prefix("v-").and_then(|rest| rest.strip_prefix(VERSION.as_str()));
     let (name, caching) = match current.and_then(|rest| rest.strip_prefix('/')) {
@@ -47,4 +82,20 @@ pub(super) async fn serve(Path(path): Path<String>, headers: HeaderMap) -> Respo
     let kind = mime_guess::from_path(name).first_or_octet_stream();
     let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
     (about, [(header::CONTENT_TYPE, kind)], file.data).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_names_every_module_once() {
+        let modules = modules("pharmacist_queue.js");
+        assert_eq!(modules[0], "pharmacist_queue.js");
+        for deep in ["order_list.js", "connection.js", "revision.js", "selection.js"] {
+            assert_eq!(modules.iter().filter(|module| **module == *deep).count(), 1, "{deep}");
+        }
+        assert!(!modules.iter().any(|module| module == "types.js"), "types are for the checker alone");
+        assert!(modules.iter().all(|module| Assets::get(&format!("js/{module}")).is_some()));
+    }
 }

@@ -34,6 +34,13 @@ enum Content {
 }
 
 impl Content {
+    fn script(self) -> &'static str {
+        match self {
+            Self::MyOrders => "realtime_salesrep_dashboard.js",
+            Self::Queue | Self::WaitingLongest => "pharmacist_queue.js",
+        }
+    }
+
     fn heading(self) -> &'static str {
         match self {
             Self::MyOrders => "My Orders",

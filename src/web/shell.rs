@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::App;
-use super::assets::BASE;
+use super::assets::{BASE, modules};
 use super::failure::Failure;
 use crate::order::{Currency, Money, RepId, Scope};
 use crate::store::{Role, SignedIn};
@@ -47,6 +47,12 @@ impl Shell {
 
     pub(super) fn for_nobody(app: &App) -> Self {
         Self { person: None, bell: None, assets: &BASE, currency: app.settings.currency.clone() }
+    }
+
+    /// The modules of a page's script.
+    #[expect(clippy::unused_self, reason = "templates reach what every page has through the shell")]
+    pub(super) fn modules(&self, script: &str) -> &'static [String] {
+        modules(script)
     }
 
     /// `₱1,500.00`, or a dash where there is no amount.

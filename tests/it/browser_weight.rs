@@ -27,6 +27,11 @@ async fn a_list_of_twenty_rows_weighs_less_than_sixty_kilobytes() {
         let kinds = |ending: &str| files.iter().filter(|(name, _)| name.ends_with(ending)).count();
         assert!(files.iter().all(|(_, bytes)| *bytes > 0), "nothing came from a cache: {files:?}");
         assert!(kinds(".js") > 10 && kinds(".css") == 1 && kinds("/") >= 1, "all of the page: {files:?}");
+        let named = browser.script("[...document.querySelectorAll('link[rel=modulepreload]')].map((link) => new URL(link.href).pathname).sort()").await;
+        let mut scripts: Vec<&str> =
+            files.iter().map(|(name, _)| name.as_str()).filter(|name| name.ends_with(".js")).collect();
+        scripts.sort_unstable();
+        assert_eq!(named, json!(scripts), "the page itself names every script that it loads");
         let bytes: u64 = files.iter().map(|(_, bytes)| bytes).sum();
         println!("{path} weighs {bytes} bytes in {} files", files.len());
         assert!(bytes < MOST, "{path} weighs {bytes} bytes: {files:?}");
