@@ -143,6 +143,8 @@ async fn filter_and_page_are_kept_and_rows_stay_until_asked_for() {
     database.sql("update orders_order set status = 'confirmed' where id = 32").await;
     browser.wait_for_text("tr[data-order-id='32'] .status-badge", "Confirmed").await;
 
+    // clear of the toasts, which leave room under the list for that
+    browser.script("window.scrollTo(0, document.documentElement.scrollHeight) ?? true").await;
     browser.click("a[rel=next]").await;
     browser.until("location.search === '?status=pending&date_from=2025-01-01&page=2'").await;
     browser.state("live").await;
