@@ -239,6 +239,7 @@ export class Connection {
   /** The session is over. */
   #end() {
     this.#over = true;
+    this.#news?.end();
     this.#streaming = false;
     this.#stream.close();
     this.#poll.abort();

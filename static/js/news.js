@@ -28,6 +28,14 @@ const RETRY = 5_000;
 const GATHERING = 1_000;
 
 /**
+ * What the page is that has the news.
+ *
+ * @typedef {object} Page
+ * @property {number | null} order the order that it shows whole, with all that happens to it, so that no toast need say it
+ * @property {(changes: Change[]) => void} say says to a screen reader what was found while no stream told anything
+ */
+
+/**
  * What arrives, and who is told: the stream tells its changes at once, and after a poll or a lost stream the server is asked
  * what there was. A change has a key, so that whichever way it comes, it is told once.
  */
@@ -61,30 +69,30 @@ export class News {
   #over = false;
   /** Nothing but the answer tells what happened. */
   #isAlone = false;
-  #say;
+  #page;
 
   /**
    * The news of a page that has a bell.
    * @param {HTMLElement} root whose data say from which state on
-   * @param {(changes: Change[]) => void} [say] says to a screen reader what was found while no stream told anything
+   * @param {Page} page
    */
-  static of(root, say = () => {}) {
+  static of(root, page) {
     const bell = document.getElementById("bell");
-    return bell ? new News(bell, root.dataset["cursor"] ?? "", say) : null;
+    return bell ? new News(bell, root.dataset["cursor"] ?? "", page) : null;
   }
 
   /**
    * @param {HTMLElement} bell
    * @param {string} cursor
-   * @param {(changes: Change[]) => void} say
+   * @param {Page} page
    */
-  constructor(bell, cursor, say) {
+  constructor(bell, cursor, page) {
     const { changesUrl = "", scope = "", user = "" } = bell.dataset;
     this.#url = changesUrl;
     this.#scope = scope;
     this.#user = user;
     this.#since = cursor;
-    this.#say = say;
+    this.#page = page;
     this.#siblings = new Siblings(user, (said) => this.#hear(said));
     this.#bell = new Bell(bell, {
       opened: () => this.#opened(),
@@ -132,8 +140,15 @@ export class News {
     if (document.visibilityState === "visible" || !wanted || wanted.sound || wanted.desktop) void this.#read();
   }
 
+  /** The session is over: nothing more is told, nor done for whoever signs in next in the same browser. */
+  end() {
+    this.#over = true;
+    clearTimeout(this.#gathering);
+  }
+
   /** @param {Said} said */
   #hear(said) {
+    if (this.#over) return;
     const isNewer = said.kind === "read" && this.#known && new Revision(said.answer.revision).covers(this.#known.revision);
     if (isNewer) this.#take(said.answer, "");
     else void this.#read();
@@ -165,7 +180,7 @@ export class News {
     const headers = { accept: "application/json" };
     if (this.#known?.tag) headers["if-none-match"] = this.#known.tag;
     const answer = await ask(`${this.#url}?${query}`, { headers });
-    this.#over = answer?.status === 401;
+    if (answer?.status === 401) this.end();
     if (answer?.ok) this.#take(answer.json, answer.tag);
   }
 
@@ -184,7 +199,7 @@ export class News {
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < MOST_LISTED;
     const found = missed.filter(({ id }) => !this.#told.has(id));
-    if (this.#isAlone && found.length > 0) this.#say(found);
+    if (this.#isAlone && found.length > 0) this.#page.say(found);
     // and what came before it was known what the person wants to be told
     this.#tell([...missed, ...this.#later.map(({ change }) => change)], isAll);
     this.#show();
@@ -207,8 +222,10 @@ export class News {
     const news = fresh.filter((change) => this.#isNews(change) && isAlone(change));
     const wanted = this.#known.answer.preferences;
     if (news.length === 0) return;
+    const unseen = news.filter(({ order_id }) => order_id !== this.#page.order);
     // the open panel lists them already
-    if (wanted.toasts && document.visibilityState === "visible" && !this.#bell.isOpen) this.#toasts.show(news, isAll);
+    const isPlace = document.visibilityState === "visible" && !this.#bell.isOpen;
+    if (wanted.toasts && isPlace && unseen.length > 0) this.#toasts.show(unseen, isAll);
     if (wanted.sound) void this.#sound.tell();
     if (wanted.desktop) void this.#desktop.tell(news);
   }
@@ -258,7 +275,7 @@ export class News {
     this.#gathering = undefined;
     this.#show();
     await this.#read();
-    if (!this.#known) return;
+    if (!this.#known || this.#over) return;
     const { answer } = this.#known;
     for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
     if (answer.unread === 0) return;
@@ -276,7 +293,7 @@ export class News {
    * @param {boolean} muted
    */
   async #mute(order, muted) {
-    const problem = await mute(order, muted);
+    const problem = this.#over ? "You are signed out." : await mute(order, muted);
     this.#bell.say(problem);
     if (problem !== "") return;
     if (muted) {

@@ -61,7 +61,7 @@ export class OrderList {
       element("away-change", HTMLTemplateElement),
       () => element("orders-list", HTMLElement).focus({ preventScroll: true }),
     );
-    this.#news = News.of(root, (changes) => this.#notices.say(changes));
+    this.#news = News.of(root, { order: null, say: (changes) => this.#notices.say(changes) });
     this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => root.dataset["query"] ?? "",
       visible: () => this.#patch.lines().map((line) => Number(line.dataset["orderId"])),

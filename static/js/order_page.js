@@ -48,7 +48,7 @@ class OrderPage {
     this.#gone = new Gone(root, element("order-gone", HTMLElement));
     const form = document.getElementById("change");
     this.#form = form instanceof HTMLFormElement ? new ChangeForm(form) : null;
-    this.#news = News.of(root);
+    this.#news = News.of(root, { order: this.#id, say: () => {} });
     this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => "",
       visible: () => [this.#id],
