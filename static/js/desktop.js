@@ -12,10 +12,15 @@ export function permission() {
 /** Tells changes on the desktop while nobody looks at any of the browser's pages. */
 export class Desktop {
   #name = `${import.meta.url}`;
+  /** @type {(() => void) | null} gives the lock back */
+  #release = null;
 
   constructor() {
-    document.addEventListener("visibilitychange", () => this.#hold());
-    this.#hold();
+    document.addEventListener("visibilitychange", () => this.#turn(document.visibilityState === "visible"));
+    // a browser keeps no page for the way back that has a lock
+    window.addEventListener("pagehide", () => this.#turn(false));
+    window.addEventListener("pageshow", ({ persisted }) => persisted && this.#turn(document.visibilityState === "visible"));
+    this.#turn(document.visibilityState === "visible");
   }
 
   /** @param {Change[]} changes */
@@ -29,13 +34,18 @@ export class Desktop {
     });
   }
 
-  /** Holds the lock for as long as the page is in sight. */
-  #hold() {
-    if (document.visibilityState !== "visible" || !("locks" in navigator)) return;
-    void navigator.locks.request(this.#name, { mode: "shared" }, () => {
-      if (document.visibilityState !== "visible") return undefined;
-      return new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+  /**
+   * Holds the lock for as long as the page is in sight.
+   * @param {boolean} inSight
+   */
+  #turn(inSight) {
+    this.#release?.();
+    this.#release = null;
+    if (!inSight || !("locks" in navigator)) return;
+    const held = new Promise((/** @type {(value: void) => void} */ release) => {
+      this.#release = release;
     });
+    void navigator.locks.request(this.#name, { mode: "shared" }, () => held);
   }
 
   /** @param {Change} change */

@@ -100,7 +100,9 @@ impl Scene {
 
     /// How many pages have, or wait for, the lead.
     async fn leads(&self) -> (u64, u64) {
-        let script = "const [done] = arguments; navigator.locks.query().then(({ held, pending }) => done([held.length, pending.length]))";
+        let script = "const [done] = arguments;
+            const leads = (locks) => locks.filter(({ name }) => name.includes('shared_stream.js')).length;
+            navigator.locks.query().then(({ held, pending }) => done([leads(held), leads(pending)]))";
         let counts = self.browser.client.execute_async(script, vec![]).await.unwrap();
         (counts[0].as_u64().unwrap(), counts[1].as_u64().unwrap())
     }
