@@ -18,7 +18,8 @@
 //!    the rest to its browser as a server-sent event, over HTTP/1 on a connection that it has taken over from [`http`],
 //!    which keeps no buffers for one that only waits.
 //! 5. In the browser one page has the stream for all that are open (`static/js/shared_stream.js`, `stream.js`) and hands the
-//!    event on; in each, `patch.js` sets the texts and attributes that changed, unless the page knows a newer revision already.
+//!    event on; in each, `patch.js` sets the texts and attributes that changed, unless the page knows a newer revision already,
+//!    and `news.js` tells the person what changed, as they prefer (`store/account.rs`): by the bell, toasts, a sound, the desktop.
 //!
 //! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. When commits are few it also enters the events in

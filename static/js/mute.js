@@ -1,5 +1,4 @@
-/** How long muting may take, in milliseconds. */
-const PATIENCE = 10_000;
+import { ask } from "./ask.js";
 
 /**
  * Mutes an order in the account, or has it told again.
@@ -8,18 +7,10 @@ const PATIENCE = 10_000;
  * @returns {Promise<string>} what went wrong; empty if nothing
  */
 export async function mute(order, muted) {
-  try {
-    const response = await fetch(`/orders/api/orders/${order}/mute/`, {
-      method: "POST",
-      body: new URLSearchParams({ muted: muted ? "1" : "" }),
-      headers: { accept: "application/json" },
-      signal: AbortSignal.timeout(PATIENCE),
-    });
-    return response.ok ? "" : `Not ${muted ? "muted" : "unmuted"}: ${(await response.json()).error}.`;
-  } catch (error) {
-    if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
-    return `Not ${muted ? "muted" : "unmuted"}: no answer.`;
-  }
+  const body = new URLSearchParams({ muted: muted ? "1" : "" });
+  const headers = { accept: "application/json" };
+  const answer = await ask(`/orders/api/orders/${order}/mute/`, { method: "POST", body, headers });
+  return answer?.ok ? "" : `Not ${muted ? "muted" : "unmuted"}: ${answer?.json.error ?? "no answer"}.`;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** @import { Change, Changes, Patch } from "./types.js" */
 /** @import { Entry } from "./bell.js" */
 /** @import { Said } from "./siblings.js" */
+import { ask } from "./ask.js";
 import { Bell } from "./bell.js";
 import { Desktop } from "./desktop.js";
 import { element } from "./element.js";
@@ -20,8 +21,7 @@ const MOST_UNREAD = 99;
 /** So many changes are remembered as told. */
 const MOST_REMEMBERED = 10_000;
 
-/** How long an answer may take, and after which pause it is tried again where the page has none yet, in milliseconds. */
-const PATIENCE = 10_000;
+/** After this pause it is asked again where the page has no answer yet, in milliseconds. */
 const RETRY = 5_000;
 
 /** Where the panel is open, what arrives is noted as read after this pause, in milliseconds. */
@@ -53,8 +53,6 @@ export class News {
   #marked = new Set();
   /** The keys of what was told. @type {Set<number>} */
   #told = new Set();
-  /** What is to be told as soon as it is known what the person wants to be told. @type {Change[]} */
-  #waiting = [];
   /** @type {Promise<void> | null} */
   #reading = null;
   #again = false;
@@ -113,8 +111,7 @@ export class News {
       const later = changes.slice(-MOST_REMEMBERED).map((change) => ({ change, revision: state }));
       this.#later = [...this.#later, ...later].slice(-MOST_REMEMBERED);
     }
-    if (this.#known) this.#tell(changes, true);
-    else this.#waiting.push(...changes);
+    this.#tell(changes, true);
     this.#show();
     if (this.#bell.isOpen) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
@@ -157,14 +154,9 @@ export class News {
     /** @type {Record<string, string>} */
     const headers = { accept: "application/json" };
     if (this.#known?.tag) headers["if-none-match"] = this.#known.tag;
-    try {
-      const signal = AbortSignal.timeout(PATIENCE);
-      const response = await fetch(`${this.#url}?${query}`, { headers, cache: "no-store", signal });
-      this.#over = response.status === 401;
-      if (response.ok) this.#take(await response.json(), response.headers.get("etag") ?? "");
-    } catch (error) {
-      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
-    }
+    const answer = await ask(`${this.#url}?${query}`, { headers });
+    this.#over = answer?.status === 401;
+    if (answer?.ok) this.#take(answer.json, answer.tag);
   }
 
   /**
@@ -181,9 +173,8 @@ export class News {
     this.#later = this.#later.filter((told) => revision.isOlderThan(told.revision));
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < MOST_LISTED;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#tell([...missed, ...waiting], isAll);
+    // and what came before it was known what the person wants to be told
+    this.#tell([...missed, ...this.#later.map(({ change }) => change)], isAll);
     this.#show();
   }
 
@@ -192,6 +183,7 @@ export class News {
    * @param {boolean} isAll whether these are all that happened
    */
   #tell(changes, isAll) {
+    if (!this.#known) return;
     const fresh = changes.filter(({ id }) => !this.#told.has(id) && this.#told.add(id));
     for (const id of this.#told) {
       if (this.#told.size <= MOST_REMEMBERED) break;
@@ -201,8 +193,8 @@ export class News {
     const entered = new Set(fresh.filter(({ operation }) => operation === "insert").map(({ order_id }) => order_id));
     const isAlone = (/** @type {Change} */ change) => change.operation !== "items" || !entered.has(change.order_id);
     const news = fresh.filter((change) => this.#isNews(change) && isAlone(change));
-    const wanted = this.#known?.answer.preferences;
-    if (news.length === 0 || !wanted) return;
+    const wanted = this.#known.answer.preferences;
+    if (news.length === 0) return;
     // the open panel lists them already
     if (wanted.toasts && document.visibilityState === "visible" && !this.#bell.isOpen) this.#toasts.show(news, isAll);
     if (wanted.sound) void this.#sound.tell();
@@ -248,7 +240,7 @@ export class News {
     void this.#markRead();
   }
 
-  /** What the panel shows is read, here, in the browser's other pages, and in the account. What it marked stays marked until it is opened again. */
+  /** What the panel shows is read: here, in the browser's other pages, and in the account. */
   async #markRead() {
     clearTimeout(this.#gathering);
     this.#gathering = undefined;
@@ -259,15 +251,8 @@ export class News {
     for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
     if (answer.unread === 0) return;
     const body = new URLSearchParams({ cursor: answer.cursor });
-    try {
-      const signal = AbortSignal.timeout(PATIENCE);
-      const response = await fetch(`${this.#url}read/`, { method: "POST", body, signal });
-      if (!response.ok) return;
-    } catch (error) {
-      if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
-      return;
-    }
-    if (this.#known.answer !== answer) return;
+    const marked = await ask(`${this.#url}read/`, { method: "POST", body });
+    if (!marked?.ok || this.#known.answer !== answer) return;
     const changes = answer.changes.map((change) => ({ ...change, unread: false, new: false }));
     this.#known.answer = { ...answer, unread: 0, more_unread: false, changes };
     this.#siblings.say({ kind: "read", answer: this.#known.answer });

@@ -140,7 +140,7 @@ async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let (one, other) = (database.store(), database.store());
     let (one, other) = tokio::join!(one.migrate(), other.migrate());
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
-    assert_eq!(applied, 9);
+    assert_eq!(applied, 10);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());
     assert!(database.store().pending_migrations().await.unwrap().is_empty());
 }
