@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::harness::browser::Browser;
 use crate::harness::database::Database;
+use crate::harness::eventually;
 use crate::harness::scene::Scene;
 use crate::harness::service::Service;
 
@@ -237,8 +238,12 @@ async fn the_bell_has_the_last_fifty_changes_and_reading_them_in_one_tab_reads_t
     browser.client.switch_to_window(second).await.unwrap();
     unread(&browser, "").await;
     // on another machine when somebody comes back to its page
-    look(&elsewhere, false).await;
-    look(&elsewhere, true).await;
+    eventually("it is read elsewhere", async || {
+        look(&elsewhere, false).await;
+        look(&elsewhere, true).await;
+        (elsewhere.script("document.title").await == "My Orders · OnCare Live").then_some(())
+    })
+    .await;
     unread(&elsewhere, "").await;
     elsewhere.close().await;
     browser.close().await;
