@@ -208,6 +208,9 @@ async fn the_bell_has_the_last_fifty_changes_and_reading_them_in_one_tab_reads_t
     browser.client.switch_to_window(second.clone()).await.unwrap();
     browser.goto("/orders/orders/").await;
     ready(&browser).await;
+    // it hears of the reading from the other tab, and not only when somebody comes back to it
+    let deaf = "window.addEventListener('visibilitychange', (event) => event.stopImmediatePropagation(), true) ?? true";
+    browser.script(deaf).await;
     for amount in 1..=55 {
         set(&database, &format!("total_amount = {amount}"), 2).await;
     }
