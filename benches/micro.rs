@@ -44,7 +44,7 @@ fn cursor_order(bencher: Bencher) {
 
 fn event(id: i64, at: DateTime<Utc>) -> OrderEvent {
     OrderEvent {
-        id: 1,
+        id,
         xid: 1_500_000,
         at,
         operation: Operation::Update,

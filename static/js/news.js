@@ -281,7 +281,13 @@ export class News {
     if (answer.unread === 0) return;
     const body = new URLSearchParams({ cursor: answer.cursor });
     const marked = await ask(`${this.#url}read/`, { method: "POST", body });
-    if (!marked?.ok || this.#known.answer !== answer) return;
+    if (!marked?.ok) return;
+    // what was asked meanwhile may have been answered before it was marked
+    if (this.#known.answer !== answer) {
+      this.#siblings.say({ kind: "account" });
+      await this.#read();
+      return;
+    }
     const changes = answer.changes.map((change) => ({ ...change, unread: false, new: false }));
     this.#known.answer = { ...answer, unread: 0, more_unread: false, changes };
     this.#siblings.say({ kind: "read", answer: this.#known.answer });
