@@ -21,8 +21,8 @@ lint: tools
 chaos: tools ## break everything again and again, for MINUTES (30), and hold every page against the database
 	MINUTES=$(or $(MINUTES),30) cargo test --locked --release --test it -- --ignored --nocapture chaos::for_a_while
 
-latency: tools ## measure from commit to DOM in Chromium
-	cargo test --locked --release --test it -- --ignored --nocapture commit_to_dom
+latency: tools ## measure in Chromium: from commit to DOM, and how long a page takes to open
+	cargo test --locked --release --test it -- --ignored --nocapture latency::
 
 screenshots: tools ## take pictures of every page into docs/screenshots
 	cargo test --locked --test it -- --ignored --nocapture screenshots
