@@ -2,10 +2,8 @@
 
 use std::sync::LazyLock;
 
-use tokio_postgres::IsolationLevel;
-
 use super::events::{EVENT_COLUMNS, order_event};
-use super::{Account, Attempt, Parameters, SignedIn, Store, StoreError, present, rows};
+use super::{Account, Attempt, Parameters, SignedIn, Store, StoreError, one_snapshot, present, rows};
 use crate::cursor::Cursor;
 use crate::order::{Change, Scope, Status};
 
@@ -49,8 +47,7 @@ impl Store {
     /// If the database can't be reached or read.
     pub async fn newest(&self, scope: Scope, user: &SignedIn, account: &Account) -> Result<Newest, StoreError> {
         let mut client = self.client().await?;
-        let build = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
-        let transaction = build.start().await.attempt("begin reading")?;
+        let transaction = one_snapshot(&mut client).await.attempt("begin reading")?;
         let rep = scope.rep().map(|rep| rep.0);
         let limit = i64::try_from(NEWEST_CHANGES).unwrap_or_default();
         let cursor = present(&transaction).await?;

@@ -22,10 +22,9 @@ export function enhanceMuteForms(change) {
     const form = event.target;
     if (!(form instanceof HTMLFormElement) || !form.matches(".mute")) return;
     const field = form.querySelector("input");
-    const order = Number(/orders\/(\d+)\/mute/.exec(form.action)?.[1]);
     if (!field) return;
     event.preventDefault();
-    void change(order, field.value === "1");
+    void change(orderOf(form), field.value === "1");
   });
 }
 
@@ -35,10 +34,15 @@ export function enhanceMuteForms(change) {
  */
 export function showMuted(muted) {
   for (const form of document.querySelectorAll("form.mute")) {
-    const order = Number(/orders\/(\d+)\/mute/.exec(form.getAttribute("action") ?? "")?.[1]);
+    const order = orderOf(form);
     const field = form.querySelector("input");
     const button = form.querySelector("button");
     if (field) field.value = muted.has(order) ? "" : "1";
     if (button) button.textContent = muted.has(order) ? "Unmute" : "Mute";
   }
+}
+
+/** @param {Element} form */
+function orderOf(form) {
+  return Number(/orders\/(\d+)\/mute/.exec(form.getAttribute("action") ?? "")?.[1]);
 }

@@ -1,3 +1,4 @@
+import { ask } from "./ask.js";
 import { element } from "./element.js";
 import { Targets } from "./targets.js";
 
@@ -84,22 +85,12 @@ export class Selection {
     new FormData(this.#form).forEach((value, name) => body.append(name, String(value)));
     const button = this.#form.querySelector("button");
     if (button) button.disabled = true;
-    try {
-      const response = await fetch(this.#form.action, {
-        method: "POST",
-        body,
-        headers: { accept: "application/json" },
-        signal: AbortSignal.timeout(PATIENCE),
-      });
-      const answer = await response.json();
-      if (response.ok) this.#tell(answer);
-      else this.#say([answer.error]);
-    } catch (error) {
-      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
-      this.#say(["No answer. Some of the orders may have been changed: look at the list before you try again."]);
-    } finally {
-      if (button) button.disabled = false;
-    }
+    const headers = { accept: "application/json" };
+    const answer = await ask(this.#form.action, { method: "POST", body, headers }, PATIENCE);
+    if (!answer) this.#say(["No answer. Some of the orders may have been changed: look at the list before you try again."]);
+    else if (answer.ok) this.#tell(answer.json);
+    else this.#say([answer.json.error]);
+    if (button) button.disabled = false;
   }
 
   /** @param {Outcome} outcome */
