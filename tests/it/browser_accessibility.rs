@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::harness::browser::Browser;
-use crate::harness::gallery::{Look, SCHEMES, WIDTHS, browser_of, demonstration, exhibits};
+use crate::harness::gallery::{Look, SCHEMES, WIDTHS, browser_of, demonstration, exhibits, walk};
 
 /// Where `scripts/install-axe` puts it.
 const AXE: &str = "target/axe/node_modules/axe-core/axe.min.js";
@@ -34,19 +34,16 @@ async fn axe_finds_nothing_on_any_page() {
     let (database, service) = demonstration().await;
     let exhibits = exhibits(&database).await;
     let mut found = Vec::new();
-    for who in ["", "ana", "rx"] {
-        let browser = browser_of(&service, who).await;
-        for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who) {
-            for (width, height, is_touched) in [WIDTHS[0], WIDTHS[2]] {
-                for scheme in SCHEMES {
-                    exhibit.visit(&database, &browser, Look { width, height, scheme, is_touched }).await;
-                    let here = violations(&browser).await;
-                    found.extend(here.iter().map(|rule| format!("{} {width} {scheme}: {rule}", exhibit.name)));
-                }
+    walk(&service, &exhibits, async |browser, exhibit| {
+        for (width, height, is_touched) in [WIDTHS[0], WIDTHS[2]] {
+            for scheme in SCHEMES {
+                exhibit.visit(&database, browser, Look { width, height, scheme, is_touched }).await;
+                let here = violations(browser).await;
+                found.extend(here.iter().map(|rule| format!("{} {width} {scheme}: {rule}", exhibit.name)));
             }
         }
-        browser.close().await;
-    }
+    })
+    .await;
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
@@ -55,22 +52,17 @@ async fn twice_as_large_nothing_is_cut_off_and_nobody_scrolls_sideways() {
     let (database, service) = demonstration().await;
     let exhibits = exhibits(&database).await;
     let mut found = Vec::new();
-    for who in ["", "ana", "rx"] {
-        let browser = browser_of(&service, who).await;
-        for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who) {
-            // a window of 1280 pixels at 200 % has 640 of its own; one of a phone at 200 %, about 320
-            for width in [640, 320] {
-                exhibit
-                    .visit(&database, &browser, Look { width, height: 450, scheme: "light", is_touched: false })
-                    .await;
-                let wide = browser.script(WIDER_THAN_THE_WINDOW).await;
-                if wide != json!([]) {
-                    found.push(format!("{} at {width} pixels: {wide}", exhibit.name));
-                }
+    walk(&service, &exhibits, async |browser, exhibit| {
+        // a window of 1280 pixels at 200 % has 640 of its own; one of a phone at 200 %, about 320
+        for width in [640, 320] {
+            exhibit.visit(&database, browser, Look { width, height: 450, scheme: "light", is_touched: false }).await;
+            let wide = browser.script(WIDER_THAN_THE_WINDOW).await;
+            if wide != json!([]) {
+                found.push(format!("{} at {width} pixels: {wide}", exhibit.name));
             }
         }
-        browser.close().await;
-    }
+    })
+    .await;
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::harness::browser::Browser;
-use crate::harness::gallery::{Look, SCHEMES, WIDTHS, browser_of, demonstration, exhibits};
+use crate::harness::gallery::{Look, SCHEMES, WIDTHS, demonstration, exhibits, walk};
 
 /// No picture is higher, in pixels: the rest of a list looks like its beginning.
 const HIGHEST: f64 = 1_800.0;
@@ -33,23 +33,21 @@ async fn of_every_page() {
     std::fs::create_dir_all(&folder).unwrap();
     let (database, service) = demonstration().await;
     let exhibits = exhibits(&database).await;
-    for who in ["", "ana", "rx"] {
-        let browser = browser_of(&service, who).await;
-        for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who) {
-            for (width, height, is_touched) in WIDTHS {
-                for scheme in SCHEMES {
-                    exhibit.visit(&database, &browser, Look { width, height, scheme, is_touched }).await;
-                    let file = folder.join(format!("{}-{width}-{scheme}.webp", exhibit.name));
-                    std::fs::write(file, picture(&browser, width, height).await).unwrap();
-                }
+    walk(&service, &exhibits, async |browser, exhibit| {
+        let take = async |name: String, width, height| {
+            std::fs::write(folder.join(name), picture(browser, width, height).await).unwrap();
+        };
+        for (width, height, is_touched) in WIDTHS {
+            for scheme in SCHEMES {
+                exhibit.visit(&database, browser, Look { width, height, scheme, is_touched }).await;
+                take(format!("{}-{width}-{scheme}.webp", exhibit.name), width, height).await;
             }
         }
-        for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who && PRINTED.contains(&exhibit.name)) {
-            exhibit.visit(&database, &browser, SHEET).await;
+        if PRINTED.contains(&exhibit.name) {
+            exhibit.visit(&database, browser, SHEET).await;
             browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
-            let file = folder.join(format!("{}-print.webp", exhibit.name));
-            std::fs::write(file, picture(&browser, SHEET.width, SHEET.height).await).unwrap();
+            take(format!("{}-print.webp", exhibit.name), SHEET.width, SHEET.height).await;
         }
-        browser.close().await;
-    }
+    })
+    .await;
 }

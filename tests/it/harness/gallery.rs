@@ -161,6 +161,17 @@ impl Exhibit {
     }
 }
 
+/// Goes to every page, as those who see it, each in a browser of theirs.
+pub async fn walk(service: &Service, exhibits: &[Exhibit], mut look: impl AsyncFnMut(&Browser, &Exhibit)) {
+    for who in ["", "ana", "rx"] {
+        let browser = browser_of(service, who).await;
+        for exhibit in exhibits.iter().filter(|exhibit| exhibit.who == who) {
+            look(&browser, exhibit).await;
+        }
+        browser.close().await;
+    }
+}
+
 /// A browser of somebody, or of nobody.
 pub async fn browser_of(service: &Service, who: &str) -> Browser {
     let browser = Browser::open(&service.base()).await;
