@@ -27,11 +27,10 @@ export class Desktop {
   async tell(changes) {
     if (permission() !== "granted" || document.visibilityState === "visible") return;
     // a page in sight holds the lock, and shows what there is to tell
-    await navigator.locks.request(this.#name, { ifAvailable: true }, (lock) => {
-      if (!lock) return;
-      if (changes.length <= MOST_TOLD) changes.forEach((change) => this.#show(change));
-      else this.#say(`${changes.length} changes of orders`, "", `until ${changes.at(-1)?.id}`);
-    });
+    const { held = [] } = await navigator.locks.query();
+    if (held.some(({ name }) => name === this.#name)) return;
+    if (changes.length <= MOST_TOLD) changes.forEach((change) => this.#show(change));
+    else this.#say(`${changes.length} changes of orders`, "", `until ${changes.at(-1)?.id}`);
   }
 
   /**
