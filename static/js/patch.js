@@ -1,4 +1,5 @@
 /** @import { Row, GoneRow, Summary } from "./types.js" */
+import { amountText } from "./amount.js";
 import { flash } from "./flash.js";
 import { showAge } from "./age.js";
 import { showWas } from "./was.js";
@@ -10,8 +11,6 @@ const CARDS = {
   delivered_orders: "stat-delivered-orders",
   cancelled_orders: "stat-cancelled-orders",
 };
-
-const AMOUNT = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 /**
  * Whether a row of a list of all orders is somebody else's than its line says.
@@ -26,12 +25,10 @@ export function isReassigned(row, line) {
 /** Sets the texts and attributes of the page to what the server says. It never builds HTML and never moves a row. */
 export class Patch {
   #root;
-  #currency;
 
   /** @param {HTMLElement} root */
   constructor(root) {
     this.#root = root;
-    this.#currency = root.dataset["currency"] ?? "";
   }
 
   /**
@@ -40,7 +37,7 @@ export class Patch {
    */
   summary({ statistics, orders_by_status }) {
     for (const [name, id] of Object.entries(CARDS)) this.#figure(id, String(statistics[name]));
-    this.#figure("stat-total-revenue", this.#amount(statistics["total_revenue"] ?? null));
+    this.#figure("stat-total-revenue", amountText(statistics["total_revenue"] ?? null));
     const entries = Object.entries(orders_by_status);
     const listed = entries.reduce((sum, [, { count }]) => sum + count, 0);
     let start = 0;
@@ -85,7 +82,7 @@ export class Patch {
     this.#text(line, "status_display", row.status_display);
     this.#text(line, "payment_status_display", row.payment_status_display);
     this.#text(line, "items_count", String(row.items_count));
-    this.#text(line, "total_amount", this.#amount(row.total_amount));
+    this.#text(line, "total_amount", amountText(row.total_amount));
     line.querySelector("time")?.setAttribute("datetime", row.created_at ?? "");
     showAge(line);
   }
@@ -137,12 +134,5 @@ export class Patch {
     if (cell) showWas(cell, place.textContent, text);
     place.textContent = text;
     flash(cell ?? place);
-  }
-
-  /** @param {number | null} amount */
-  #amount(amount) {
-    if (amount === null) return "–";
-    const digits = AMOUNT.format(Math.abs(amount));
-    return `${amount < 0 ? "-" : ""}${this.#currency}${digits}`;
   }
 }

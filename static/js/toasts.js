@@ -8,6 +8,9 @@ const HELD = 1_000;
 /** So many toasts are shown at once; the last one only counts what has no place. */
 const MOST_SHOWN = 3;
 
+/** Between the toasts and what they stay clear of, in pixels. */
+const GAP = 8;
+
 /** The latest changes, for some seconds. A screen reader is told of them by the page's live region. */
 export class Toasts {
   #root;
@@ -32,6 +35,12 @@ export class Toasts {
     this.#template = template;
     this.#moreTemplate = moreTemplate;
     this.#listeners = listeners;
+    const stayClear = () => this.#stayClear();
+    addEventListener("scroll", stayClear, { passive: true });
+    addEventListener("resize", stayClear);
+    // rows come and go as well
+    new ResizeObserver(stayClear).observe(document.body);
+    new ResizeObserver(stayClear).observe(root);
   }
 
   /**
@@ -130,6 +139,19 @@ export class Toasts {
     this.#remove(toast);
     const button = next?.querySelector(".dismiss");
     if (button instanceof HTMLElement) button.focus();
+  }
+
+  /** Moves the toasts up from over the list's last row and the way to its next page, if there is room above. */
+  #stayClear() {
+    const { top, bottom, height } = this.#root.getBoundingClientRect();
+    const lift = Number.parseFloat(this.#root.style.getPropertyValue("--lift") || "0");
+    const last = [...document.querySelectorAll("tr[data-order-id]")].at(-1)?.getBoundingClientRect();
+    if (height === 0 || !last || this.#root.matches(":hover, :focus-within")) return;
+    const end = document.querySelector(".paging")?.getBoundingClientRect().bottom ?? last.bottom;
+    const isOver = top + lift < end && bottom + lift > last.top;
+    const needed = isOver ? bottom + lift - last.top + GAP : 0;
+    const isRoom = top + lift >= needed;
+    this.#root.style.setProperty("--lift", `${isRoom ? needed : 0}px`);
   }
 
   /** @param {HTMLElement} toast */

@@ -1,4 +1,5 @@
 /** @import { Change, Field } from "./types.js" */
+import { amountText } from "./amount.js";
 
 /** What each column is called. */
 const NAMES = new Map([
@@ -68,8 +69,11 @@ function happening({ operation, changed }) {
   }
 }
 
-/** @param {Field} field */
-function fieldChange({ field, from_display, to_display }) {
+/** @param {Field} change */
+function fieldChange({ field, from, to, from_display, to_display }) {
   const name = NAMES.get(field) ?? `${field} `;
-  return from_display === null ? `${name}${to_display ?? ""}` : `${name}${from_display} → ${to_display ?? ""}`;
+  const isAmount = field === "total_amount";
+  const before = isAmount && from !== null ? amountText(Number(from)) : from_display;
+  const after = (isAmount && to !== null ? amountText(Number(to)) : to_display) ?? "";
+  return before === null ? `${name}${after}` : `${name}${before} → ${after}`;
 }

@@ -453,7 +453,7 @@ async fn what_happened_while_the_page_was_away_is_one_line_and_each_change_a_cli
     browser.state("live").await;
     browser.wait_for_text("#away-line", "While you were away: 4 changes").await;
     assert!(!browser.hidden("#away-panel").await, "it stays open");
-    let mut all = vec!["ORD-2025-00005 total 1.00 → 7.00, by rx"];
+    let mut all = vec!["ORD-2025-00005 total ₱1.00 → ₱7.00, by rx"];
     all.extend(first_three);
     assert_eq!(away_list(&browser).await, all);
     for width in [390, 1280] {

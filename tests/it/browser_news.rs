@@ -15,6 +15,19 @@ const NOTE_TOASTS: &str =
     addedNodes.forEach((toast) => window.toasted.push(toast.querySelector('a, .more').textContent))))
     .observe(document.getElementById('toasts'), { childList: true }); return true; })()";
 
+/// Scrolls through the page and says where a toast lies over the last row or the paging.
+const OVERLAID: &str = "(async () => {
+    const box = (css) => [...document.querySelectorAll(css)].at(-1).getBoundingClientRect();
+    const wrong = [];
+    for (let y = 0; y < document.documentElement.scrollHeight; y += 37) {
+        scrollTo(0, y);
+        await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+        const [toasts, last, paging] = [box('#toasts'), box('tr[data-order-id]'), box('.paging')];
+        if (toasts.height > 0 && toasts.top < paging.bottom && toasts.bottom > last.top) wrong.push(y);
+    }
+    return wrong;
+})()";
+
 const TOASTS: &str =
     "[...document.querySelectorAll('.toast')].map((toast) => toast.querySelector('a, .more').textContent).join('; ')";
 
@@ -96,7 +109,7 @@ async fn a_change_is_told_once_by_the_stream_or_by_a_poll() {
 }
 
 #[tokio::test]
-async fn three_toasts_at_most_and_the_last_row_can_be_scrolled_clear_of_them() {
+async fn three_toasts_at_most_and_never_over_the_last_row() {
     let Scene { database, browser, service: _service, .. } = Scene::new().await;
     ready(&browser).await;
     let many: Vec<String> = (11..25).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
@@ -132,14 +145,21 @@ async fn three_toasts_at_most_and_the_last_row_can_be_scrolled_clear_of_them() {
     browser.until("document.querySelector('.bell-panel').hidden").await;
     assert!(!browser.script("window.toasted.join()").await.as_str().unwrap().contains("9.00"));
 
+    // from here on they stay, however long looking takes
+    let stay =
+        "(() => { const real = setTimeout; setTimeout = (f, ms) => ms === 6_000 ? 0 : real(f, ms); return true; })()";
+    browser.script(stay).await;
     for (width, amount) in [(1280, 3), (820, 4), (390, 5)] {
         browser.resize(width).await;
         rx(&database, &format!("update orders_order set total_amount = {amount} where id between 11 and 24")).await;
-        browser.until(&format!("{TOASTS}.includes(' → {amount}.00, by rx; and ')")).await;
+        browser.until(&format!("{TOASTS}.includes(' → ₱{amount}.00, by rx; and ')")).await;
+        assert_eq!(browser.script(OVERLAID).await, json!([]), "{width}");
         browser.script("scrollTo(0, document.documentElement.scrollHeight) ?? true").await;
-        let clear = "document.querySelector('#orders-table-tbody tr:last-child').getBoundingClientRect().bottom
+        let clear = "document.querySelector('.paging').getBoundingClientRect().bottom
              <= document.querySelector('.toast').getBoundingClientRect().top";
         assert_eq!(browser.script(clear).await, true, "{width}");
+        let dismiss = "document.querySelectorAll('.toast .dismiss').forEach((button) => button.click()) ?? true";
+        browser.script(dismiss).await;
         browser.until("document.querySelectorAll('.toast').length === 0").await;
     }
     browser.close().await;
@@ -150,7 +170,7 @@ async fn nobody_is_told_of_their_own_changes_muted_orders_and_statuses_that_they
     let Scene { database, proxy, browser, service: _service } = Scene::new().await;
     ready(&browser).await;
     set(&database, "total_amount = 7", 1).await;
-    let total = "ORD-2025-00001: total 1500.00 → 7.00, by rx";
+    let total = "ORD-2025-00001: total ₱1,500.00 → ₱7.00, by rx";
     until_toasted(&browser, &[total]).await;
     browser.click(".toast [data-mute]").await;
     browser.until("document.querySelectorAll('.toast').length === 0").await;
@@ -227,13 +247,13 @@ async fn the_bell_has_the_last_fifty_changes_and_reading_them_in_one_tab_reads_t
         .await;
     browser.until("document.querySelectorAll('.bell-panel li').length === 50").await;
     let newest = "document.querySelector('.bell-panel li').innerText.replace(/\\s+/g, ' ')";
-    browser.until(&format!("{newest} === 'ORD-2025-00002 just now New total 54.00 → 55.00, by rx Mute'")).await;
+    browser.until(&format!("{newest} === 'ORD-2025-00002 just now New total ₱54.00 → ₱55.00, by rx Mute'")).await;
     assert_eq!(browser.script("document.querySelector('.bell-panel li a').pathname").await, "/orders/orders/2/");
     assert_ne!(browser.script("document.querySelector('.bell-panel li [data-age]').title").await, "");
     unread(&browser, "").await;
     // what comes while it is open is in it, and read
     set(&database, "total_amount = 56", 2).await;
-    browser.until(&format!("{newest}.includes('55.00 → 56.00')")).await;
+    browser.until(&format!("{newest}.includes('₱55.00 → ₱56.00')")).await;
     browser.until("document.querySelectorAll('.bell-panel li').length === 50").await;
     browser.devtools("Input.dispatchKeyEvent", json!({ "type": "keyDown", "key": "Escape", "code": "Escape" })).await;
     browser.until("document.querySelector('.bell-panel').hidden && document.activeElement === document.querySelector('.ring')").await;
