@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use tokio_postgres::error::SqlState;
+
 type Cause = Box<dyn Error + Send + Sync>;
 
 /// A failed attempt at the database. `Display` says what was attempted; [`StoreError::chain`] says all.
@@ -11,6 +13,15 @@ pub enum StoreError {
     /// The database can't be reached, or ended the connection. Trying again later may help.
     #[error("could not {attempted}: the database is unavailable")]
     Unavailable {
+        /// What was attempted.
+        attempted: &'static str,
+        /// What the driver said.
+        #[source]
+        cause: Cause,
+    },
+    /// The statement took too long, or somebody ended it.
+    #[error("could not {attempted} in time")]
+    TooSlow {
         /// What was attempted.
         attempted: &'static str,
         /// What the driver said.
@@ -51,7 +62,9 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn of(error: tokio_postgres::Error, attempted: &'static str) -> Self {
-        if is_outage(&error) {
+        if error.code() == Some(&SqlState::QUERY_CANCELED) {
+            Self::TooSlow { attempted, cause: error.into() }
+        } else if is_outage(&error) {
             Self::Unavailable { attempted, cause: error.into() }
         } else {
             Self::Refused { attempted, cause: error.into() }
@@ -68,7 +81,17 @@ impl StoreError {
         match self {
             Self::Unavailable { .. } | Self::NoEpoch | Self::Standby => true,
             Self::Shared(error) => error.is_outage(),
-            Self::Refused { .. } | Self::Unreadable { .. } | Self::Unsuitable(_) => false,
+            Self::TooSlow { .. } | Self::Refused { .. } | Self::Unreadable { .. } | Self::Unsuitable(_) => false,
+        }
+    }
+
+    /// Whether the database answers, and only this took it too long.
+    #[must_use]
+    pub fn is_slowness(&self) -> bool {
+        match self {
+            Self::TooSlow { .. } => true,
+            Self::Shared(error) => error.is_slowness(),
+            _ => false,
         }
     }
 
@@ -127,6 +150,6 @@ impl<T> Attempt<T> for Result<T, deadpool_postgres::BuildError> {
 fn is_outage(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>()),
-        Some(state) => ["08", "25006", "53", "57P", "57014"].iter().any(|class| state.code().starts_with(class)),
+        Some(state) => ["08", "25006", "53", "57P"].iter().any(|class| state.code().starts_with(class)),
     }
 }

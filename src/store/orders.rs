@@ -1,9 +1,13 @@
 //! What people change of one order here: editing and cancelling it.
 
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 
 use super::{Attempt, SignedIn, Store, StoreError};
 use crate::order::{DeliveryMethod, OrderId, Standing, Status};
+
+/// How long a change waits for somebody else's of the same order. A person waits for it, perhaps for a hundred.
+pub(super) const LOCK_TIMEOUT: &str = "2s";
 
 /// What a rep may change of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +37,14 @@ pub enum WriteOutcome {
     Refused,
     /// Somebody else changed what is to be written, or what it was decided by.
     Overtaken,
+    /// Somebody else is changing the order and takes long.
+    Locked,
     /// There is no such order for this user.
     Gone,
 }
 
 impl Store {
-    /// Writes what a rep may change, if the order is in one of the statuses and what is there now is known to the writer.
+    /// Writes what a rep may change, if the order is in an allowed status and what is there now is known to the writer.
     ///
     /// # Errors
     /// If the database can't be reached. Nothing is written then.
@@ -48,12 +54,15 @@ impl Store {
         edit: &Edit,
         is_known: impl Fn(&Edit) -> bool,
         user: &SignedIn,
-        allowed: &[Status],
+        is_allowed: impl Fn(&Status) -> bool,
     ) -> Result<WriteOutcome, StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.attempt("begin the edit")?;
-        let Some(locked) = lock_order(&transaction, id, user).await? else { return Ok(WriteOutcome::Gone) };
-        if !allowed.contains(&locked.standing.status) {
+        let locked = match lock_order(&transaction, id, user).await? {
+            Ok(locked) => locked,
+            Err(outcome) => return Ok(outcome),
+        };
+        if !is_allowed(&locked.standing.status) {
             return Ok(WriteOutcome::Refused);
         }
         if !is_known(&locked.editable) {
@@ -82,7 +91,7 @@ impl Store {
         Ok(WriteOutcome::Done)
     }
 
-    /// Cancels an order, if it is in one of the statuses and stands as the user knows it, with the history that the existing
+    /// Cancels an order, if it is in an allowed status and stands as the user knows it, with the history that the existing
     /// application would write.
     ///
     /// # Errors
@@ -93,14 +102,15 @@ impl Store {
         reason: &str,
         is_known: impl Fn(&Standing) -> bool,
         user: &SignedIn,
-        allowed: &[Status],
+        is_allowed: impl Fn(&Status) -> bool,
     ) -> Result<WriteOutcome, StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.attempt("begin the cancellation")?;
-        let Some(Locked { standing: before, .. }) = lock_order(&transaction, id, user).await? else {
-            return Ok(WriteOutcome::Gone);
+        let before = match lock_order(&transaction, id, user).await? {
+            Ok(locked) => locked.standing,
+            Err(outcome) => return Ok(outcome),
         };
-        if !allowed.contains(&before.status) {
+        if !is_allowed(&before.status) {
             return Ok(WriteOutcome::Refused);
         }
         if !is_known(&before) {
@@ -119,16 +129,19 @@ struct Locked {
     editable: Edit,
 }
 
-/// Locks the order for this user's change and names the user to the triggers. A transaction that is dropped afterwards has
-/// changed nothing.
+/// Locks the order for this user's change and names the user to the triggers, or says why there is nothing to change. A
+/// transaction that is dropped afterwards has changed nothing.
 async fn lock_order(
     transaction: &deadpool_postgres::Transaction<'_>,
     id: OrderId,
     user: &SignedIn,
-) -> Result<Option<Locked>, StoreError> {
+) -> Result<Result<Locked, WriteOutcome>, StoreError> {
     let only = user.as_rep().map(|rep| rep.0);
     transaction
-        .execute("select set_config('app.user', $1, true)", &[&user.username])
+        .execute(
+            "select set_config('app.user', $1, true), set_config('lock_timeout', $2, true)",
+            &[&user.username, &LOCK_TIMEOUT],
+        )
         .await
         .attempt("name the user to the database")?;
     let row = transaction
@@ -139,9 +152,17 @@ async fn lock_order(
              where id = $1 and ($2::bigint is null or sales_rep_id = $2) for no key update",
             &[&id.0, &only],
         )
-        .await
-        .attempt("lock the order")?;
-    Ok(row.map(|row| Locked { standing: standing(&row), editable: edit(&row) }))
+        .await;
+    if is_locked(&row) {
+        return Ok(Err(WriteOutcome::Locked));
+    }
+    let row = row.attempt("lock the order")?;
+    Ok(row.map(|row| Locked { standing: standing(&row), editable: edit(&row) }).ok_or(WriteOutcome::Gone))
+}
+
+/// Whether somebody else had the order for longer than [`LOCK_TIMEOUT`].
+pub(super) fn is_locked<T>(row: &Result<T, tokio_postgres::Error>) -> bool {
+    row.as_ref().is_err_and(|error| error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
 }
 
 pub(super) fn standing(row: &Row) -> Standing {

@@ -1,13 +1,8 @@
 //! Changing where an order stands, by the rules, as a person at a form asks for it.
 
-use tokio_postgres::error::SqlState;
-
-use super::orders::{standing, write_standing};
+use super::orders::{LOCK_TIMEOUT, is_locked, standing, write_standing};
 use super::{Attempt, SignedIn, Store, StoreError};
 use crate::order::{OrderId, Refusal, Standing, Wanted};
-
-/// How long a change waits for somebody else's of the same order. A person waits for it, perhaps for a hundred.
-const LOCK_TIMEOUT: &str = "2s";
 
 /// A change of where orders stand.
 #[derive(Debug, Clone, Default)]
@@ -63,15 +58,11 @@ impl Store {
                 &[&id.0],
             )
             .await;
-        let before = match locked {
-            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                return Ok(Some((number, StatusOutcome::Locked)));
-            }
-            locked => match locked.attempt("lock the order")? {
-                None => return Ok(None),
-                Some(row) => standing(&row),
-            },
-        };
+        if is_locked(&locked) {
+            return Ok(Some((number, StatusOutcome::Locked)));
+        }
+        let Some(row) = locked.attempt("lock the order")? else { return Ok(None) };
+        let before = standing(&row);
         if known.is_some_and(|known| known.version() != before.version()) {
             return Ok(Some((number, StatusOutcome::Overtaken)));
         }

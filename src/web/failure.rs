@@ -67,6 +67,8 @@ impl From<askama::Error> for Failure {
     }
 }
 
+const TOO_SLOW: &str = "the answer took too long; try again in a moment";
+
 /// What the person is told; it travels with the response, so that a page can be made of it.
 #[derive(Clone)]
 struct Told(String);
@@ -83,7 +85,7 @@ impl Failure {
             Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooSlow | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(error) if error.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(error) if error.is_outage() || error.is_slowness() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -97,13 +99,14 @@ impl Failure {
             Self::NotFound => "not found".to_owned(),
             Self::WrongMethod => "this method is not allowed here".to_owned(),
             Self::TooLarge => "the request is too large".to_owned(),
-            Self::TooSlow => "the answer took too long; try again in a moment".to_owned(),
+            Self::TooSlow => TOO_SLOW.to_owned(),
             Self::Invalid(invalid) => {
                 let each = invalid.iter().map(|Invalid { parameter, expected }| format!("{parameter}: {expected}"));
                 each.collect::<Vec<_>>().join("; ")
             }
             Self::Unwritable(why) | Self::Conflict(why) => why.clone(),
             Self::Busy(busy) => format!("{busy}; try again in a moment"),
+            Self::Store(error) if error.is_slowness() => TOO_SLOW.to_owned(),
             Self::Store(error) if error.is_outage() => "the database is unavailable; try again in a moment".to_owned(),
             Self::Store(_) | Self::Page(_) => "an internal error; it has been logged".to_owned(),
         }
@@ -117,7 +120,9 @@ impl Failure {
 
     fn log(&self) {
         match self {
-            Self::Store(error) if error.is_outage() => tracing::warn!(error = error.chain(), "answered 503"),
+            Self::Store(error) if error.is_outage() || error.is_slowness() => {
+                tracing::warn!(error = error.chain(), "answered 503")
+            }
             Self::Store(error) => tracing::error!(error = error.chain(), "answered 500"),
             Self::Page(error) => tracing::error!(%error, "could not render a page"),
             _ => {}

@@ -23,13 +23,18 @@ impl Form {
 
     /// The field without space around it and with line breaks as `\n` (browsers send `\r\n`); empty if it was not sent.
     pub(super) fn text(&self, name: &str) -> String {
-        self.field(name).trim().replace("\r\n", "\n")
+        plain(self.field(name))
     }
 
-    /// The same; what was not sent stays as it is.
-    pub(super) fn text_or(&self, name: &str, present: String) -> String {
-        if self.fields(name).next().is_some() { self.text(name) } else { present }
+    /// The same; what was not sent, or sent back as it was shown, stays as it is to the last space.
+    pub(super) fn text_or(&self, name: &str, present: &str) -> String {
+        let sent = self.fields(name).next().map(|_| self.text(name));
+        sent.filter(|text| *text != plain(present)).unwrap_or_else(|| present.to_owned())
     }
+}
+
+fn plain(text: &str) -> String {
+    text.trim().replace("\r\n", "\n").replace('\r', "\n")
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {

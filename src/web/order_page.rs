@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::App;
 use super::dashboard::{LiveData, ORDERS, QUEUE};
 use super::failure::Failure;
-use super::order_pages::{cancels, edits};
+use super::order_pages::Deed;
 use super::overtaken::Overtaken;
 use super::path::OrderPath;
 use super::session::{OrderReader, Pharmacist};
@@ -145,8 +145,8 @@ pub(super) async fn show(
             format!("verified{by}{at}")
         }),
         is_muted,
-        may_edit: edits(user).contains(&order.row.status),
-        may_cancel: cancels(user).contains(&order.row.status),
+        may_edit: Deed::Edit.is_allowed(user, &order.row.status),
+        may_cancel: Deed::Cancel.is_allowed(user, &order.row.status),
         entries: timeline.into_iter().map(|entry| shown(entry, user.as_rep(), &shell, zone)).collect(),
         form,
         shell,

@@ -10,6 +10,7 @@ use super::App;
 use super::dashboard::{ORDERS, QUEUE};
 use super::failure::{Failure, accepts_json, sentence};
 use super::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
+use super::order_page::locked;
 use super::overtaken::{self, Overtaken};
 use super::path::OrderPath;
 use super::session::OrderReader;
@@ -18,10 +19,52 @@ use super::timeline::last_changed;
 use crate::order::{DeliveryMethod, Entry, OrderId, Standing, Status, Wanted, display_time};
 use crate::store::{Edit, OrderDetail, Role, SignedIn, WriteOutcome};
 
-/// What a rep may write by the rules of the existing system: edit while pending, cancel while pending or
-/// confirmed.
-const REP_EDITS: &[Status] = &[Status::Pending];
-const REP_CANCELS: &[Status] = &[Status::Pending, Status::Confirmed];
+/// What people write of an order from here.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Deed {
+    Edit,
+    Cancel,
+}
+
+/// In which statuses an order may be written so.
+enum Allowed {
+    While(&'static [Status]),
+    Until(&'static [Status]),
+}
+
+impl Deed {
+    /// Of reps by the rules of the existing system. Pharmacists and admins change all, also in a status that is not listed.
+    fn allowed(self, user: &SignedIn) -> Allowed {
+        match (self, user.role == Role::SalesRep) {
+            (Self::Edit, true) => Allowed::While(&[Status::Pending]),
+            (Self::Cancel, true) => Allowed::While(&[Status::Pending, Status::Confirmed]),
+            (Self::Edit, false) => Allowed::Until(&[]),
+            (Self::Cancel, false) => Allowed::Until(&[Status::Delivered, Status::Cancelled, Status::Returned]),
+        }
+    }
+
+    /// Whether the user may do so with an order in this status.
+    pub(super) fn is_allowed(self, user: &SignedIn, status: &Status) -> bool {
+        match self.allowed(user) {
+            Allowed::While(statuses) => statuses.contains(status),
+            Allowed::Until(statuses) => !statuses.contains(status),
+        }
+    }
+
+    /// `it can be edited only while it is pending`.
+    fn rule(self, user: &SignedIn) -> String {
+        let done = match self {
+            Self::Edit => "edited",
+            Self::Cancel => "cancelled",
+        };
+        let (when, statuses) = match self.allowed(user) {
+            Allowed::While(statuses) => ("while", statuses),
+            Allowed::Until(statuses) => ("until", statuses),
+        };
+        let statuses: Vec<_> = statuses.iter().map(|status| status.label().to_lowercase()).collect();
+        format!("it can be {done} only {when} it is {}", statuses.join(" or "))
+    }
+}
 
 /// Longest values that the host's columns take, in characters.
 const LONGEST_NAME: usize = 100;
@@ -39,6 +82,8 @@ struct EditPage {
     overtaken: Option<EditOvertaken>,
     /// Why it can't be written any more.
     refused: Option<String>,
+    /// Why it can't be written right now.
+    locked: Option<String>,
     errors: Vec<(&'static str, String)>,
 }
 
@@ -51,6 +96,12 @@ struct EditOvertaken {
 }
 
 impl EditPage {
+    /// The form for what the order is, or for what somebody wrote in it.
+    fn new(app: &App, user: &SignedIn, id: OrderId, number: String, edit: Edit, version: String) -> Self {
+        let shell = Shell::for_user(app, user);
+        Self { shell, id, number, edit, version, overtaken: None, refused: None, locked: None, errors: Vec::new() }
+    }
+
     fn error(&self, field: &str) -> Option<&str> {
         self.errors.iter().find(|(name, _)| *name == field).map(|(_, message)| message.as_str())
     }
@@ -69,6 +120,8 @@ struct CancelPage {
     version: String,
     reason: String,
     error: Option<String>,
+    /// Why it can't be cancelled right now.
+    locked: Option<String>,
     overtaken: Option<Overtaken>,
 }
 
@@ -92,22 +145,11 @@ pub(super) async fn edit_form(
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
-    if !edits(&reader.user).contains(&order.row.status) {
-        return Err(refused("edited", &order, &edits(&reader.user), &app));
+    if !Deed::Edit.is_allowed(&reader.user, &order.row.status) {
+        return Err(refused(Deed::Edit, &reader.user, &order, &app));
     }
-    let shell = Shell::for_user(&app, &reader.user);
     let version = version(&order.editable);
-    let number = order.row.order_number;
-    page(&EditPage {
-        shell,
-        id,
-        number,
-        edit: order.editable,
-        version,
-        overtaken: None,
-        refused: None,
-        errors: Vec::new(),
-    })
+    page(&EditPage::new(&app, &reader.user, id, order.row.order_number, order.editable, version))
 }
 
 pub(super) async fn edit(
@@ -120,38 +162,39 @@ pub(super) async fn edit(
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     let (number, present) = (order.row.order_number, order.editable);
     let edit = Edit {
-        customer_name: form.text_or("customer_name", present.customer_name),
-        customer_phone: form.text_or("customer_phone", present.customer_phone),
-        customer_address: form.text_or("customer_address", present.customer_address),
-        delivery_method: form.text_or("delivery_method", present.delivery_method.code().to_owned()).as_str().into(),
-        delivery_address: form.text_or("delivery_address", present.delivery_address),
-        delivery_instructions: form.text_or("delivery_instructions", present.delivery_instructions),
-        customer_notes: form.text_or("customer_notes", present.customer_notes),
+        customer_name: form.text_or("customer_name", &present.customer_name),
+        customer_phone: form.text_or("customer_phone", &present.customer_phone),
+        customer_address: form.text_or("customer_address", &present.customer_address),
+        delivery_method: form.text_or("delivery_method", present.delivery_method.code()).as_str().into(),
+        delivery_address: form.text_or("delivery_address", &present.delivery_address),
+        delivery_instructions: form.text_or("delivery_instructions", &present.delivery_instructions),
+        customer_notes: form.text_or("customer_notes", &present.customer_notes),
     };
-    let shell = Shell::for_user(&app, &reader.user);
-    let errors = check(&edit);
-    if !errors.is_empty() {
-        let version = form.field("version").to_owned();
-        let again = page(&EditPage { shell, id, number, edit, version, overtaken: None, refused: None, errors })?;
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
-    }
-    let allowed = edits(&reader.user);
     // a client that never saw a form knows of no version and overwrites
     let known = form.field("version");
+    let again = EditPage::new(&app, &reader.user, id, number, edit, known.to_owned());
+    let errors = check(&again.edit, &present);
+    if !errors.is_empty() {
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page(&EditPage { errors, ..again })?).into_response());
+    }
     let is_known = |present: &Edit| known.is_empty() || known == version(present);
-    match app.store.edit_order(id, &edit, is_known, &reader.user, &allowed).await? {
+    let is_allowed = |status: &Status| Deed::Edit.is_allowed(&reader.user, status);
+    match app.store.edit_order(id, &again.edit, is_known, &reader.user, is_allowed).await? {
         WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
-        WriteOutcome::Refused if accepts_json(&headers) => {
-            Err(refused_now(&app, &reader, id, "edited", &allowed).await?)
+        WriteOutcome::Refused if accepts_json(&headers) => Err(refused_now(&app, &reader, id, Deed::Edit).await?),
+        WriteOutcome::Locked if accepts_json(&headers) => Err(Failure::Conflict(locked(&again.number))),
+        WriteOutcome::Locked => {
+            let locked = Some(locked(&again.number));
+            Ok((StatusCode::CONFLICT, page(&EditPage { locked, ..again })?).into_response())
         }
         outcome @ (WriteOutcome::Refused | WriteOutcome::Overtaken) => {
             let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
-            let (errors, version) = (differences(&edit, &order.editable), version(&order.editable));
+            let (errors, version) = (differences(&again.edit, &order.editable), version(&order.editable));
             let (overtaken, refused) = match outcome {
-                WriteOutcome::Refused => (None, Some(sentence(&refusal("edited", &order, &allowed, &app)))),
-                _ => (Some(edit_overtaken(&edit, &order, &app)), None),
+                WriteOutcome::Refused => (None, Some(sentence(&refusal(Deed::Edit, &reader.user, &order, &app)))),
+                _ => (Some(edit_overtaken(&again.edit, &order, &app)), None),
             };
-            let again = page(&EditPage { shell, id, number, edit, version, overtaken, refused, errors })?;
+            let again = page(&EditPage { version, overtaken, refused, errors, ..again })?;
             Ok((StatusCode::CONFLICT, again).into_response())
         }
         WriteOutcome::Gone => Err(Failure::NotFound),
@@ -184,6 +227,7 @@ pub(super) async fn cancel(
     State(app): State<App>,
     reader: OrderReader,
     OrderPath(id): OrderPath,
+    headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
     let reason = form.text("reason");
@@ -193,13 +237,18 @@ pub(super) async fn cancel(
         let again = cancel_page(&app, &reader, id, attempt).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
     }
-    let allowed = cancels(&reader.user);
     // a client that never saw a form knows of no version and cancels whatever it is
     let was = overtaken::known(form.field("version"))?;
     let is_known = |present: &Standing| was.as_ref().is_none_or(|was| was.version() == present.version());
-    match app.store.cancel_order(id, &reason, is_known, &reader.user, &allowed).await? {
+    let is_allowed = |status: &Status| Deed::Cancel.is_allowed(&reader.user, status);
+    match app.store.cancel_order(id, &reason, is_known, &reader.user, is_allowed).await? {
         WriteOutcome::Done => Ok(Redirect::to(&format!("/orders/orders/{id}/")).into_response()),
-        WriteOutcome::Refused => Err(refused_now(&app, &reader, id, "cancelled", &allowed).await?),
+        WriteOutcome::Refused => Err(refused_now(&app, &reader, id, Deed::Cancel).await?),
+        WriteOutcome::Locked if accepts_json(&headers) => Err(Failure::Conflict(locked("the order"))),
+        WriteOutcome::Locked => {
+            let attempt = CancelAttempt { reason, known: was, is_locked: true, ..CancelAttempt::default() };
+            Ok((StatusCode::CONFLICT, cancel_page(&app, &reader, id, attempt).await?).into_response())
+        }
         WriteOutcome::Overtaken => {
             let again =
                 cancel_page(&app, &reader, id, CancelAttempt { reason, was, ..CancelAttempt::default() }).await?;
@@ -219,18 +268,19 @@ struct CancelAttempt {
     known: Option<Standing>,
     /// What the form was made from, where the order is that no more.
     was: Option<Standing>,
+    /// Somebody else is changing the order and takes long.
+    is_locked: bool,
 }
 
 async fn cancel_page(
     app: &App,
     reader: &OrderReader,
     id: OrderId,
-    CancelAttempt { reason, error, known, was }: CancelAttempt,
+    CancelAttempt { reason, error, known, was, is_locked }: CancelAttempt,
 ) -> Result<Response, Failure> {
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
-    let allowed = cancels(&reader.user);
-    if !allowed.contains(&order.row.status) {
-        return Err(refused("cancelled", &order, &allowed, app));
+    if !Deed::Cancel.is_allowed(&reader.user, &order.row.status) {
+        return Err(refused(Deed::Cancel, &reader.user, &order, app));
     }
     let shell = Shell::for_user(app, &reader.user);
     let wanted = Wanted { status: Some(Status::Cancelled), payment_status: None };
@@ -240,6 +290,7 @@ async fn cancel_page(
         overtaken: was.map(|was| Overtaken::of(&was, &wanted, &order, app)),
         version: known.unwrap_or_else(|| order.row.standing()).version(),
         now: order.row.standing(),
+        locked: is_locked.then(|| locked(&order.row.order_number)),
         number: order.row.order_number,
         customer: order.row.customer_name,
         reason,
@@ -248,46 +299,21 @@ async fn cancel_page(
     })
 }
 
-/// The statuses in which the user may edit: a rep as the rules say, pharmacists and admins in all listed ones.
-pub(super) fn edits(user: &SignedIn) -> Vec<Status> {
-    if user.role == Role::SalesRep { REP_EDITS.to_vec() } else { Status::ALL.to_vec() }
-}
-
-/// The statuses in which the user may cancel: for pharmacists and admins until the order has reached its end.
-pub(super) fn cancels(user: &SignedIn) -> Vec<Status> {
-    if user.role == Role::SalesRep {
-        return REP_CANCELS.to_vec();
-    }
-    let ended = [Status::Delivered, Status::Cancelled, Status::Returned];
-    Status::ALL.iter().filter(|status| !ended.contains(status)).cloned().collect()
-}
-
-fn refused(done: &str, order: &OrderDetail, allowed: &[Status], app: &App) -> Failure {
-    Failure::Conflict(refusal(done, order, allowed, app))
+fn refused(deed: Deed, user: &SignedIn, order: &OrderDetail, app: &App) -> Failure {
+    Failure::Conflict(refusal(deed, user, order, app))
 }
 
 /// Why it can't be done in the present status, and by whom that is so.
-fn refusal(done: &str, order: &OrderDetail, allowed: &[Status], app: &App) -> String {
-    let while_it_is: Vec<_> = allowed.iter().map(|status| status.label().to_lowercase()).collect();
+fn refusal(deed: Deed, user: &SignedIn, order: &OrderDetail, app: &App) -> String {
     let by = last_changed(&order.timeline, Entry::changed_standing, app.settings.zone);
     let by = by.map(|by| format!(" (changed by {by})")).unwrap_or_default();
-    format!(
-        "this order is {} now; it can be {done} only while it is {}{by}",
-        order.row.status.label().to_lowercase(),
-        while_it_is.join(" or ")
-    )
+    format!("this order is {} now; {}{by}", order.row.status.label().to_lowercase(), deed.rule(user))
 }
 
 /// The same for a write that found the order so.
-async fn refused_now(
-    app: &App,
-    reader: &OrderReader,
-    id: OrderId,
-    done: &str,
-    allowed: &[Status],
-) -> Result<Failure, Failure> {
+async fn refused_now(app: &App, reader: &OrderReader, id: OrderId, deed: Deed) -> Result<Failure, Failure> {
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
-    Ok(refused(done, &order, allowed, app))
+    Ok(refused(deed, &reader.user, &order, app))
 }
 
 /// Tells one content of the form from another.
@@ -319,9 +345,11 @@ fn texts(edit: &Edit) -> [(&'static str, &str); 7] {
     ]
 }
 
-fn check(edit: &Edit) -> Vec<(&'static str, String)> {
+/// What keeps an edit from being written. What was there before and stays is not the writer's to mend.
+fn check(edit: &Edit, present: &Edit) -> Vec<(&'static str, String)> {
     let mut errors = Vec::new();
-    let texts = [
+    let unchanged = |field: &str| texts(edit).into_iter().zip(texts(present)).any(|(a, b)| a.0 == field && a.1 == b.1);
+    let limits = [
         ("customer_name", &edit.customer_name, LONGEST_NAME, true),
         ("customer_phone", &edit.customer_phone, LONGEST_PHONE, true),
         ("customer_address", &edit.customer_address, LONGEST_TEXT, false),
@@ -329,13 +357,15 @@ fn check(edit: &Edit) -> Vec<(&'static str, String)> {
         ("delivery_instructions", &edit.delivery_instructions, LONGEST_TEXT, false),
         ("customer_notes", &edit.customer_notes, LONGEST_TEXT, false),
     ];
-    for (field, text, longest, required) in texts {
+    for (field, text, longest, required) in limits.into_iter().filter(|(field, ..)| !unchanged(field)) {
         if required && text.is_empty() {
             errors.push((field, "This is needed.".to_owned()));
         }
         errors.extend(too_long_or_unwritable(text, longest).map(|error| (field, error)));
     }
+    let delivery_stays = unchanged("delivery_method") && unchanged("delivery_address");
     match edit.delivery_method {
+        _ if delivery_stays => {}
         DeliveryMethod::Unknown(_) => errors.push(("delivery_method", "Choose pickup or delivery.".to_owned())),
         DeliveryMethod::Delivery if edit.delivery_address.is_empty() => {
             errors.push(("delivery_address", "A delivery needs an address.".to_owned()));

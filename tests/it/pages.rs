@@ -40,6 +40,48 @@ async fn paging_keeps_the_filter() {
 }
 
 #[tokio::test]
+async fn what_the_host_wrote_and_nobody_touches_is_no_obstacle_to_an_edit() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 5)").await;
+    let odd = "customer_phone = '', delivery_method = 'delivery', delivery_address = '',
+        customer_notes = '  ' || repeat('x', 5000) || E'\\r\\n'";
+    database.sql(&format!("update orders_order set {odd} where id = 1")).await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    // as the form is sent back
+    let notes = "x".repeat(5_000);
+    let sent = [("customer_name", "Maria L."), ("customer_phone", ""), ("delivery_method", "delivery")];
+    let rest = [("delivery_address", ""), ("customer_notes", notes.as_str())];
+    assert_eq!(ana.post("/orders/orders/1/edit/", &[sent.as_slice(), &rest].concat()).await.status(), 303);
+    let kept = "select customer_name || length(customer_notes) from orders_order where id = 1";
+    assert_eq!(database.value(kept).await, "Maria L.5004", "not a space of what was not touched is other");
+    // what is touched is looked at
+    let longer = format!("{notes}y");
+    let wrong = [("customer_notes", longer.as_str()), ("delivery_method", "pickup"), ("customer_phone", "")];
+    assert_eq!(ana.post("/orders/orders/1/edit/", &wrong).await.status(), 422);
+}
+
+#[tokio::test]
+async fn an_order_in_an_unlisted_status_is_the_pharmacists_to_edit_and_to_cancel() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'on_hold', 'paid', 5), (2, 1, 'cancelled', 'paid', 5)").await;
+    let service = Service::start(&database).await;
+    let (ana, rx) = (service.signed_in("ana").await, service.signed_in("rx").await);
+    let html = rx.get("/orders/orders/1/").await.text().await.unwrap();
+    assert!(html.contains("/orders/orders/1/edit/") && html.contains("/orders/orders/1/cancel/"));
+    assert_eq!(ana.get("/orders/orders/1/edit/").await.status(), 409);
+    assert_eq!(rx.post("/orders/orders/1/edit/", &[("customer_name", "Maria L.")]).await.status(), 303);
+    assert_eq!(rx.post("/orders/orders/1/cancel/", &[]).await.status(), 303);
+    assert_eq!(
+        database.value("select status || customer_name from orders_order where id = 1").await,
+        "cancelledMaria L."
+    );
+    let (status, answer) = rx.post_json("/orders/orders/2/cancel/", &[]).await;
+    let reason = "this order is cancelled now; it can be cancelled only until it is delivered or cancelled or returned";
+    assert_eq!((status, answer["error"].as_str()), (409, Some(reason)));
+}
+
+#[tokio::test]
 async fn an_order_page_shows_items_and_timeline() {
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'pending', 1500)").await;

@@ -378,6 +378,16 @@ async fn an_order_that_another_client_holds_is_not_waited_for_long() {
     let reason = "ORD-2025-00001 is being changed by somebody else right now; try again in a moment.";
     assert_eq!(answer["refused"][0]["reason"], reason);
     assert_eq!(rx.post_json(ONE, &[("status", "processing")]).await, (409, json!({ "error": reason })));
+    // nor by an edit or a cancellation, which keep what was typed
+    for (path, field, typed) in
+        [("/orders/orders/1/edit/", "customer_name", "Maria L."), ("/orders/orders/1/cancel/", "reason", "twice")]
+    {
+        assert_eq!(rx.post_json(path, &[(field, typed)]).await.0, 409, "{path}");
+        let again = rx.post(path, &[(field, typed), ("version", "pending:paid")]).await;
+        assert_eq!(again.status(), 409, "{path}");
+        let html = again.text().await.unwrap();
+        assert!(html.contains(reason) && html.contains(typed) && html.contains("type=\"submit\">"), "{html}");
+    }
     holder.batch_execute("rollback").await.unwrap();
     assert_eq!(rx.post(ONE, &[("status", "processing")]).await.status(), 303);
 }
