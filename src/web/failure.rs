@@ -5,13 +5,14 @@ use std::any::Any;
 use askama::Template;
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::uri::{Authority, PathAndQuery};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::App;
+use super::login::local_path;
 use super::session::who;
 use super::shell::Shell;
 use crate::order::Invalid;
@@ -47,6 +48,8 @@ pub(super) enum Failure {
     Store(StoreError),
     /// 500: a page could not be rendered.
     Page(askama::Error),
+    /// 500: a defect.
+    Panicked,
 }
 
 impl From<StoreError> for Failure {
@@ -86,7 +89,7 @@ impl Failure {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooSlow | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_outage() || error.is_slowness() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(_) | Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(_) | Self::Page(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -108,7 +111,7 @@ impl Failure {
             Self::Busy(busy) => format!("{busy}; try again in a moment"),
             Self::Store(error) if error.is_slowness() => TOO_SLOW.to_owned(),
             Self::Store(error) if error.is_outage() => "the database is unavailable; try again in a moment".to_owned(),
-            Self::Store(_) | Self::Page(_) => "an internal error; it has been logged".to_owned(),
+            Self::Store(_) | Self::Page(_) | Self::Panicked => "an internal error; it has been logged".to_owned(),
         }
     }
 
@@ -173,7 +176,7 @@ struct FailurePage {
 
 /// Makes pages of failures, and of "not signed in" the way to the login and back.
 pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, next: Next) -> Response {
-    let headers = request.headers().clone();
+    let (method, headers) = (request.method().clone(), request.headers().clone());
     let response = next.run(request).await;
     let status = response.status();
     let for_programs = uri.path().starts_with(API) || accepts_json(&headers);
@@ -182,8 +185,13 @@ pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
     };
     if status == StatusCode::UNAUTHORIZED {
         let here = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", here).finish();
-        return Redirect::to(&format!("/accounts/login/?{query}")).into_response();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if method.is_safe() {
+            query.append_pair("next", here);
+        } else {
+            query.append_pair("next", form_page(&uri, &headers).as_deref().unwrap_or("/")).append_pair("unsaved", "1");
+        }
+        return Redirect::to(&format!("/accounts/login/?{}", query.finish())).into_response();
     }
     let heading = match status {
         StatusCode::NOT_FOUND => "There is no such page",
@@ -203,6 +211,16 @@ pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
     }
 }
 
+/// The page on which a form was sent, if it is one of ours: where the form went there may be nothing to read.
+fn form_page(sent_to: &Uri, headers: &HeaderMap) -> Option<String> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let page: Uri = text(header::REFERER)?.parse().ok()?;
+    let host = sent_to.authority().map(Authority::as_str).or_else(|| text(header::HOST));
+    let is_ours = page.authority().map(Authority::as_str) == host;
+    let path = page.path_and_query()?.as_str();
+    local_path(path).filter(|_| is_ours).map(str::to_owned)
+}
+
 /// With a capital and a full stop.
 pub(super) fn sentence(message: &str) -> String {
     let mut letters = message.chars();
@@ -220,6 +238,5 @@ pub(super) async fn method_not_allowed() -> Failure {
 
 /// A handler that panicked is a defect: the person is told so, the log has the panic.
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": "an internal error; it has been logged" })))
-        .into_response()
+    Failure::Panicked.into_response()
 }

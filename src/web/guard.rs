@@ -4,8 +4,9 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
 
-use super::failure::Failure;
+use super::failure::{Failure, panicked};
 
 const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (
@@ -25,6 +26,18 @@ pub(super) async fn security_headers(request: Request, next: Next) -> Response {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// What may write goes on to its end, also when its sender leaves or the answer takes too long: a selection of orders is not left
+/// half changed, and no connection comes back to the pool that is still busy with it.
+pub(super) async fn finish_writes(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(ended) => panicked(Box::new(ended)),
+    }
 }
 
 /// Browsers say where a request comes from in `Sec-Fetch-Site`, older ones in `Origin`. A client that says neither is no

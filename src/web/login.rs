@@ -21,6 +21,8 @@ struct LoginPage {
     username: String,
     next: String,
     refused: bool,
+    /// Whether a form was sent that had no session any more.
+    is_unsaved: bool,
 }
 
 /// Where a user's work is.
@@ -38,12 +40,15 @@ pub(super) async fn form(
     user: Option<Visitor>,
 ) -> Result<Response, Failure> {
     let query = query.unwrap_or_default();
-    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").map(|(_, value)| value);
+    let parameter =
+        |asked: &str| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == asked).map(|(_, value)| value);
+    let next = parameter("next");
     if let Some(Visitor(user)) = user {
         return Ok(Redirect::to(next.as_deref().and_then(local_path).unwrap_or(home_of(user.role))).into_response());
     }
     let next = next.as_deref().and_then(local_path).unwrap_or_default().to_owned();
-    page(&LoginPage { shell: Shell::for_nobody(&app), username: String::new(), next, refused: false })
+    let is_unsaved = parameter("unsaved").is_some();
+    page(&LoginPage { shell: Shell::for_nobody(&app), username: String::new(), next, refused: false, is_unsaved })
 }
 
 pub(super) async fn sign_in(State(app): State<App>, headers: HeaderMap, form: Form) -> Result<Response, Failure> {
@@ -54,7 +59,8 @@ pub(super) async fn sign_in(State(app): State<App>, headers: HeaderMap, form: Fo
     let matches = app.passwords.check(form.field("password").to_owned(), encoded).await?;
     let Some(user) = user.filter(|_| matches) else {
         let next = next.unwrap_or_default().to_owned();
-        let refused = page(&LoginPage { shell: Shell::for_nobody(&app), username, next, refused: true })?;
+        let shell = Shell::for_nobody(&app);
+        let refused = page(&LoginPage { shell, username, next, refused: true, is_unsaved: false })?;
         return Ok((StatusCode::UNAUTHORIZED, refused).into_response());
     };
     let token = Token::new();

@@ -47,8 +47,9 @@ use crate::store::Store;
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Largest request body, in bytes. The largest form has a hundred orders and a note.
-const BODY_LIMIT: usize = 64 * 1_024;
+/// Largest request body, in bytes. The largest form has four texts of [`form::LONGEST_TEXT`] characters, of up to twelve bytes
+/// each in a form.
+const BODY_LIMIT: usize = 256 * 1_024;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -102,8 +103,7 @@ pub fn router(app: App) -> Router {
         .route("/orders/orders/{id}/edit/", get(order_pages::edit_form).post(order_pages::edit))
         .route("/orders/orders/{id}/cancel/", get(order_pages::cancel_form).post(order_pages::cancel))
         .fallback(failure::not_found)
-        .method_not_allowed_fallback(failure::method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), failure::as_page));
+        .method_not_allowed_fallback(failure::method_not_allowed);
     let api = Router::new()
         .route("/orders/api/sales-rep/dashboard/", get(api::dashboard))
         .route("/orders/api/pharmacist/dashboard/", get(api::queue))
@@ -122,14 +122,16 @@ pub fn router(app: App) -> Router {
 
     let answers = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(CompressionLayer::new());
+        .layer(CompressionLayer::new())
+        .layer(from_fn(guard::finish_writes));
     let everything = ServiceBuilder::new()
         // what failed is logged once, with its cause, where it becomes a response
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
             tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
         }))
-        .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(guard::security_headers))
+        .layer(from_fn_with_state(app.clone(), failure::as_page))
+        .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(guard::refuse_cross_site))
         .layer(from_fn(failure::in_one_form))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT));

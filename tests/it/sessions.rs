@@ -72,6 +72,21 @@ async fn signing_in_leads_on_to_this_site_alone() {
     let response = service.anonymous().get("/orders/orders/?status=pending").await;
     assert_eq!(response.status(), 303);
     assert_eq!(response.headers()["location"], "/accounts/login/?next=%2Forders%2Forders%2F%3Fstatus%3Dpending");
+
+    // a form leads back to its page, not to where it went, and it is said that nothing came of it
+    let status = "/orders/orders/5/status/";
+    for (referer, next) in [
+        (format!("{}/orders/orders/5/?a=b", service.base()), "%2Forders%2Forders%2F5%2F%3Fa%3Db"),
+        ("https://evil.example/orders/orders/5/".to_owned(), "%2F"),
+        (format!("{}//evil.example/", service.base()), "%2F"),
+        ("?".to_owned(), "%2F"),
+    ] {
+        let response = service.anonymous().post_with(status, &[("referer", &referer)]).await;
+        let login = response.headers()["location"].to_str().unwrap().to_owned();
+        assert_eq!(login, format!("/accounts/login/?next={next}&unsaved=1"), "{referer}");
+        let html = service.anonymous().get(&login).await.text().await.unwrap();
+        assert!(html.contains("nothing was changed"), "{html}");
+    }
 }
 
 #[tokio::test]

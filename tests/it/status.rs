@@ -393,6 +393,27 @@ async fn an_order_that_another_client_holds_is_not_waited_for_long() {
 }
 
 #[tokio::test]
+async fn a_selection_goes_on_when_its_sender_leaves() {
+    let (database, service) = with_orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'pending', 'paid', 5)").await;
+    let rx = service.signed_in("rx").await;
+    let holder = database.client().await;
+    holder.batch_execute("begin; update orders_order set status = 'confirmed' where id = 1").await.unwrap();
+    let sender = tokio::spawn(async move {
+        rx.post_json(SELECTION, &[("order", "1"), ("order", "2"), ("status", "processing")]).await
+    });
+    eventually("the first order is waited for", async || {
+        let waiting =
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%for no key update%'
+            and datname = current_database()";
+        (database.value(waiting).await == "1").then_some(())
+    })
+    .await;
+    sender.abort();
+    eventually("the second is changed", async || (stands(&database, 2).await == "processing:paid").then_some(())).await;
+    holder.batch_execute("rollback").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_selection_tells_what_it_did_before_the_database_went_away() {
     let (database, service) =
         with_orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'pending', 'paid', 5), (3, 1, 'pending', 'paid', 5)").await;
