@@ -106,34 +106,36 @@ impl Store {
             Shown::List => &[],
             Shown::Orders(ids) => ids,
         };
-        let mut client = self.client().await?;
-        let asked = Asked { scope, filter, zone };
-        // since when the list's orders are in their status can't be asked before they are known
-        if filter.page == PageNumber::FIRST
-            && filter.is_indexed()
-            && !filter.has_dates()
-            && matches!(shown, Shown::Orders(_))
-            && let Some(dashboard) = first_page(&client, &asked, visible).await?
-        {
-            return Ok(dashboard);
-        }
-        let transaction = one_snapshot(&mut client).await.attempt("begin reading")?;
-        let (cursor, summary, visible) = tokio::try_join!(
-            present(&transaction),
-            summary(&transaction, scope),
-            rows_by_id(&transaction, scope, visible)
-        )?;
-        let (pagination, rows) = if filter.is_indexed() {
-            list::indexed(&transaction, &asked, &summary).await?
-        } else {
-            list::searched(&transaction, &asked).await?
-        };
-        let status_since = match shown {
-            Shown::List => status_since(&transaction, rows.iter().map(|listed| listed.row.id)).await?,
-            Shown::Orders(ids) => status_since(&transaction, ids.iter().copied()).await?,
-        };
-        transaction.commit().await.attempt("end reading")?;
-        Ok(Dashboard { cursor, summary, rows, pagination, visible, status_since })
+        self.lend(async |client| {
+            let asked = Asked { scope, filter, zone };
+            // since when the list's orders are in their status can't be asked before they are known
+            if filter.page == PageNumber::FIRST
+                && filter.is_indexed()
+                && !filter.has_dates()
+                && matches!(shown, Shown::Orders(_))
+                && let Some(dashboard) = first_page(client, &asked, visible).await?
+            {
+                return Ok(dashboard);
+            }
+            let transaction = one_snapshot(client).await.attempt("begin reading")?;
+            let (cursor, summary, visible) = tokio::try_join!(
+                present(&transaction),
+                summary(&transaction, scope),
+                rows_by_id(&transaction, scope, visible)
+            )?;
+            let (pagination, rows) = if filter.is_indexed() {
+                list::indexed(&transaction, &asked, &summary).await?
+            } else {
+                list::searched(&transaction, &asked).await?
+            };
+            let status_since = match shown {
+                Shown::List => status_since(&transaction, rows.iter().map(|listed| listed.row.id)).await?,
+                Shown::Orders(ids) => status_since(&transaction, ids.iter().copied()).await?,
+            };
+            transaction.commit().await.attempt("end reading")?;
+            Ok(Dashboard { cursor, summary, rows, pagination, visible, status_since })
+        })
+        .await
     }
 
     /// What a stream begins with.

@@ -81,8 +81,8 @@ impl Store {
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn order(&self, id: OrderId, only: Option<RepId>) -> Result<Option<OrderDetail>, StoreError> {
-        let mut client = self.client().await?;
-        let transaction = one_snapshot(&mut client).await.attempt("begin reading")?;
+        self.lend(async |client| {
+        let transaction = one_snapshot(client).await.attempt("begin reading")?;
         let sql = format!(
             "select {ROW_COLUMNS}, o.customer_phone, o.customer_address, o.delivery_method, o.delivery_address,
                  o.delivery_instructions, o.customer_notes, o.internal_notes, o.prescription_required,
@@ -153,6 +153,8 @@ impl Store {
             items: items.iter().map(item).collect::<Result<_, _>>()?,
             timeline: timeline(recorded, written),
         }))
+        })
+        .await
     }
 }
 

@@ -32,17 +32,19 @@ impl Store {
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn list_ids(&self, scope: Scope, filter: &Filter, zone: Tz) -> Result<Vec<OrderId>, StoreError> {
-        let mut client = self.client().await?;
-        let transaction = one_snapshot(&mut client).await.attempt("begin reading")?;
-        let asked = Asked { scope, filter, zone };
-        prepare_to_search(&transaction, scope).await?;
-        let (conditions, keys) = (asked.conditions(), asked.keys());
-        let sql = format!("select o.id::bigint from public.orders_order o where {conditions} order by {keys}");
-        let read = asked.search(&transaction, &sql, 0, i64::MAX).await.attempt("search the list")?;
-        // row by row, each of which is many times as large as its id
-        let ids = read.map_ok(|row| OrderId(row.get(0))).try_collect().await.attempt("read the list's ids")?;
-        transaction.commit().await.attempt("end reading")?;
-        Ok(ids)
+        self.lend(async |client| {
+            let transaction = one_snapshot(client).await.attempt("begin reading")?;
+            let asked = Asked { scope, filter, zone };
+            prepare_to_search(&transaction, scope).await?;
+            let (conditions, keys) = (asked.conditions(), asked.keys());
+            let sql = format!("select o.id::bigint from public.orders_order o where {conditions} order by {keys}");
+            let read = asked.search(&transaction, &sql, 0, i64::MAX).await.attempt("search the list")?;
+            // row by row, each of which is many times as large as its id
+            let ids = read.map_ok(|row| OrderId(row.get(0))).try_collect().await.attempt("read the list's ids")?;
+            transaction.commit().await.attempt("end reading")?;
+            Ok(ids)
+        })
+        .await
     }
 
     /// The scope's orders among these as they are now, in the given order. Those that are gone are left out.
@@ -50,10 +52,12 @@ impl Store {
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn listed(&self, scope: Scope, ids: &[OrderId]) -> Result<Vec<Listed>, StoreError> {
-        let client = self.client().await?;
-        let found = rows_by_id(&*client, scope, ids).await?;
-        let mut found: HashMap<OrderId, Listed> = found.into_iter().map(|listed| (listed.row.id, listed)).collect();
-        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+        self.lend(async |client| {
+            let found = rows_by_id(client, scope, ids).await?;
+            let mut found: HashMap<OrderId, Listed> = found.into_iter().map(|listed| (listed.row.id, listed)).collect();
+            Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+        })
+        .await
     }
 }
 

@@ -10,6 +10,7 @@ mod events;
 mod fold;
 mod gather;
 mod inspect;
+mod lent;
 mod list;
 mod migrate;
 mod newest;
@@ -30,6 +31,7 @@ use deadpool_postgres::{
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::cursor::{Cursor, Epoch};
 
@@ -77,6 +79,7 @@ fn session_settings() -> String {
 pub struct Store {
     pool: Pool,
     url: DatabaseUrl,
+    tls: MakeRustlsConnect,
     gathered: Arc<Gathered>,
     statistics_read: Arc<AtomicBool>,
 }
@@ -94,7 +97,8 @@ impl Store {
     /// If the URL names a certificate that can't be read.
     pub fn new(url: DatabaseUrl, connections: usize) -> Result<Self, StoreError> {
         let recycling_method = RecyclingMethod::Fast;
-        let manager = Manager::from_config(url.config(), url.connector()?, ManagerConfig { recycling_method });
+        let tls = url.connector()?;
+        let manager = Manager::from_config(url.config(), tls.clone(), ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)
             .max_size(connections)
             .runtime(Runtime::Tokio1)
@@ -107,10 +111,10 @@ impl Store {
             .build()
             .attempt("prepare the connection pool")?;
         let gathered = Gathered {
-            sessions: Gather::new(pool.clone(), accounts::check_sessions),
-            syncs: Gather::new(pool.clone(), dashboard::read_syncs),
+            sessions: Gather::new(pool.clone(), tls.clone(), accounts::check_sessions),
+            syncs: Gather::new(pool.clone(), tls.clone(), dashboard::read_syncs),
         };
-        Ok(Self { pool, url, gathered: Arc::new(gathered), statistics_read: Arc::default() })
+        Ok(Self { pool, url, tls, gathered: Arc::new(gathered), statistics_read: Arc::default() })
     }
 
     /// The URL of the database, for a message.

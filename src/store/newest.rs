@@ -46,41 +46,43 @@ impl Store {
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn newest(&self, scope: Scope, user: &SignedIn, account: &Account) -> Result<Newest, StoreError> {
-        let mut client = self.client().await?;
-        let transaction = one_snapshot(&mut client).await.attempt("begin reading")?;
-        let rep = scope.rep().map(|rep| rep.0);
-        let limit = i64::try_from(NEWEST_CHANGES).unwrap_or_default();
-        let cursor = present(&transaction).await?;
-        let events = rows(&transaction, &NEWEST, &[&rep, &NEWEST_EVENTS, &limit]).await;
-        let events = events.attempt("read the newest changes")?;
-        let read = account.read.clone().filter(|read| read.epoch == cursor.epoch);
-        let unread = match &read {
-            Some(read) => {
-                let untold: Vec<&str> = account.preferences.untold.iter().map(Status::code).collect();
-                let snapshot = read.snapshot.to_string();
-                let most = MOST_UNREAD + 1;
-                let parameters: Parameters<'_> =
-                    &[&rep, &NEWEST_EVENTS, &most, &snapshot, &user.id.0, &user.username, &untold];
-                let counted = rows(&transaction, &UNREAD, parameters).await.attempt("count the unread changes")?;
-                counted.first().map_or(0, |row| row.get("unread"))
+        self.lend(async |client| {
+            let transaction = one_snapshot(client).await.attempt("begin reading")?;
+            let rep = scope.rep().map(|rep| rep.0);
+            let limit = i64::try_from(NEWEST_CHANGES).unwrap_or_default();
+            let cursor = present(&transaction).await?;
+            let events = rows(&transaction, &NEWEST, &[&rep, &NEWEST_EVENTS, &limit]).await;
+            let events = events.attempt("read the newest changes")?;
+            let read = account.read.clone().filter(|read| read.epoch == cursor.epoch);
+            let unread = match &read {
+                Some(read) => {
+                    let untold: Vec<&str> = account.preferences.untold.iter().map(Status::code).collect();
+                    let snapshot = read.snapshot.to_string();
+                    let most = MOST_UNREAD + 1;
+                    let parameters: Parameters<'_> =
+                        &[&rep, &NEWEST_EVENTS, &most, &snapshot, &user.id.0, &user.username, &untold];
+                    let counted = rows(&transaction, &UNREAD, parameters).await.attempt("count the unread changes")?;
+                    counted.first().map_or(0, |row| row.get("unread"))
+                }
+                // what was read in another epoch can't be told from what was not
+                None => 0,
+            };
+            transaction.commit().await.attempt("end reading")?;
+            let mut changes = Vec::with_capacity(events.len());
+            for row in &events {
+                let event = order_event(row)?;
+                let is_own = event.writer.user.as_deref() == Some(user.username.as_str());
+                if let Some(mut change) = event.as_seen_by(scope) {
+                    change.status =
+                        change.status.or_else(|| row.get::<_, Option<&str>>("present_status").map(Status::from));
+                    changes.push((event.at, ListedChange { change, xid: event.xid, is_own }));
+                }
             }
-            // what was read in another epoch can't be told from what was not
-            None => 0,
-        };
-        transaction.commit().await.attempt("end reading")?;
-        let mut changes = Vec::with_capacity(events.len());
-        for row in &events {
-            let event = order_event(row)?;
-            let is_own = event.writer.user.as_deref() == Some(user.username.as_str());
-            if let Some(mut change) = event.as_seen_by(scope) {
-                change.status =
-                    change.status.or_else(|| row.get::<_, Option<&str>>("present_status").map(Status::from));
-                changes.push((event.at, ListedChange { change, xid: event.xid, is_own }));
-            }
-        }
-        // a long transaction's changes were made when they were, whatever its number is
-        changes.sort_by_key(|(at, listed)| std::cmp::Reverse((*at, listed.change.id)));
-        Ok(Newest { cursor, changes: changes.into_iter().map(|(_, listed)| listed).collect(), unread, read })
+            // a long transaction's changes were made when they were, whatever its number is
+            changes.sort_by_key(|(at, listed)| std::cmp::Reverse((*at, listed.change.id)));
+            Ok(Newest { cursor, changes: changes.into_iter().map(|(_, listed)| listed).collect(), unread, read })
+        })
+        .await
     }
 }
 

@@ -227,6 +227,28 @@ async fn export(client: &Browserless, path: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
+async fn a_search_that_nobody_waits_for_any_more_is_ended_and_keeps_nobody_waiting() {
+    let database = Database::new().await;
+    let service = Service::start_with(&database, &["--pool-size", "4"]).await;
+    let holder = database.client().await;
+    holder.batch_execute("begin; lock table orders_order in access exclusive mode").await.unwrap();
+    for _ in 0..8 {
+        let ana = service.signed_in("ana").await;
+        let search = tokio::spawn(async move { ana.get("/orders/orders/?q=maria").await });
+        eventually("the search waits for the table", async || {
+            let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'
+                and datname = current_database() and query like 'lock table%'";
+            (database.value(waiting).await == "1").then_some(())
+        })
+        .await;
+        search.abort();
+    }
+    let home = service.signed_in("rx").await.get("/").await;
+    assert_eq!(home.headers()["location"], "/orders/pharmacist/dashboard/");
+    holder.batch_execute("rollback").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_hundred_thousand_orders_are_exported_without_being_held() {
     /// Most that the service may need for it, in bytes: the ids, and the lines that are under way.
     const LITTLE: u64 = 5_000_000;
