@@ -7,9 +7,11 @@ create table if not exists live.account (
     desktop boolean not null default false,
     -- null: what is usual for the role. Statuses that are not listed here are told, also those that nobody has thought of yet
     untold_statuses text[],
-    -- what was committed in this snapshot is read; a snapshot means nothing in another epoch
+    -- what was committed in this snapshot is read; a snapshot means nothing in another epoch, in which what was written until
+    -- then is read
     read_epoch text,
     read_snapshot pg_snapshot,
+    read_at timestamptz,
     -- of this row and of the orders below, so that a page that has it need not be told again
     version bigint not null default 0
 );

@@ -105,14 +105,14 @@ impl Filter {
         self.date_from.is_some() || self.date_to.is_some()
     }
 
-    /// Whether the list is made of whole statuses, newest first: what an index has ready.
+    /// Whether the list is made of whole statuses, in the order of their time: what an index has ready.
     #[must_use]
     pub fn is_indexed(&self) -> bool {
         self.search.is_empty()
             && self.payment_statuses.is_empty()
             && self.total_min.is_none()
             && self.total_max.is_none()
-            && matches!(self.sort, Sort::Rank | Sort::By { column: Column::CreatedAt, descending: true })
+            && matches!(self.sort, Sort::Rank | Sort::By { column: Column::CreatedAt, .. })
     }
 
     /// Whether anything but the order and the page is asked for.

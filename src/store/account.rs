@@ -1,5 +1,8 @@
 //! What people want to be told of and how, what they have read, and the orders they have muted.
 
+use chrono::{DateTime, Utc};
+
+use super::newest::Mark;
 use super::{Attempt, Role, SignedIn, Store, StoreError, rows};
 use crate::cursor::{Cursor, Epoch};
 use crate::order::{OrderId, Status};
@@ -48,10 +51,24 @@ pub struct Account {
     pub preferences: Preferences,
     /// The orders of which they are told nothing, the one muted last at the end.
     pub muted: Vec<OrderId>,
-    /// Up to where they have read; `None` if they never did, or where that can't be known any more.
-    pub read: Option<Cursor>,
+    /// Up to where they have read; `None` if they never did.
+    pub read: Option<ReadUpto>,
     /// Changes with any of it.
     pub version: i64,
+}
+
+/// Up to where somebody has read.
+#[derive(Debug, Clone)]
+pub struct ReadUpto {
+    cursor: Cursor,
+    at: DateTime<Utc>,
+}
+
+impl ReadUpto {
+    /// How that is told in the server's present life.
+    pub(super) fn mark(&self, present: &Cursor) -> Mark {
+        if self.cursor.epoch == present.epoch { Mark::Snapshot(self.cursor.clone()) } else { Mark::Time(self.at) }
+    }
 }
 
 /// An order that somebody has muted.
@@ -85,9 +102,11 @@ impl Store {
         let row = read.first().ok_or_else(|| StoreError::unreadable("the account", "no row"))?;
         let usual = Preferences::usual(user.role);
         let untold = row.get::<_, Option<Vec<&str>>>("untold_statuses");
-        let mark = row.get::<_, Option<&str>>("read_epoch").zip(row.get::<_, Option<&str>>("read_snapshot"));
-        let mark = mark.and_then(|(epoch, snapshot)| {
-            Some(Cursor { epoch: epoch.parse::<Epoch>().ok()?, snapshot: snapshot.parse().ok()? })
+        let text = |column| row.get::<_, Option<&str>>(column);
+        let read = text("read_epoch").zip(text("read_snapshot")).zip(row.get::<_, Option<DateTime<Utc>>>("read_at"));
+        let read = read.and_then(|((epoch, snapshot), at)| {
+            let cursor = Cursor { epoch: epoch.parse::<Epoch>().ok()?, snapshot: snapshot.parse().ok()? };
+            Some(ReadUpto { cursor, at })
         });
         Ok(Account {
             preferences: Preferences {
@@ -97,7 +116,7 @@ impl Store {
                 untold: untold.map_or(usual.untold, |codes| codes.into_iter().map(Status::from).collect()),
             },
             muted: row.get::<_, Vec<i64>>("muted").into_iter().map(OrderId).collect(),
-            read: mark,
+            read,
             version: row.get::<_, Option<i64>>("version").unwrap_or_default(),
         })
     }
@@ -123,9 +142,11 @@ impl Store {
     /// If the database can't be reached.
     pub async fn mark_read(&self, user: &SignedIn, upto: &Cursor) -> Result<(), StoreError> {
         let client = self.client().await?;
-        let sql = "insert into live.account as a (user_id, read_epoch, read_snapshot) values ($1, $2, $3::text::pg_snapshot)
+        let sql = "insert into live.account as a (user_id, read_epoch, read_snapshot, read_at)
+                 values ($1, $2, $3::text::pg_snapshot, now())
              on conflict (user_id) do update
-             set read_epoch = excluded.read_epoch, read_snapshot = excluded.read_snapshot, version = a.version + 1
+             set read_epoch = excluded.read_epoch, read_snapshot = excluded.read_snapshot, read_at = excluded.read_at,
+                 version = a.version + 1
              where a.read_epoch is distinct from excluded.read_epoch or
                  (pg_snapshot_xmax(a.read_snapshot), -(select count(*) from pg_snapshot_xip(a.read_snapshot)))
                  < (pg_snapshot_xmax(excluded.read_snapshot), -(select count(*) from pg_snapshot_xip(excluded.read_snapshot)))";
@@ -192,7 +213,7 @@ impl Store {
 }
 
 const ACCOUNT: &str = "select a.toasts, a.sound, a.desktop, a.untold_statuses, a.read_epoch,
-        a.read_snapshot::text as read_snapshot, a.version,
+        a.read_snapshot::text as read_snapshot, a.read_at, a.version,
         array(select m.order_id from live.muted_order m where m.user_id = $1 order by m.muted_at) as muted
     from (select) always left join live.account a on a.user_id = $1";
 

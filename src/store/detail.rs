@@ -180,9 +180,10 @@ const HISTORY: &str =
          h.old_payment_status, h.new_payment_status, h.notes
      from public.orders_orderstatushistory h join public.accounts_user u on u.id = h.changed_by_id
      where h.order_id = $1 and h.changed_at >= '0001-01-01' and h.changed_at < '10000-01-01'
-       and ($3::bigint is null or h.changed_at >= coalesce((
-           select max(e.at) from live.events_of($1) e
-           where e.new_sales_rep_id = $3 and e.old_sales_rep_id <> $3), '-infinity'))
+       and ($3::bigint is null or h.changed_at >= greatest(
+           (select max(e.at) from live.events_of($1) e
+            where e.operation = 'update' and e.new_sales_rep_id = $3 and e.old_sales_rep_id is distinct from $3),
+           (select a.at from live.arrival a where a.order_id = $1), '-infinity'))
      order by h.changed_at desc, h.id desc limit $2";
 
 fn item(row: &Row) -> Result<Item, StoreError> {

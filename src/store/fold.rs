@@ -108,12 +108,18 @@ impl Store {
                      where e.at < now() - make_interval(secs => $1)
                        and pg_visible_in_snapshot(e.xid, live.folded())
                  ), gone as (
-                     delete from live.order_event e using old where e.xid = old.xid and e.id = old.id returning e.xid, e.id, e.order_id
+                     delete from live.order_event e using old where e.xid = old.xid and e.id = old.id returning e.*
                  ), truncations as (
                      delete from live.truncation t using gone where t.event_id = gone.id
                  ), entries as (
                      delete from live.order_timeline t using gone
                      where t.order_id = gone.order_id and t.xid = gone.xid and t.id = gone.id
+                 ), arrivals as (
+                     insert into live.arrival as a (order_id, at)
+                     select order_id, max(at) from gone
+                     where operation = 'update' and new_sales_rep_id is distinct from old_sales_rep_id
+                     group by order_id
+                     on conflict (order_id) do update set at = greatest(a.at, excluded.at)
                  ), newest as (
                      select xid from gone order by xid desc limit 1
                  ), noted as (

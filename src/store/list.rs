@@ -1,6 +1,6 @@
 //! Which orders a list has, in which order, and how many pages of them.
 //!
-//! The usual lists are made of whole statuses, newest first: an index has them ready, and the statistics know how long they
+//! The usual lists are made of whole statuses, newest or oldest first: an index has them ready, and the statistics know how long they
 //! are, so that they open as fast for a rep with a hundred thousand orders as for one with a hundred. Whatever else is asked
 //! for is searched among the scope's orders.
 
@@ -16,7 +16,7 @@ use tokio_postgres::{Row, RowStream};
 use super::dashboard::{Listed, REP_COLUMNS, ROW_COLUMNS, listed, rows_by_id};
 use super::{Attempt, Connection, Store, StoreError, one_snapshot, rows};
 use crate::order::{
-    Column, Filter, Money, OrderId, PAGE_SIZE, Pagination, PaymentStatus, Scope, Sort, Status, Summary,
+    Column, Filter, Money, OrderId, PAGE_SIZE, Pagination, PaymentStatus, RepId, Scope, Sort, Status, Summary,
 };
 
 /// Whose list, which, and in which zone its days begin.
@@ -146,8 +146,8 @@ impl Asked<'_> {
         asked.map(|status| (status.clone(), summary.orders_by_status.of(status))).collect()
     }
 
-    /// The statuses in the order of their ranks, those of one rank together. A list of one status, or one that is newest first
-    /// whatever the status, has one rank.
+    /// The statuses in the order of their ranks, those of one rank together. A list of one status, or one by time whatever the
+    /// status, has one rank.
     fn by_rank(&self, statuses: impl IntoIterator<Item = Status>) -> Vec<Vec<Status>> {
         let mut ranks: BTreeMap<i32, Vec<Status>> = BTreeMap::new();
         for status in statuses {
@@ -194,12 +194,8 @@ impl Asked<'_> {
 
     /// The statement that reads an indexed list.
     pub(super) fn indexed_query(&self) -> &'static str {
-        match (self.scope, self.filter.has_dates()) {
-            (Scope::Rep(_), false) => &LIST_OF_REP,
-            (Scope::Rep(_), true) => &LIST_OF_REP_BY_DATE,
-            (Scope::All, false) => &LIST_OF_ALL,
-            (Scope::All, true) => &LIST_OF_ALL_BY_DATE,
-        }
+        let is_oldest_first = matches!(self.filter.sort, Sort::By { descending: false, .. });
+        INDEXED.get(&(self.scope == Scope::All, self.filter.has_dates(), is_oldest_first)).map_or("", String::as_str)
     }
 
     async fn read(&self, client: &impl Connection, slices: &[Slice]) -> Result<Vec<Listed>, StoreError> {
@@ -346,17 +342,21 @@ const RANGE: &str = "o.status = s.status \
 /// The same with the endless past and future, which `<` would leave out.
 const UNLIMITED: &str = "o.status = s.status and $3::timestamptz is null and $4::timestamptz is null";
 
-static LIST_OF_REP: LazyLock<String> = LazyLock::new(|| list_within(OF_REP, UNLIMITED, ROW_COLUMNS));
-static LIST_OF_REP_BY_DATE: LazyLock<String> = LazyLock::new(|| list_within(OF_REP, RANGE, ROW_COLUMNS));
-static LIST_OF_ALL: LazyLock<String> = LazyLock::new(|| list_of_all(UNLIMITED));
-static LIST_OF_ALL_BY_DATE: LazyLock<String> = LazyLock::new(|| list_of_all(RANGE));
+/// The statements of the indexed lists: of all reps or one, between dates or not, oldest or newest first.
+static INDEXED: LazyLock<HashMap<(bool, bool, bool), String>> = LazyLock::new(|| {
+    let each = [false, true];
+    let kinds = each.into_iter().flat_map(|of_all| each.map(|has_dates| (of_all, has_dates)));
+    let kinds = kinds.flat_map(|(of_all, has_dates)| each.map(|is_oldest_first| (of_all, has_dates, is_oldest_first)));
+    kinds.map(|kind| (kind, list_within(kind))).collect()
+});
 
-fn list_of_all(range: &str) -> String {
-    list_within(condition(Scope::All), range, &columns(Scope::All))
-}
-
-/// Of each status no more than the slice's last row can need, newest first; merged; the slice cut out.
-fn list_within(scope: &str, range: &str, columns: &str) -> String {
+/// Of each status no more than the slice's last row can need, in the order of time; merged; the slice cut out.
+fn list_within((of_all, has_dates, is_oldest_first): (bool, bool, bool)) -> String {
+    // whichever rep: the statement asks for no more than whether it is one
+    let scope = if of_all { Scope::All } else { Scope::Rep(RepId(0)) };
+    let (columns, scope) = (columns(scope), condition(scope));
+    let range = if has_dates { RANGE } else { UNLIMITED };
+    let order = if is_oldest_first { "asc" } else { "desc" };
     format!(
         "select {columns}
          from (
@@ -367,16 +367,16 @@ fn list_within(scope: &str, range: &str, columns: &str) -> String {
                  from unnest($2::text[], $8::int[]) s (status, place)
                  cross join lateral (
                      select o.id, o.created_at from public.orders_order o where {scope} and {range}
-                     order by o.created_at desc, o.id desc limit slice.skip + slice.take
+                     order by o.created_at {order}, o.id {order} limit slice.skip + slice.take
                  ) merged
                  where s.place = slice.place
-                 order by merged.created_at desc, merged.id desc
+                 order by merged.created_at {order}, merged.id {order}
                  limit slice.take offset slice.skip
              ) c
-             order by slice.place, c.created_at desc, c.id desc
+             order by slice.place, c.created_at {order}, c.id {order}
              limit {PAGE_SIZE}
          ) page
          join public.orders_order o on o.id = page.id
-         order by page.place, page.created_at desc, page.id desc"
+         order by page.place, page.created_at {order}, page.id {order}"
     )
 }

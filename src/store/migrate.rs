@@ -45,7 +45,7 @@ enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -90,6 +90,7 @@ const MIGRATIONS: [Migration; 10] = [
         kind: Kind::Plain,
     },
     Migration { version: 17, name: "accounts", sql: include_str!("../../sql/0017_accounts.sql"), kind: Kind::Plain },
+    Migration { version: 18, name: "arrival", sql: include_str!("../../sql/0018_arrival.sql"), kind: Kind::Plain },
     // last, as it waits for the transactions of others
     Migration {
         version: 9,

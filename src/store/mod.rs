@@ -38,7 +38,7 @@ use crate::cursor::{Cursor, Epoch};
 use dashboard::SyncRequest;
 use gather::Gather;
 
-pub use account::{Account, MuteOutcome, MutedOrder, Preferences};
+pub use account::{Account, MuteOutcome, MutedOrder, Preferences, ReadUpto};
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
 pub use dashboard::{Dashboard, Listed, Shown, Sync};
@@ -50,7 +50,7 @@ pub use events::{Batch, Changed, News, is_canary};
 pub use fold::Folded;
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
-pub use newest::{ListedChange, MOST_UNREAD, NEWEST_CHANGES, Newest};
+pub use newest::{ListedChange, MOST_UNREAD, Mark, NEWEST_CHANGES, Newest};
 pub use orders::{Edit, WriteOutcome};
 pub use saved_views::SavedView;
 pub use sleep::{RISEN, Sleeper};

@@ -76,7 +76,7 @@ pub(super) async fn of_all(
 }
 
 /// The newest changes; 304 to who has them and for whom nothing changed since, neither of the orders nor in the account. Who
-/// never read anything, or in another life of the server, begins to read here: nothing before is said to be unread.
+/// never read anything begins to read here: nothing before is said to be unread.
 async fn answer(
     app: &App,
     scope: Scope,
@@ -104,9 +104,8 @@ async fn answer(
     let json = |listed: &'_ ListedChange| -> (bool, bool, Option<bool>) {
         let muted = account.muted.contains(&listed.change.order_id);
         let told = listed.change.status.as_ref().is_none_or(|status| account.preferences.tells(status));
-        let is_past = |cursor: &Cursor| !cursor.snapshot.has(listed.xid);
-        let unread = told && !muted && !listed.is_own && read.as_ref().is_some_and(is_past);
-        (unread, muted, since.as_ref().map(is_past))
+        let unread = told && !muted && !listed.is_own && read.as_ref().is_some_and(|read| !read.has(listed));
+        (unread, muted, since.as_ref().map(|since| !since.snapshot.has(listed.xid)))
     };
     let changes = changes.iter().map(|listed| {
         let (unread, muted, new) = json(listed);

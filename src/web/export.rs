@@ -13,7 +13,7 @@ use super::App;
 use super::failure::Failure;
 use super::session::{Pharmacist, SalesRep};
 use crate::order::{Filter, Money, OrderId, Scope};
-use crate::store::{Listed, Store};
+use crate::store::{Listed, SignedIn, Store};
 
 /// Orders that are read and sent at once.
 const AT_ONCE: usize = 500;
@@ -26,24 +26,24 @@ pub(super) async fn orders(
     rep: SalesRep,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    export(&app, rep.scope(), query).await
+    export(&app, rep.scope(), rep.user, query).await
 }
 
 pub(super) async fn queue(
     State(app): State<App>,
-    Pharmacist { user: _ }: Pharmacist,
+    Pharmacist { user }: Pharmacist,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    export(&app, Scope::All, query).await
+    export(&app, Scope::All, user, query).await
 }
 
 /// Which orders, and in which order, is read at once, as ids; the orders themselves are read as the client takes them, a few
 /// hundred at a time, as they are then. So neither this process holds them, nor does a slow client hold a transaction open.
-async fn export(app: &App, scope: Scope, query: Option<String>) -> Result<Response, Failure> {
+async fn export(app: &App, scope: Scope, user: SignedIn, query: Option<String>) -> Result<Response, Failure> {
     let filter = Filter::parse(&query.unwrap_or_default()).map_err(Failure::Invalid)?;
     let zone = app.settings.zone;
     let ids = app.store.list_ids(scope, &filter, zone).await?;
-    let export = Export { store: app.store.clone(), scope, zone, ids: ids.into(), sent: 0, has_begun: false };
+    let export = Export { store: app.store.clone(), user, scope, zone, ids: ids.into(), sent: 0, has_begun: false };
     let body = stream::try_unfold(export, |mut export| async {
         let next = export.next().await;
         next.map(|bytes| bytes.map(|bytes| (bytes, export))).inspect_err(|error| {
@@ -60,6 +60,7 @@ async fn export(app: &App, scope: Scope, query: Option<String>) -> Result<Respon
 
 struct Export {
     store: Store,
+    user: SignedIn,
     scope: Scope,
     zone: Tz,
     ids: Arc<[OrderId]>,
@@ -83,6 +84,11 @@ impl Export {
         let ids = &ids[..ids.len().min(AT_ONCE)];
         if ids.is_empty() {
             return Ok(None);
+        }
+        // it may take long, and whoever has been signed out meanwhile, or is another role's, gets no more
+        let reader = self.store.signed_in(self.user.session).await?;
+        if reader.is_none_or(|reader| reader.role != self.user.role) {
+            return Err("its reader is signed out".into());
         }
         let orders = self.store.listed(self.scope, ids).await?;
         self.sent += ids.len();
@@ -110,13 +116,30 @@ impl Export {
     }
 }
 
-/// A text that no spreadsheet takes for a formula: one that begins like one is quoted as spreadsheets do, with an apostrophe.
+/// A text that no spreadsheet takes for a formula: what begins like one is quoted as spreadsheets do, with an apostrophe. Where
+/// the list separator is another one than the comma, a spreadsheet cuts such a file in the middle of a text, and a formula may
+/// begin there.
 fn text(text: &str) -> String {
-    let begins_like_a_formula =
-        text.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
-            || text.starts_with(['\t', '\r', '\n']);
-    if begins_like_a_formula { format!("'{text}") } else { text.to_owned() }
+    let mut quoted = String::with_capacity(text.len() + 1);
+    let mut rest = text;
+    if text.starts_with(SEPARATORS) {
+        quoted.push('\'');
+    }
+    loop {
+        let cell = rest.find(SEPARATORS).map_or(rest, |end| &rest[..=end]);
+        if cell.trim_start().starts_with(FORMULA) {
+            quoted.push('\'');
+        }
+        quoted.push_str(cell);
+        rest = &rest[cell.len()..];
+        if rest.is_empty() {
+            return quoted;
+        }
+    }
 }
+
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
 
 #[cfg(test)]
 mod tests {
@@ -124,10 +147,16 @@ mod tests {
 
     #[test]
     fn no_text_is_taken_for_a_formula() {
-        for formula in ["=1+1", "+63917", "-1", "@sum(a1)", "\t=1", "\r=1", " =1", "\u{ff1d}1"] {
+        for formula in ["=1+1", "+63917", "-1", "@sum(a1)", " =1", "\u{ff1d}1"] {
             assert_eq!(text(formula), format!("'{formula}"));
+            // wherever a spreadsheet cuts
+            for separator in SEPARATORS {
+                assert_eq!(text(&format!("a{separator}{formula}; b")), format!("a{separator}'{formula}; b"));
+            }
         }
-        for harmless in ["", "Maria", "ORD-2025-00001", "1=1"] {
+        assert_eq!(text("\t=1"), "'\t'=1");
+        assert_eq!(text("a\r\n =1"), "a\r\n' =1");
+        for harmless in ["", "Maria", "ORD-2025-00001", "1=1", "a;b;", "a\nb"] {
             assert_eq!(text(harmless), harmless);
         }
     }

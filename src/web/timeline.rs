@@ -26,7 +26,7 @@ pub(super) fn shown(entry: Entry, reader: Option<RepId>, shell: &Shell, zone: Tz
         (Some(words), _) => (vec![words.to_owned()], String::new()),
         (None, Entry { recorded, history }) => {
             let lines = match (&recorded, &history) {
-                (Some(recorded), _) => recorded_lines(recorded, shell),
+                (Some(recorded), _) => recorded_lines(recorded, shell, zone),
                 (None, Some(history)) => history_lines(history),
                 (None, None) => Vec::new(),
             };
@@ -53,12 +53,12 @@ fn move_seen_by(reader: Option<RepId>, Recorded { event, .. }: &Recorded) -> Opt
     Some(if reader == event.rep.1 { "Assigned to you" } else { "Assigned to another representative" })
 }
 
-fn recorded_lines(Recorded { event, reps, .. }: &Recorded, shell: &Shell) -> Vec<String> {
+fn recorded_lines(Recorded { event, reps, .. }: &Recorded, shell: &Shell, zone: Tz) -> Vec<String> {
     match event.operation {
         Operation::Insert => vec!["Order entered".to_owned()],
         Operation::Delete => vec!["Order deleted".to_owned()],
         Operation::Update | Operation::Items | Operation::Truncate => {
-            let mut lines: Vec<String> = event.fields().iter().map(|field| told(field, event, shell)).collect();
+            let mut lines: Vec<String> = event.fields().iter().map(|field| told(field, event, shell, zone)).collect();
             if event.rep.0 != event.rep.1 {
                 let name = |rep: &Option<String>| rep.clone().unwrap_or_else(|| "nobody".to_owned());
                 lines.push(format!("Representative: {} → {}", name(&reps.0), name(&reps.1)));
@@ -82,7 +82,7 @@ fn history_lines(History { status, payment_status, .. }: &History) -> Vec<String
     lines
 }
 
-fn told(field: &Field, event: &OrderEvent, shell: &Shell) -> String {
+fn told(field: &Field, event: &OrderEvent, shell: &Shell, zone: Tz) -> String {
     let name = match field.field.as_str() {
         "status" => "Status",
         "payment_status" => "Payment",
@@ -97,8 +97,16 @@ fn told(field: &Field, event: &OrderEvent, shell: &Shell) -> String {
         _ if field.field == "total_amount" => {
             format!("{name}: {} → {}", shell.amount(&event.total.0), shell.amount(&event.total.1))
         }
+        (Some(from), Some(to)) if field.field == "created_at" => {
+            format!("{name}: {} → {}", time(from, zone), time(to, zone))
+        }
         (Some(from), Some(to)) => format!("{name}: {from} → {to}"),
         (None, Some(to)) => format!("{name}: {to}"),
         _ => name.to_owned(),
     }
+}
+
+/// A time that was recorded in the zone of whoever wrote it. One that is no time of ours, such as `infinity`, stays as it is.
+fn time(recorded: &str, zone: Tz) -> String {
+    recorded.parse::<DateTime<Utc>>().map_or_else(|_| recorded.to_owned(), |at| display_time(at, zone))
 }

@@ -1,4 +1,5 @@
 /** @import { Change, Field } from "./types.js" */
+import { exactTime } from "./age.js";
 import { amountText } from "./amount.js";
 
 /** What each column is called. */
@@ -72,8 +73,19 @@ function happening({ operation, changed }) {
 /** @param {Field} change */
 function fieldChange({ field, from, to, from_display, to_display }) {
   const name = NAMES.get(field) ?? `${field} `;
-  const isAmount = field === "total_amount";
-  const before = isAmount && from !== null ? amountText(Number(from)) : from_display;
-  const after = (isAmount && to !== null ? amountText(Number(to)) : to_display) ?? "";
+  const before = shown(field, from, from_display);
+  const after = shown(field, to, to_display) ?? "";
   return before === null ? `${name}${after}` : `${name}${before} → ${after}`;
+}
+
+/**
+ * A value as the page shows such values.
+ * @param {string} field
+ * @param {string | null} value
+ * @param {string | null} display
+ */
+function shown(field, value, display) {
+  if (value !== null && field === "total_amount") return amountText(Number(value));
+  if (value !== null && field === "created_at") return exactTime(value) || display;
+  return display;
 }

@@ -51,6 +51,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
             "viewing",
             "saved_view",
             "accounts",
+            "arrival",
             "list_index"
         ]
     );
@@ -140,7 +141,7 @@ async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let (one, other) = (database.store(), database.store());
     let (one, other) = tokio::join!(one.migrate(), other.migrate());
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
-    assert_eq!(applied, 10);
+    assert_eq!(applied, 11);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());
     assert!(database.store().pending_migrations().await.unwrap().is_empty());
 }

@@ -1,6 +1,10 @@
 //! The pages as HTML: what they show, to whom, and what their forms do.
 
+use std::time::Duration;
+
 use crate::harness::database::Database;
+use crate::harness::eventually;
+use crate::harness::http::Browserless;
 use crate::harness::service::Service;
 
 #[tokio::test]
@@ -110,21 +114,43 @@ async fn an_order_page_shows_items_and_timeline() {
 
 #[tokio::test]
 async fn a_rep_sees_nothing_of_an_orders_time_with_another() {
-    let database = Database::new().await;
-    database.orders("(1, 2, 'pending', 'pending', 10)").await;
-    database.sql("update orders_order set customer_name = 'Bens secret', total_amount = 4321 where id = 1").await;
-    database.sql("insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status,
-        new_payment_status, notes, changed_by_id, changed_at) values (1, 'pending', 'pending', 'pending', 'pending', 'secret note', 2, now())").await;
-    database
-        .sql("update orders_order set sales_rep_id = 1, customer_name = 'Shared', total_amount = 10 where id = 1")
+    let to_ana = "update orders_order set sales_rep_id = 1, customer_name = 'Shared', total_amount = 10 where id = 1";
+    for way in ["", "update orders_order set sales_rep_id = null where id = 1"] {
+        let database = Database::new().await;
+        database.orders("(1, 2, 'pending', 'pending', 10)").await;
+        for statement in [
+            "update orders_order set customer_name = 'Bens secret', total_amount = 4321 where id = 1",
+            "insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status,
+                 notes, changed_by_id, changed_at) values (1, 'pending', 'pending', 'pending', 'pending', 'secret note', 2, now())",
+            way,
+            to_ana,
+            "update orders_order set status = 'confirmed' where id = 1",
+        ] {
+            database.sql(statement).await;
+        }
+        let service = Service::start(&database).await;
+        let (ana, rx) = (service.signed_in("ana").await, service.signed_in("rx").await);
+        let page = async |client: &Browserless| client.get("/orders/orders/1/").await.text().await.unwrap();
+        let html = page(&ana).await;
+        assert!(!html.contains("secret") && !html.contains("4,321"), "{html}");
+        assert!(html.contains("Assigned to you") && html.contains("Status: Pending → Confirmed"));
+        let html = page(&rx).await;
+        assert!(html.contains("secret note") && html.contains("Bens secret"));
+
+        // nor once it is so long ago that the events are gone
+        database.sql("update live.order_event set at = at - interval '1 year'").await;
+        database.sql("update orders_orderstatushistory set changed_at = changed_at - interval '1 year'").await;
+        let store = database.store();
+        eventually("the events are pruned", async || {
+            store.fold().await.unwrap();
+            store.prune(Duration::from_secs(86_400)).await.unwrap();
+            (database.value("select count(*) from live.order_event").await == "0").then_some(())
+        })
         .await;
-    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
-    let service = Service::start(&database).await;
-    let html = service.signed_in("ana").await.get("/orders/orders/1/").await.text().await.unwrap();
-    assert!(!html.contains("secret") && !html.contains("4321"), "{html}");
-    assert!(html.contains("Assigned to you") && html.contains("Status: Pending → Confirmed"));
-    let html = service.signed_in("rx").await.get("/orders/orders/1/").await.text().await.unwrap();
-    assert!(html.contains("secret note") && html.contains("Bens secret"));
+        let html = page(&ana).await;
+        assert!(!html.contains("secret"), "{html}");
+        assert!(page(&rx).await.contains("secret note"));
+    }
 }
 
 #[tokio::test]

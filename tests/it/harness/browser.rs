@@ -13,13 +13,15 @@ use tokio::sync::OnceCell;
 use super::database::PASSWORD;
 use super::eventually;
 
-/// Ends ChromeDriver, and with it its browsers, when this process ends, however it ends.
+/// Ends ChromeDriver, and with it its browsers, when this process ends, however it ends. They are one process group, as ChromeDriver
+/// leaves the browsers of failed tests behind.
 const SUPERVISOR: &str = r#"
+set -m
 exec 3<&0
 chromedriver --port=0 </dev/null 3<&- &
 driver=$!
 read -r line <&3
-kill $driver
+kill -- -$driver
 wait $driver
 "#;
 
