@@ -31,6 +31,10 @@ const OVERLAID: &str = "(async () => {
 const TOASTS: &str =
     "[...document.querySelectorAll('.toast')].map((toast) => toast.querySelector('a, .more').textContent).join('; ')";
 
+/// Toasts stay until they are dismissed.
+const STAY: &str =
+    "(() => { const real = setTimeout; setTimeout = (f, ms) => ms === 6_000 ? 0 : real(f, ms); return true; })()";
+
 const ENTRIES: &str = "[...document.querySelectorAll('.bell-panel li')].map((entry) => entry.querySelector('.number').textContent
     + (entry.hasAttribute('data-muted') ? ' muted' : '') + (entry.hasAttribute('data-unread') ? ' new' : '')).join('; ')";
 
@@ -115,7 +119,7 @@ async fn three_toasts_at_most_and_never_over_the_last_row() {
     let many: Vec<String> = (11..25).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
     let added = crate::harness::database::order_sql(&many.join(", "));
     rx(&database, &added).await;
-    let expected = "ORD-2025-00011: new, by rx; ORD-2025-00012: new, by rx; and 12 more changes";
+    let expected = "and 12 more changes; ORD-2025-00012: new, by rx; ORD-2025-00011: new, by rx";
     browser.until(&format!("{TOASTS} === '{expected}'")).await;
     // a pointer on one keeps all of them
     let at = browser
@@ -129,11 +133,11 @@ async fn three_toasts_at_most_and_never_over_the_last_row() {
     browser.until("window.lasted() > 8_000").await;
     assert_eq!(browser.script(TOASTS).await, expected);
     rx(&database, "update orders_order set total_amount = 2 where id between 11 and 24").await;
-    let expected = "ORD-2025-00011: new, by rx; ORD-2025-00012: new, by rx; and 26 more changes";
+    let expected = "and 26 more changes; ORD-2025-00012: new, by rx; ORD-2025-00011: new, by rx";
     browser.until(&format!("{TOASTS} === '{expected}'")).await;
 
-    browser.click(".toast:first-child .dismiss").await;
-    browser.until(&format!("{TOASTS} === 'ORD-2025-00012: new, by rx; and 26 more changes'")).await;
+    browser.click(".toast:last-child .dismiss").await;
+    browser.until(&format!("{TOASTS} === 'and 26 more changes; ORD-2025-00012: new, by rx'")).await;
     browser.click(".toast .more").await;
     browser.until("!document.querySelector('.bell-panel').hidden").await;
     browser.until("document.querySelectorAll('.bell-panel li').length === 30").await;
@@ -146,13 +150,11 @@ async fn three_toasts_at_most_and_never_over_the_last_row() {
     assert!(!browser.script("window.toasted.join()").await.as_str().unwrap().contains("9.00"));
 
     // from here on they stay, however long looking takes
-    let stay =
-        "(() => { const real = setTimeout; setTimeout = (f, ms) => ms === 6_000 ? 0 : real(f, ms); return true; })()";
-    browser.script(stay).await;
+    browser.script(STAY).await;
     for (width, amount) in [(1280, 3), (820, 4), (390, 5)] {
         browser.resize(width).await;
         rx(&database, &format!("update orders_order set total_amount = {amount} where id between 11 and 24")).await;
-        browser.until(&format!("{TOASTS}.includes(' → ₱{amount}.00, by rx; and ')")).await;
+        browser.until(&format!("/^and .* more changes; .* → ₱{amount}.00, by rx/.test({TOASTS})")).await;
         assert_eq!(browser.script(OVERLAID).await, json!([]), "{width}");
         browser.script("scrollTo(0, document.documentElement.scrollHeight) ?? true").await;
         let clear = "document.querySelector('.paging').getBoundingClientRect().bottom
@@ -162,6 +164,71 @@ async fn three_toasts_at_most_and_never_over_the_last_row() {
         browser.script(dismiss).await;
         browser.until("document.querySelectorAll('.toast').length === 0").await;
     }
+    browser.close().await;
+}
+
+/// Moves or presses the pointer, at a place or away from everything.
+async fn mouse(browser: &Browser, kind: &str, at: &Value) {
+    let (x, y) = if at.is_null() { (json!(2), json!(2)) } else { (at[0].clone(), at[1].clone()) };
+    let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
+    browser.devtools("Input.dispatchMouseEvent", event).await;
+}
+
+/// Puts the pointer on the first element, wherever that comes to rest, and says where it is.
+async fn point_at(browser: &Browser, css: &str) -> Value {
+    let element = format!("document.querySelector({})", json!(css));
+    let middle = format!("(box => [box.x + box.width / 2, box.y + box.height / 2])({element}.getBoundingClientRect())");
+    eventually("it is pointed at", async || {
+        let at = browser.script(&middle).await;
+        mouse(browser, "mouseMoved", &at).await;
+        (browser.script(&format!("{element}.matches(':hover')")).await == true).then_some(at)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn no_toast_moves_under_a_pointer_or_the_focus() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    ready(&browser).await;
+    browser.script(STAY).await;
+    let enter = async |id: i64| {
+        rx(&database, &crate::harness::database::order_sql(&format!("({id}, 1, 'pending', 'paid', 1)"))).await;
+    };
+    let toasts = async |told: &str| {
+        browser
+            .until(&format!("{TOASTS}.replaceAll(': new, by rx', '').replaceAll('ORD-2025-000', '') === '{told}'"))
+            .await
+    };
+    enter(11).await;
+    enter(12).await;
+    toasts("12; 11").await;
+    let mute = point_at(&browser, ".toast:last-child [data-mute]").await;
+    enter(13).await;
+    toasts("13; 12; 11").await;
+    enter(14).await;
+    toasts("and 2 more changes; 12; 11").await;
+    mouse(&browser, "mousePressed", &mute).await;
+    mouse(&browser, "mouseReleased", &mute).await;
+    eventually("what was pointed at is muted", async || {
+        let muted = database.value("select array_agg((user_id, order_id)) from live.muted_order").await;
+        (muted == "{\"(1,11)\"}").then_some(())
+    })
+    .await;
+    toasts("and 2 more changes; 12").await;
+
+    mouse(&browser, "mouseMoved", &Value::Null).await;
+    browser.click(".toast:first-child .dismiss").await;
+    mouse(&browser, "mouseMoved", &Value::Null).await;
+    enter(15).await;
+    enter(16).await;
+    toasts("16; 15; 12").await;
+    // not even the newest one is put away, for the number of those without a place
+    browser.script("document.querySelector('.toast:first-child a').focus() ?? true").await;
+    enter(17).await;
+    unread(&browser, "(6) ").await;
+    toasts("16; 15; 12").await;
+    browser.script("document.activeElement.blur() ?? true").await;
+    toasts("and 2 more changes; 15; 12").await;
     browser.close().await;
 }
 
@@ -270,6 +337,36 @@ async fn the_bell_has_the_last_fifty_changes_and_reading_them_in_one_tab_reads_t
     .await;
     unread(&elsewhere, "").await;
     elsewhere.close().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_open_bell_moves_under_no_pointer_and_what_it_does_not_list_is_not_read() {
+    let Scene { database, browser, service, .. } = Scene::new().await;
+    let ana = service.signed_in("ana").await;
+    let unread_of_account = async || {
+        let changes: Value = ana.get("/orders/api/sales-rep/changes/").await.json().await.unwrap();
+        changes["unread"].clone()
+    };
+    ready(&browser).await;
+    set(&database, "total_amount = 5", 1).await;
+    unread(&browser, "(1) ").await;
+    browser.click(".ring").await;
+    unread(&browser, "").await;
+    let mute = point_at(&browser, ".bell-panel li button").await;
+    let before = browser.script(ENTRIES).await;
+    set(&database, "total_amount = 6", 2).await;
+    unread(&browser, "(1) ").await;
+    assert_eq!(browser.script(ENTRIES).await, before);
+    mouse(&browser, "mousePressed", &mute).await;
+    mouse(&browser, "mouseReleased", &mute).await;
+    browser.until(&format!("{ENTRIES}.startsWith('ORD-2025-00001 muted')")).await;
+    assert_eq!(database.value("select array_agg((user_id, order_id)) from live.muted_order").await, "{\"(1,1)\"}");
+    assert_eq!(unread_of_account().await, 1);
+    mouse(&browser, "mouseMoved", &Value::Null).await;
+    browser.until(&format!("{ENTRIES}.startsWith('ORD-2025-00002 new; ORD-2025-00001 muted')")).await;
+    unread(&browser, "").await;
+    eventually("it is read", async || (unread_of_account().await == 0).then_some(())).await;
     browser.close().await;
 }
 
