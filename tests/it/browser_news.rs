@@ -448,6 +448,31 @@ async fn a_sound_comes_from_one_page_and_the_desktop_tells_while_none_is_in_sigh
     browser.close().await;
 }
 
+#[tokio::test]
+async fn a_page_that_may_not_play_is_not_in_the_way_of_one_that_may() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    database.sql("insert into live.account (user_id, sound, version) values (1, true, 9) on conflict (user_id) do update set sound = true, version = 9").await;
+    // hidden, its timers are slow as well
+    let silent = "(() => { window.silent = true; const real = setTimeout;
+        setTimeout = (f, ms) => real(f, ms === 300 ? 10_000 : ms); return true; })()";
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    browser.script(silent).await;
+    browser.script(STAND_INS).await;
+    let first = browser.client.window().await.unwrap();
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second.clone()).await.unwrap();
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    browser.script(STAND_INS).await;
+    set(&database, "status = 'processing'", 1).await;
+    browser.until("window.notes === 2").await;
+    browser.client.switch_to_window(first).await.unwrap();
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Processing").await;
+    assert_eq!(browser.script("window.notes").await, 0);
+    browser.close().await;
+}
+
 /// What the windows answer, the least first.
 async fn in_all(browser: &Browser, windows: &[WindowHandle; 2], expression: &str) -> [Value; 2] {
     let mut answers = Vec::new();
