@@ -496,20 +496,33 @@ async fn the_preferences_say_what_this_browser_makes_of_them_and_are_the_same_in
     browser.click("#play").await;
     browser.wait_for_text("#sound-state", "The browser does not let this page play a sound.").await;
     browser.wait_for_text("#desktop-state", "This browser has not been asked.").await;
+    assert!(browser.hidden("#ask").await, "nobody wants it");
     browser.click("[name=desktop]").await;
     let forbidden = "This browser forbids it: allow notifications for this site in its settings.";
     browser.wait_for_text("#desktop-state", forbidden).await;
+    assert!(browser.hidden("#ask").await, "it has answered");
     browser.click("[name=sound]").await;
     browser.click("[name=toasts]").await;
     browser.click("#preferences .primary").await;
     browser.wait_for_text(".saved", "Saved, for every browser in which you sign in.").await;
+
+    // chosen in one browser, it is asked for in another
+    browser.goto("/accounts/preferences/").await;
+    browser.until("!document.getElementById('ask').hidden").await;
+    browser.script(&format!("(window.answer = 'default', {STAND_INS})")).await;
+    browser.click("#ask").await;
+    browser.wait_for_text("#desktop-state", forbidden).await;
+    assert!(browser.hidden("#ask").await);
+    assert_eq!(browser.script("document.activeElement.name").await, "desktop");
 
     let elsewhere = Browser::without_javascript(&service.base()).await;
     elsewhere.sign_in("ana").await;
     elsewhere.goto("/accounts/preferences/").await;
     let checked = elsewhere.client.source().await.unwrap().matches("checked=\"\"").count();
     assert_eq!(checked, 10, "sound, desktop and every status");
-    assert!(elsewhere.hidden("#play").await, "nothing is offered that does nothing");
+    for button in ["#play", "#ask"] {
+        assert!(elsewhere.hidden(button).await, "nothing is offered that does nothing");
+    }
     elsewhere.close().await;
     browser.close().await;
 }
