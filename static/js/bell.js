@@ -10,6 +10,7 @@ import { orderName, orderPage, whatHappened } from "./words.js";
  * @typedef {object} BellListeners
  * @property {() => void} opened
  * @property {() => void} closed
+ * @property {() => void} left what kept the list as it is does so no more, and there is something new to list
  * @property {(order: number, muted: boolean) => void} mute
  */
 
@@ -20,6 +21,8 @@ export class Bell {
   #button;
   #panel;
   #list;
+  /** The list is not what it was told to be: that would have moved under a pointer or the focus. */
+  #isBehind = false;
 
   /**
    * @param {HTMLElement} root
@@ -52,10 +55,18 @@ export class Bell {
       if (!(target instanceof HTMLButtonElement)) return;
       this.#listeners.mute(Number(target.dataset["order"]), target.dataset["muted"] !== "true");
     });
+    for (const event of ["pointerleave", "focusout"]) {
+      this.#list.addEventListener(event, () => setTimeout(() => this.#left()));
+    }
   }
 
   get isOpen() {
     return !this.#panel.hidden;
+  }
+
+  /** Whether the list lacks something until it is left. */
+  get isBehind() {
+    return this.#isBehind;
   }
 
   /** Shows the panel. */
@@ -82,21 +93,17 @@ export class Bell {
   }
 
   /**
-   * Lists the entries, the newest first. What is there already stays where it is, also under a pointer or the focus.
+   * Lists the entries, the newest first. Under a pointer or the focus nothing moves: there, what is listed is brought up to
+   * date, and the rest waits until the list is left.
    * @param {Entry[]} entries
    */
   list(entries) {
-    let place = this.#list.firstElementChild;
+    const listed = [...this.#list.children].map((item) => item.getAttribute("data-key"));
+    this.#isBehind = this.#isHeld && listed.join() !== entries.map(({ change }) => change.id).join();
+    if (!this.#isBehind) this.#arrange(entries);
     for (const entry of entries) {
-      const item = this.#list.querySelector(`[data-key="${entry.change.id}"]`) ?? this.#item(entry);
-      if (item === place) place = place.nextElementSibling;
-      else this.#list.insertBefore(item, place);
-      this.#mark(item, entry);
-    }
-    while (place) {
-      const next = place.nextElementSibling;
-      place.remove();
-      place = next;
+      const item = this.#listed(entry);
+      if (item) this.#mark(item, entry);
     }
     this.#root.querySelector('[data-text="empty"]')?.toggleAttribute("hidden", entries.length > 0);
     showAge(this.#list);
@@ -109,6 +116,38 @@ export class Bell {
   say(problem) {
     this.#text(this.#panel, "problem", problem);
     if (problem !== "" && !this.isOpen) this.open();
+  }
+
+  /** By a pointer, or by a focus that is seen: that of a mere click is nobody's place. */
+  get #isHeld() {
+    return this.#list.matches(":hover, :has(:focus-visible)");
+  }
+
+  #left() {
+    if (this.isOpen && this.#isBehind && !this.#isHeld) this.#listeners.left();
+  }
+
+  /**
+   * What is there already stays where it is.
+   * @param {Entry[]} entries
+   */
+  #arrange(entries) {
+    let place = this.#list.firstElementChild;
+    for (const entry of entries) {
+      const item = this.#listed(entry) ?? this.#item(entry);
+      if (item === place) place = place.nextElementSibling;
+      else this.#list.insertBefore(item, place);
+    }
+    while (place) {
+      const next = place.nextElementSibling;
+      place.remove();
+      place = next;
+    }
+  }
+
+  /** @param {Entry} entry */
+  #listed({ change }) {
+    return this.#list.querySelector(`[data-key="${change.id}"]`);
   }
 
   /** @param {boolean} open */

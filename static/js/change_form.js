@@ -1,3 +1,5 @@
+import { isUnderWay } from "./once.js";
+
 /**
  * The form that changes where the order stands, while others change it too: one that nobody has touched becomes the new one;
  * one that somebody fills in is kept, and says what happened meanwhile.
@@ -6,18 +8,10 @@ export class ChangeForm {
   #form;
   /** @type {HTMLFormElement | null} as the server has it now, where that is another one */
   #newer = null;
-  /** The page is being left by it. */
-  #isSent = false;
 
   /** @param {HTMLFormElement} form */
   constructor(form) {
     this.#form = form;
-    form.addEventListener("submit", () => {
-      this.#isSent = true;
-    });
-    window.addEventListener("pageshow", () => {
-      this.#isSent = false;
-    });
     form.addEventListener("input", () => this.#show());
     form.addEventListener("click", ({ target }) => {
       if (target instanceof Element && target.closest("#change-overtaken button")) this.#takeOver();
@@ -26,7 +20,7 @@ export class ChangeForm {
 
   /** @param {HTMLFormElement} fresh as the server has it now */
   take(fresh) {
-    if (this.#isSent) return;
+    if (isUnderWay(this.#form)) return;
     this.#newer = fresh.dataset["standing"] === this.#form.dataset["standing"] ? null : fresh;
     if (this.#newer && !this.#isTouched) this.#become(this.#newer);
     this.#show();

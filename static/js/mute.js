@@ -10,7 +10,7 @@ export async function mute(order, muted) {
   const body = new URLSearchParams({ muted: muted ? "1" : "" });
   const headers = { accept: "application/json" };
   const answer = await ask(`/orders/api/orders/${order}/mute/`, { method: "POST", body, headers });
-  return answer?.ok ? "" : `Not ${muted ? "muted" : "unmuted"}: ${answer?.json.error ?? "no answer"}.`;
+  return answer?.ok ? "" : `Not ${muted ? "muted" : "unmuted"}: ${answer?.json?.error ?? "no answer"}.`;
 }
 
 /**

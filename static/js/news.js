@@ -97,6 +97,7 @@ export class News {
     this.#bell = new Bell(bell, {
       opened: () => this.#opened(),
       closed: () => this.#gathering !== undefined && void this.#markRead(),
+      left: () => void this.#markRead(),
       mute: (order, muted) => void this.#mute(order, muted),
     });
     const template = (/** @type {string} */ id) => element(id, HTMLTemplateElement);
@@ -127,7 +128,7 @@ export class News {
     }
     this.#tell(changes, true);
     this.#show();
-    if (this.#bell.isOpen) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
+    if (this.#isListed) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
 
   /**
@@ -236,15 +237,20 @@ export class News {
     return by !== this.#user && !this.#muted.has(order_id) && !untold.includes(status ?? "");
   }
 
+  /** Whether the panel lists what there is. */
+  get #isListed() {
+    return this.#bell.isOpen && !this.#bell.isBehind;
+  }
+
   #show() {
     if (!this.#known) return;
-    const later = this.#bell.isOpen ? 0 : this.#later.filter(({ change }) => this.#isNews(change)).length;
+    if (this.#bell.isOpen) this.#bell.list(this.#entries(this.#known.answer));
+    const later = this.#isListed ? 0 : this.#later.filter(({ change }) => this.#isNews(change)).length;
     const { unread, more_unread } = this.#known.answer;
     const count = unread + later;
     const text = more_unread || count > MOST_UNREAD ? `${MOST_UNREAD}+` : String(count);
     this.#bell.count(count, text);
     this.#unread.show(count, text);
-    if (this.#bell.isOpen) this.#bell.list(this.#entries(this.#known.answer));
   }
 
   /**
@@ -275,7 +281,7 @@ export class News {
     this.#gathering = undefined;
     this.#show();
     await this.#read();
-    if (!this.#known || this.#over) return;
+    if (!this.#known || this.#over || this.#bell.isBehind) return;
     const { answer } = this.#known;
     for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
     if (answer.unread === 0) return;

@@ -16,6 +16,7 @@ const ANSWERS = new Map([
 /** The page where somebody chooses what they are told of: what this browser makes of it. */
 class PreferencesPage {
   #form = element("preferences", HTMLFormElement);
+  #askButton = element("ask", HTMLButtonElement);
   #sound = new Sound();
 
   /** Begins, and goes on for as long as the page lives. */
@@ -26,6 +27,8 @@ class PreferencesPage {
     play.hidden = false;
     play.addEventListener("click", () => void this.#play());
     this.#switch("desktop")?.addEventListener("change", () => void this.#ask());
+    // the wish is the account's, and may have come from another browser
+    this.#askButton.addEventListener("click", () => void this.#ask());
     this.#sayPermission();
     this.#form.addEventListener("change", () => this.#form.querySelector(".saved")?.remove());
     this.#say("sound-state", "Browsers keep a page silent until something on it is clicked.");
@@ -48,6 +51,10 @@ class PreferencesPage {
   }
 
   #sayPermission() {
+    const desktop = this.#switch("desktop");
+    const isOpen = desktop?.checked === true && permission() === "default";
+    if (!isOpen && document.activeElement === this.#askButton) desktop?.focus();
+    this.#askButton.hidden = !isOpen;
     this.#say("desktop-state", ANSWERS.get(permission()) ?? "");
   }
 

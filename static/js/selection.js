@@ -5,6 +5,8 @@ import { Targets } from "./targets.js";
 /** How long changing the selected orders may take, in milliseconds. */
 const PATIENCE = 60_000;
 
+const NO_ANSWER = "No answer. Some of the orders may have been changed: look at the list before you try again.";
+
 /**
  * @typedef {object} Outcome
  * @property {{ id: number, order_number: string }[]} changed
@@ -18,6 +20,10 @@ export class Selection {
   #outcome;
   #refused;
   #targets;
+  /** A change is under way. */
+  #isBusy = false;
+  /** Somebody has gone on to select or to fill in since the form was sent. */
+  #isTouched = false;
 
   /**
    * @param {HTMLElement} root
@@ -37,6 +43,9 @@ export class Selection {
       if (!(target instanceof HTMLInputElement) || target.form !== this.#form) return;
       if (target.id === "select-all") this.#boxes().forEach((box) => (box.checked = target.checked));
       this.#show();
+    });
+    this.#root.addEventListener("input", ({ target }) => {
+      if (target instanceof Element && "form" in target && target.form === this.#form) this.#isTouched = true;
     });
     // the selected orders may have changed since they were selected
     this.#form.addEventListener("focusin", () => this.#offer());
@@ -81,29 +90,38 @@ export class Selection {
   }
 
   async #submit() {
+    if (this.#isBusy) return;
     const body = new URLSearchParams();
     new FormData(this.#form).forEach((value, name) => body.append(name, String(value)));
-    const button = this.#form.querySelector("button");
-    if (button) button.disabled = true;
+    this.#isTouched = false;
+    this.#turn(true);
     const headers = { accept: "application/json" };
     const answer = await ask(this.#form.action, { method: "POST", body, headers }, PATIENCE);
-    if (!answer) this.#say(["No answer. Some of the orders may have been changed: look at the list before you try again."]);
-    else if (answer.ok) this.#tell(answer.json);
-    else this.#say([answer.json.error]);
-    if (button) button.disabled = false;
+    this.#turn(false);
+    if (answer?.ok) this.#tell(answer.json);
+    else this.#say([answer?.json?.error ?? NO_ANSWER]);
+  }
+
+  /**
+   * The button keeps the focus meanwhile, which one that is disabled loses.
+   * @param {boolean} isBusy
+   */
+  #turn(isBusy) {
+    this.#isBusy = isBusy;
+    this.#form.querySelector("button")?.setAttribute("aria-disabled", String(isBusy));
   }
 
   /** @param {Outcome} outcome */
   #tell({ changed, refused }) {
-    const kept = new Set(refused.map(({ id }) => String(id)));
-    for (const box of this.#boxes()) box.checked = box.checked && kept.has(box.value.split(":")[0] ?? "");
+    const done = new Set(changed.map(({ id }) => String(id)));
+    for (const box of this.#boxes()) box.checked &&= !done.has(box.value.split(":")[0] ?? "");
     this.#show();
     this.#say([
       ...(changed.length > 0 ? [`${changed.length} ${changed.length === 1 ? "order" : "orders"} changed.`] : []),
       // a reason names its order, where that has a number
       ...refused.map(({ id, order_number, reason }) => (order_number === null ? `Order ${id}: ${reason}` : reason)),
     ]);
-    if (refused.length === 0) this.#form.reset();
+    if (refused.length === 0 && !this.#isTouched) this.#form.reset();
   }
 
   /** @param {string[]} lines */

@@ -1,7 +1,7 @@
 /** Between two sounds at least this long, in milliseconds: a hundred changes are one sound. */
 const PAUSE = 4_000;
 
-/** How long a page waits for another one that tries to play, in milliseconds. */
+/** How long a page waits for its turn, in milliseconds. Another one that plays keeps it for longer. */
 const TURN = 1_000;
 
 /** How long the browser may take to let the page play, in milliseconds. One that refuses does not say so. */
@@ -21,15 +21,21 @@ export class Sound {
   #context = null;
   #playedAt = -PAUSE;
 
-  /** Plays, unless another page does, or has just done so. A page that the browser keeps silent leaves it to the next one. */
+  /**
+   * Plays, unless another page does, or has just done so. A page that the browser keeps silent is not in the way of those that
+   * it does not.
+   */
   async tell() {
+    const context = await this.#running();
+    if (!context) return;
     if (!("locks" in navigator)) {
-      if (performance.now() - this.#playedAt >= PAUSE) await this.play();
+      if (performance.now() - this.#playedAt >= PAUSE) this.#sound(context);
       return;
     }
     try {
       await navigator.locks.request(`${import.meta.url}`, { signal: AbortSignal.timeout(TURN) }, async () => {
-        if (await this.play()) await new Promise((resolve) => setTimeout(resolve, PAUSE));
+        this.#sound(context);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
       });
     } catch (error) {
       if (!(error instanceof DOMException)) throw error;
@@ -41,12 +47,23 @@ export class Sound {
    * @returns {Promise<boolean>} whether the browser let it
    */
   async play() {
+    const context = await this.#running();
+    if (context) this.#sound(context);
+    return context !== null;
+  }
+
+  /** What plays, if the browser lets the page. */
+  async #running() {
     const context = (this.#context ??= new AudioContext());
     if (context.state !== "running") {
       await Promise.race([context.resume(), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
     }
     // what was resumed meanwhile is not what it was
-    if (/** @type {string} */ (context.state) !== "running") return false;
+    return /** @type {string} */ (context.state) === "running" ? context : null;
+  }
+
+  /** @param {AudioContext} context */
+  #sound(context) {
     this.#playedAt = performance.now();
     for (const [frequency = 0, begin = 0] of NOTES) {
       const at = context.currentTime + begin;
@@ -58,6 +75,5 @@ export class Sound {
       note.start(at);
       note.stop(at + LENGTH);
     }
-    return true;
   }
 }

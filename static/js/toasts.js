@@ -1,17 +1,23 @@
 /** @import { Change } from "./types.js" */
 import { orderName, orderPage, whatHappened } from "./words.js";
 
-/** How long a toast stays, in milliseconds, and how soon it is looked at again whether it is still pointed at. */
+/** How long a toast stays, in milliseconds, and how soon it is looked at again whether one is still pointed at. */
 const SHOWN = 6_000;
 const HELD = 1_000;
 
-/** So many toasts are shown at once; the last one only counts what has no place. */
+/** Matches what is pointed at or has the focus. */
+const AT_IT = ":hover, :focus-within";
+
+/** So many toasts are shown at once; the newest one only counts what has no place. */
 const MOST_SHOWN = 3;
 
 /** Between the toasts and what they stay clear of, in pixels. */
 const GAP = 8;
 
-/** The latest changes, for some seconds. A screen reader is told of them by the page's live region. */
+/**
+ * The latest changes, for some seconds, the newest on top: they stand on the ground, so that what comes moves nothing. A screen
+ * reader is told of them by the page's live region.
+ */
 export class Toasts {
   #root;
   #template;
@@ -23,6 +29,13 @@ export class Toasts {
   #more = null;
   /** @type {WeakMap<HTMLElement, ReturnType<typeof setTimeout>>} */
   #ends = new WeakMap();
+  /** Whose time is over. @type {Set<HTMLElement>} */
+  #over = new Set();
+  /** What has no place yet, and whether that is all that happened. @type {Change[]} */
+  #waiting = [];
+  #isAll = true;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #turn;
 
   /**
    * @param {HTMLElement} root
@@ -48,18 +61,9 @@ export class Toasts {
    * @param {boolean} isAll whether these are all that happened
    */
   show(changes, isAll) {
-    const places = MOST_SHOWN - this.#root.childElementCount;
-    if (!this.#more && isAll && changes.length <= places) {
-      changes.forEach((change) => this.#add(change));
-      return;
-    }
-    if (!this.#more && places <= 0) {
-      this.#root.lastElementChild?.remove();
-      this.#count += 1;
-    }
-    const own = this.#more ? [] : changes.slice(0, Math.max(0, places - 1));
-    own.forEach((change) => this.#add(change));
-    this.#addMore(changes.length - own.length, isAll);
+    this.#waiting.push(...changes);
+    this.#isAll &&= isAll;
+    this.#settle();
   }
 
   /**
@@ -67,9 +71,39 @@ export class Toasts {
    * @param {number} order
    */
   forget(order) {
+    this.#waiting = this.#waiting.filter((change) => change.order_id !== order);
     for (const toast of this.#root.querySelectorAll(`[data-order-id="${order}"]`)) {
       if (toast instanceof HTMLElement) this.#dismiss(toast);
     }
+  }
+
+  /** What is over goes, and what waits comes. While one is pointed at or has the focus, all stay, as those above would come down. */
+  #settle() {
+    clearTimeout(this.#turn);
+    if (!this.#root.matches(AT_IT)) this.#over.forEach((toast) => this.#remove(toast));
+    if (this.#waiting.length > 0) this.#fill();
+    if (this.#over.size + this.#waiting.length > 0) this.#turn = setTimeout(() => this.#settle(), HELD);
+  }
+
+  /** What waits has toasts of its own, as far as there are places, and one that counts the rest. */
+  #fill() {
+    const places = this.#more ? 0 : MOST_SHOWN - this.#root.childElementCount;
+    const isRoom = this.#isAll && this.#waiting.length <= places;
+    if (!this.#more && places === 0 && !this.#makeRoom()) return;
+    const own = this.#waiting.splice(0, isRoom ? places : Math.max(0, places - 1));
+    own.forEach((change) => this.#add(change));
+    if (!isRoom) this.#addMore(this.#waiting.length, this.#isAll);
+    this.#waiting = [];
+    this.#isAll = true;
+  }
+
+  /** The newest one becomes one of those that are counted, unless somebody is at it. */
+  #makeRoom() {
+    const newest = this.#root.firstElementChild;
+    if (!(newest instanceof HTMLElement) || newest.matches(AT_IT)) return false;
+    this.#remove(newest);
+    this.#count += 1;
+    return true;
   }
 
   /** @param {Change} change */
@@ -112,30 +146,30 @@ export class Toasts {
     const toast = document.importNode(template.content, true).firstElementChild;
     if (!(toast instanceof HTMLElement)) return null;
     toast.querySelector(".dismiss")?.addEventListener("click", () => this.#dismiss(toast));
-    this.#root.append(toast);
+    this.#root.prepend(toast);
     return toast;
   }
 
   /**
-   * All stay while one of them is pointed at or has the focus, as those above would come down.
+   * For its time, from now on.
    * @param {HTMLElement} toast
-   * @param {number} [time] in milliseconds
    */
-  #keep(toast, time = SHOWN) {
+  #keep(toast) {
     clearTimeout(this.#ends.get(toast));
+    this.#over.delete(toast);
     const end = setTimeout(() => {
-      if (this.#root.matches(":hover, :focus-within")) this.#keep(toast, HELD);
-      else this.#remove(toast);
-    }, time);
+      this.#over.add(toast);
+      this.#settle();
+    }, SHOWN);
     this.#ends.set(toast, end);
   }
 
   /**
-   * A focus in it goes on to the next one.
+   * A focus in it goes on to the next one, unless it is only that of a click, which would hold what nobody points at any more.
    * @param {HTMLElement} toast
    */
   #dismiss(toast) {
-    const next = toast.contains(document.activeElement) ? (toast.previousElementSibling ?? toast.nextElementSibling) : null;
+    const next = toast.querySelector(":focus-visible") ? (toast.previousElementSibling ?? toast.nextElementSibling) : null;
     this.#remove(toast);
     const button = next?.querySelector(".dismiss");
     if (button instanceof HTMLElement) button.focus();
@@ -146,7 +180,7 @@ export class Toasts {
     const { top, bottom, height } = this.#root.getBoundingClientRect();
     const lift = Number.parseFloat(this.#root.style.getPropertyValue("--lift") || "0");
     const last = [...document.querySelectorAll("tr[data-order-id]")].at(-1)?.getBoundingClientRect();
-    if (height === 0 || !last || this.#root.matches(":hover, :focus-within")) return;
+    if (height === 0 || !last || this.#root.matches(AT_IT)) return;
     const end = document.querySelector(".paging")?.getBoundingClientRect().bottom ?? last.bottom;
     const isOver = top + lift < end && bottom + lift > last.top;
     const needed = isOver ? bottom + lift - last.top + GAP : 0;
@@ -157,6 +191,8 @@ export class Toasts {
   /** @param {HTMLElement} toast */
   #remove(toast) {
     toast.remove();
+    clearTimeout(this.#ends.get(toast));
+    this.#over.delete(toast);
     if (toast !== this.#more) return;
     this.#more = null;
     this.#count = 0;

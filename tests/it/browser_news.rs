@@ -31,6 +31,10 @@ const OVERLAID: &str = "(async () => {
 const TOASTS: &str =
     "[...document.querySelectorAll('.toast')].map((toast) => toast.querySelector('a, .more').textContent).join('; ')";
 
+/// Toasts stay until they are dismissed.
+const STAY: &str =
+    "(() => { const real = setTimeout; setTimeout = (f, ms) => ms === 6_000 ? 0 : real(f, ms); return true; })()";
+
 const ENTRIES: &str = "[...document.querySelectorAll('.bell-panel li')].map((entry) => entry.querySelector('.number').textContent
     + (entry.hasAttribute('data-muted') ? ' muted' : '') + (entry.hasAttribute('data-unread') ? ' new' : '')).join('; ')";
 
@@ -115,7 +119,7 @@ async fn three_toasts_at_most_and_never_over_the_last_row() {
     let many: Vec<String> = (11..25).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
     let added = crate::harness::database::order_sql(&many.join(", "));
     rx(&database, &added).await;
-    let expected = "ORD-2025-00011: new, by rx; ORD-2025-00012: new, by rx; and 12 more changes";
+    let expected = "and 12 more changes; ORD-2025-00012: new, by rx; ORD-2025-00011: new, by rx";
     browser.until(&format!("{TOASTS} === '{expected}'")).await;
     // a pointer on one keeps all of them
     let at = browser
@@ -129,11 +133,11 @@ async fn three_toasts_at_most_and_never_over_the_last_row() {
     browser.until("window.lasted() > 8_000").await;
     assert_eq!(browser.script(TOASTS).await, expected);
     rx(&database, "update orders_order set total_amount = 2 where id between 11 and 24").await;
-    let expected = "ORD-2025-00011: new, by rx; ORD-2025-00012: new, by rx; and 26 more changes";
+    let expected = "and 26 more changes; ORD-2025-00012: new, by rx; ORD-2025-00011: new, by rx";
     browser.until(&format!("{TOASTS} === '{expected}'")).await;
 
-    browser.click(".toast:first-child .dismiss").await;
-    browser.until(&format!("{TOASTS} === 'ORD-2025-00012: new, by rx; and 26 more changes'")).await;
+    browser.click(".toast:last-child .dismiss").await;
+    browser.until(&format!("{TOASTS} === 'and 26 more changes; ORD-2025-00012: new, by rx'")).await;
     browser.click(".toast .more").await;
     browser.until("!document.querySelector('.bell-panel').hidden").await;
     browser.until("document.querySelectorAll('.bell-panel li').length === 30").await;
@@ -146,13 +150,11 @@ async fn three_toasts_at_most_and_never_over_the_last_row() {
     assert!(!browser.script("window.toasted.join()").await.as_str().unwrap().contains("9.00"));
 
     // from here on they stay, however long looking takes
-    let stay =
-        "(() => { const real = setTimeout; setTimeout = (f, ms) => ms === 6_000 ? 0 : real(f, ms); return true; })()";
-    browser.script(stay).await;
+    browser.script(STAY).await;
     for (width, amount) in [(1280, 3), (820, 4), (390, 5)] {
         browser.resize(width).await;
         rx(&database, &format!("update orders_order set total_amount = {amount} where id between 11 and 24")).await;
-        browser.until(&format!("{TOASTS}.includes(' → ₱{amount}.00, by rx; and ')")).await;
+        browser.until(&format!("/^and .* more changes; .* → ₱{amount}.00, by rx/.test({TOASTS})")).await;
         assert_eq!(browser.script(OVERLAID).await, json!([]), "{width}");
         browser.script("scrollTo(0, document.documentElement.scrollHeight) ?? true").await;
         let clear = "document.querySelector('.paging').getBoundingClientRect().bottom
@@ -162,6 +164,71 @@ async fn three_toasts_at_most_and_never_over_the_last_row() {
         browser.script(dismiss).await;
         browser.until("document.querySelectorAll('.toast').length === 0").await;
     }
+    browser.close().await;
+}
+
+/// Moves or presses the pointer, at a place or away from everything.
+async fn mouse(browser: &Browser, kind: &str, at: &Value) {
+    let (x, y) = if at.is_null() { (json!(2), json!(2)) } else { (at[0].clone(), at[1].clone()) };
+    let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
+    browser.devtools("Input.dispatchMouseEvent", event).await;
+}
+
+/// Puts the pointer on the first element, wherever that comes to rest, and says where it is.
+async fn point_at(browser: &Browser, css: &str) -> Value {
+    let element = format!("document.querySelector({})", json!(css));
+    let middle = format!("(box => [box.x + box.width / 2, box.y + box.height / 2])({element}.getBoundingClientRect())");
+    eventually("it is pointed at", async || {
+        let at = browser.script(&middle).await;
+        mouse(browser, "mouseMoved", &at).await;
+        (browser.script(&format!("{element}.matches(':hover')")).await == true).then_some(at)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn no_toast_moves_under_a_pointer_or_the_focus() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    ready(&browser).await;
+    browser.script(STAY).await;
+    let enter = async |id: i64| {
+        rx(&database, &crate::harness::database::order_sql(&format!("({id}, 1, 'pending', 'paid', 1)"))).await;
+    };
+    let toasts = async |told: &str| {
+        browser
+            .until(&format!("{TOASTS}.replaceAll(': new, by rx', '').replaceAll('ORD-2025-000', '') === '{told}'"))
+            .await
+    };
+    enter(11).await;
+    enter(12).await;
+    toasts("12; 11").await;
+    let mute = point_at(&browser, ".toast:last-child [data-mute]").await;
+    enter(13).await;
+    toasts("13; 12; 11").await;
+    enter(14).await;
+    toasts("and 2 more changes; 12; 11").await;
+    mouse(&browser, "mousePressed", &mute).await;
+    mouse(&browser, "mouseReleased", &mute).await;
+    eventually("what was pointed at is muted", async || {
+        let muted = database.value("select array_agg((user_id, order_id)) from live.muted_order").await;
+        (muted == "{\"(1,11)\"}").then_some(())
+    })
+    .await;
+    toasts("and 2 more changes; 12").await;
+
+    mouse(&browser, "mouseMoved", &Value::Null).await;
+    browser.click(".toast:first-child .dismiss").await;
+    mouse(&browser, "mouseMoved", &Value::Null).await;
+    enter(15).await;
+    enter(16).await;
+    toasts("16; 15; 12").await;
+    // not even the newest one is put away, for the number of those without a place
+    browser.script("document.querySelector('.toast:first-child a').focus() ?? true").await;
+    enter(17).await;
+    unread(&browser, "(6) ").await;
+    toasts("16; 15; 12").await;
+    browser.script("document.activeElement.blur() ?? true").await;
+    toasts("and 2 more changes; 15; 12").await;
     browser.close().await;
 }
 
@@ -273,6 +340,36 @@ async fn the_bell_has_the_last_fifty_changes_and_reading_them_in_one_tab_reads_t
     browser.close().await;
 }
 
+#[tokio::test]
+async fn the_open_bell_moves_under_no_pointer_and_what_it_does_not_list_is_not_read() {
+    let Scene { database, browser, service, .. } = Scene::new().await;
+    let ana = service.signed_in("ana").await;
+    let unread_of_account = async || {
+        let changes: Value = ana.get("/orders/api/sales-rep/changes/").await.json().await.unwrap();
+        changes["unread"].clone()
+    };
+    ready(&browser).await;
+    set(&database, "total_amount = 5", 1).await;
+    unread(&browser, "(1) ").await;
+    browser.click(".ring").await;
+    unread(&browser, "").await;
+    let mute = point_at(&browser, ".bell-panel li button").await;
+    let before = browser.script(ENTRIES).await;
+    set(&database, "total_amount = 6", 2).await;
+    unread(&browser, "(1) ").await;
+    assert_eq!(browser.script(ENTRIES).await, before);
+    mouse(&browser, "mousePressed", &mute).await;
+    mouse(&browser, "mouseReleased", &mute).await;
+    browser.until(&format!("{ENTRIES}.startsWith('ORD-2025-00001 muted')")).await;
+    assert_eq!(database.value("select array_agg((user_id, order_id)) from live.muted_order").await, "{\"(1,1)\"}");
+    assert_eq!(unread_of_account().await, 1);
+    mouse(&browser, "mouseMoved", &Value::Null).await;
+    browser.until(&format!("{ENTRIES}.startsWith('ORD-2025-00002 new; ORD-2025-00001 muted')")).await;
+    unread(&browser, "").await;
+    eventually("it is read", async || (unread_of_account().await == 0).then_some(())).await;
+    browser.close().await;
+}
+
 /// Stands in for what a test can't hear or see.
 const STAND_INS: &str = "(() => {
     window.notes = 0; window.shown = [];
@@ -351,6 +448,31 @@ async fn a_sound_comes_from_one_page_and_the_desktop_tells_while_none_is_in_sigh
     browser.close().await;
 }
 
+#[tokio::test]
+async fn a_page_that_may_not_play_is_not_in_the_way_of_one_that_may() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    database.sql("insert into live.account (user_id, sound, version) values (1, true, 9) on conflict (user_id) do update set sound = true, version = 9").await;
+    // hidden, its timers are slow as well
+    let silent = "(() => { window.silent = true; const real = setTimeout;
+        setTimeout = (f, ms) => real(f, ms === 300 ? 10_000 : ms); return true; })()";
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    browser.script(silent).await;
+    browser.script(STAND_INS).await;
+    let first = browser.client.window().await.unwrap();
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second.clone()).await.unwrap();
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    browser.script(STAND_INS).await;
+    set(&database, "status = 'processing'", 1).await;
+    browser.until("window.notes === 2").await;
+    browser.client.switch_to_window(first).await.unwrap();
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Processing").await;
+    assert_eq!(browser.script("window.notes").await, 0);
+    browser.close().await;
+}
+
 /// What the windows answer, the least first.
 async fn in_all(browser: &Browser, windows: &[WindowHandle; 2], expression: &str) -> [Value; 2] {
     let mut answers = Vec::new();
@@ -374,20 +496,33 @@ async fn the_preferences_say_what_this_browser_makes_of_them_and_are_the_same_in
     browser.click("#play").await;
     browser.wait_for_text("#sound-state", "The browser does not let this page play a sound.").await;
     browser.wait_for_text("#desktop-state", "This browser has not been asked.").await;
+    assert!(browser.hidden("#ask").await, "nobody wants it");
     browser.click("[name=desktop]").await;
     let forbidden = "This browser forbids it: allow notifications for this site in its settings.";
     browser.wait_for_text("#desktop-state", forbidden).await;
+    assert!(browser.hidden("#ask").await, "it has answered");
     browser.click("[name=sound]").await;
     browser.click("[name=toasts]").await;
     browser.click("#preferences .primary").await;
     browser.wait_for_text(".saved", "Saved, for every browser in which you sign in.").await;
+
+    // chosen in one browser, it is asked for in another
+    browser.goto("/accounts/preferences/").await;
+    browser.until("!document.getElementById('ask').hidden").await;
+    browser.script(&format!("(window.answer = 'default', {STAND_INS})")).await;
+    browser.click("#ask").await;
+    browser.wait_for_text("#desktop-state", forbidden).await;
+    assert!(browser.hidden("#ask").await);
+    assert_eq!(browser.script("document.activeElement.name").await, "desktop");
 
     let elsewhere = Browser::without_javascript(&service.base()).await;
     elsewhere.sign_in("ana").await;
     elsewhere.goto("/accounts/preferences/").await;
     let checked = elsewhere.client.source().await.unwrap().matches("checked=\"\"").count();
     assert_eq!(checked, 10, "sound, desktop and every status");
-    assert!(elsewhere.hidden("#play").await, "nothing is offered that does nothing");
+    for button in ["#play", "#ask"] {
+        assert!(elsewhere.hidden(button).await, "nothing is offered that does nothing");
+    }
     elsewhere.close().await;
     browser.close().await;
 }

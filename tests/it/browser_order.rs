@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::browser::{AT_ONCE, Browser};
 use crate::harness::database::Database;
+use crate::harness::eventually;
 use crate::harness::scene::Scene;
 use crate::harness::service::Service;
 
@@ -416,4 +417,59 @@ async fn hostile_text_that_arrives_stays_text() {
     assert_eq!(browser.script(hacked).await, false);
     browser.close().await;
     boss.close().await;
+}
+
+/// Told by another tab, sends the form of a field again and again for as long as the page is there, and keeps count.
+fn keep_sending(field: &str) -> String {
+    format!(
+        "(window.leaving = true, addEventListener('storage', () => setInterval(() => {{
+            document.querySelector('main [name={field}]').form.querySelector('[type=submit]').click();
+            localStorage.sent = 1 + Number(localStorage.sent); }}, 50), {{ once: true }})) ?? true"
+    )
+}
+
+#[tokio::test]
+async fn however_often_it_is_clicked_a_form_is_sent_once() {
+    let (database, service) = some_orders().await;
+    let browser = Browser::open(&service.base()).await;
+    browser.sign_in("rx").await;
+    let page = browser.client.window().await.unwrap();
+    let other = browser.client.new_window(true).await.unwrap().handle;
+    let forms = [
+        (PAGE, "note", "called them", "select count(*) from orders_orderstatushistory where notes = 'called them'"),
+        (
+            "/orders/orders/1/edit/",
+            "customer_name",
+            "Maria Cruz",
+            "select count(*) from orders_order where customer_name = 'Maria Cruz'",
+        ),
+        (
+            "/orders/orders/1/cancel/",
+            "reason",
+            "twice",
+            "select count(*) from orders_orderstatushistory where notes like '%twice%'",
+        ),
+    ];
+    for (path, field, text, written) in forms {
+        browser.client.switch_to_window(page.clone()).await.unwrap();
+        browser.goto(path).await;
+        browser.fill_in(&format!("main [name={field}]"), text).await;
+        browser.script(&keep_sending(field)).await;
+        browser.client.switch_to_window(other.clone()).await.unwrap();
+        browser.goto("/accounts/preferences/").await;
+        // what is sent is written; the page that answers it waits
+        let client = database.client().await;
+        client.batch_execute("begin; lock table live.muted_order in access exclusive mode").await.unwrap();
+        browser.script("localStorage.sent = 0").await;
+        eventually("it is written", async || (database.value(written).await != "0").then_some(())).await;
+        let sent = browser.script("Number(localStorage.sent)").await;
+        browser.until(&format!("localStorage.sent >= {sent} + 3")).await;
+        client.batch_execute("rollback").await.unwrap();
+        browser.client.switch_to_window(page.clone()).await.unwrap();
+        browser.until("!('leaving' in window) && document.readyState === 'complete'").await;
+        assert_eq!(browser.script("location.pathname").await, PAGE);
+        assert_eq!(database.value(written).await, "1", "{path}");
+        assert_eq!(browser.script("document.querySelector('.conflict strong')?.textContent ?? ''").await, "", "{path}");
+    }
+    browser.close().await;
 }

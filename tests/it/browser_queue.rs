@@ -98,6 +98,55 @@ async fn a_selection_is_changed_in_place_and_what_was_refused_says_why() {
 }
 
 #[tokio::test]
+async fn what_is_entered_while_a_selection_is_changed_is_kept() {
+    let database = Database::new().await;
+    database.orders(ORDERS).await;
+    let service = Service::start(&database).await;
+    let browser = queue(&service.base()).await;
+    // goes on to the server when it is told so, or is answered by what it is told
+    let hold = "(() => { const fetched = window.fetch; window.held = []; window.fetch = async (...asked) => {
+        if (!String(asked[0]).includes('orders/status/')) return fetched(...asked);
+        return (await new Promise((go) => window.held.push(go))) ?? fetched(...asked); }; return true; })()";
+    browser.script(hold).await;
+    let select = async |id: i64| browser.click(&format!("tr[data-order-id='{id}'] input[name=order]")).await;
+    let selected =
+        "[...document.querySelectorAll('input[name=order]:checked')].map((box) => box.value.split(':')[0]).join()";
+    let note = "document.querySelector('#selection [name=note]').value";
+    let on_button = "document.activeElement === document.querySelector('#selection button')";
+    select(2).await;
+    browser.choose("#selection [name=status]", "confirmed").await;
+    browser.click("#selection button").await;
+    browser.click("#selection button").await;
+    browser.until("window.held.length > 0").await;
+    assert_eq!(browser.script(on_button).await, true);
+    assert_eq!(browser.script("document.querySelector('#selection button').ariaDisabled").await, "true");
+    select(3).await;
+    browser.fill_in("#selection [name=note]", "call first").await;
+    browser.script("window.held.forEach((go) => go()) ?? true").await;
+    browser.wait_for_text("#selection-outcome", "1 order changed.").await;
+    assert_eq!(browser.script(selected).await, "3");
+    assert_eq!(browser.script(note).await, "call first");
+    assert_eq!(browser.script("window.held.length").await, 1, "a second click sends nothing");
+
+    // an error without a word
+    browser.choose("#selection [name=status]", "returned").await;
+    browser.click("#selection button").await;
+    browser.until("window.held.length === 2").await;
+    browser.script("window.held[1](new Response('', { status: 500 })) ?? true").await;
+    browser.until("document.getElementById('selection-outcome').textContent.startsWith('No answer.')").await;
+    browser.click("#selection button").await;
+    browser.until("window.held.length === 3").await;
+    browser.script("window.held[2]() ?? true").await;
+    browser.wait_for_text("#selection-outcome", "1 order changed.").await;
+    assert_eq!(browser.script(selected).await, "");
+    assert_eq!(browser.script(note).await, "", "nothing was entered meanwhile");
+    assert_eq!(browser.script(on_button).await, true);
+    let stand = "select string_agg(id || status, ',' order by id) from orders_order";
+    assert_eq!(database.value(stand).await, "1pending,2confirmed,3returned");
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_selection_is_told_which_of_its_orders_can_be_given_which_status() {
     let database = Database::new().await;
     database.orders(ORDERS).await;

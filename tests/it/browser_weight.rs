@@ -12,6 +12,10 @@ const LOADED: &str = "[...performance.getEntriesByType('navigation'), ...perform
     .filter((entry) => ['navigation', 'link', 'script', 'other', 'css', 'img'].includes(entry.initiatorType))
     .map((entry) => [new URL(entry.name).pathname, entry.encodedBodySize])";
 
+/// Each script that the page itself names.
+const NAMED: &str = "[...new Set([...document.querySelectorAll('link[rel=modulepreload], script')]
+    .map(({ href, src }) => new URL(href ?? src).pathname))].sort()";
+
 #[tokio::test]
 async fn a_list_of_twenty_rows_weighs_less_than_sixty_kilobytes() {
     let (_database, service) = demonstration().await;
@@ -27,7 +31,7 @@ async fn a_list_of_twenty_rows_weighs_less_than_sixty_kilobytes() {
         let kinds = |ending: &str| files.iter().filter(|(name, _)| name.ends_with(ending)).count();
         assert!(files.iter().all(|(_, bytes)| *bytes > 0), "nothing came from a cache: {files:?}");
         assert!(kinds(".js") > 10 && kinds(".css") == 1 && kinds("/") >= 1, "all of the page: {files:?}");
-        let named = browser.script("[...document.querySelectorAll('link[rel=modulepreload]')].map((link) => new URL(link.href).pathname).sort()").await;
+        let named = browser.script(NAMED).await;
         let mut scripts: Vec<&str> =
             files.iter().map(|(name, _)| name.as_str()).filter(|name| name.ends_with(".js")).collect();
         scripts.sort_unstable();
