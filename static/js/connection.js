@@ -54,6 +54,8 @@ export class Connection {
   #streamless = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
+  /** Something was told for whose sake the list must be read, and was not since. */
+  #owesRead = false;
   /** The session is over: this page tells nothing more, whoever signs in next in the same browser. */
   #over = false;
 
@@ -131,6 +133,7 @@ export class Connection {
 
   /** Something that the page was told may have changed its list: it is read soon. What is shown is no less true until then. */
   readSoon() {
+    this.#owesRead = true;
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
       if (!this.#over) this.#poll.now();
@@ -222,6 +225,8 @@ export class Connection {
     }
     this.#page.answered(answer);
     this.#behind = false;
+    // what was told by now is in it
+    this.#owesRead = false;
     if (this.#page.isTrue()) {
       this.#badge.confirm();
       if (!this.#isLive) this.#badge.show("polling");
@@ -234,6 +239,7 @@ export class Connection {
     if (this.#over) return;
     if (status === 401) this.#end();
     else if (!this.#isLive) this.#badge.show("stale");
+    else if (this.#owesRead) this.#poll.start();
   }
 
   /** The session is over. */
@@ -256,7 +262,7 @@ export class Connection {
   #settle() {
     if (!this.#streaming || this.#over) return;
     if (this.#isLive) {
-      this.#poll.stop();
+      if (!this.#owesRead) this.#poll.stop();
       this.#badge.confirm();
       this.#badge.show("live");
       return;
