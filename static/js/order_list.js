@@ -55,13 +55,14 @@ export class OrderList {
       element("list-notice", HTMLButtonElement),
       element("live-region", HTMLElement),
       () => void this.#reloadList(),
+      () => this.#focusList(),
     );
     this.#away = new Away(
       element("away", HTMLElement),
       element("away-line", HTMLButtonElement),
       element("away-list", HTMLElement),
       element("away-change", HTMLTemplateElement),
-      () => element("orders-list", HTMLElement).focus({ preventScroll: true }),
+      () => this.#focusList(),
     );
     this.#news = News.of(root, { order: null, say: (changes) => this.#notices.say(changes) });
     this.#connection = new Connection(root, this.#badge, this.#news, {
@@ -119,8 +120,9 @@ export class OrderList {
     }
     this.#customers(patch.changes);
     if (this.#placement.asksServer) this.#connection.readSoon();
-    this.#announce();
+    // what happened comes before what is offered for it
     this.#notices.say(patch.changes);
+    this.#announce();
     this.#badge.changed();
     return mustRead;
   }
@@ -207,6 +209,10 @@ export class OrderList {
       return;
     }
     this.#replace(fresh);
+    this.#focusList();
+  }
+
+  #focusList() {
     element("orders-list", HTMLElement).focus({ preventScroll: true });
   }
 
