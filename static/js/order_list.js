@@ -10,7 +10,7 @@ import { InStatus } from "./in_status.js";
 import { Keyboard } from "./keyboard.js";
 import { News } from "./news.js";
 import { Notices } from "./notices.js";
-import { Patch, isReassigned } from "./patch.js";
+import { Patch, ROWS_CHANGED, isReassigned } from "./patch.js";
 import { enhancePicks } from "./pick.js";
 import { Placement } from "./placement.js";
 
@@ -67,7 +67,7 @@ export class OrderList {
     this.#news = News.of(root, { order: null, say: (changes) => this.#notices.say(changes) });
     this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => root.dataset["query"] ?? "",
-      // those that are offered first of all have to be there still
+      // of what is offered it is asked whether it is there still
       visible: () => [...this.#patch.lines().map(orderOf), ...this.#placement.entered].slice(0, MOST_ROWS),
       list: () => this.#placement,
       isTrue: () => true,
@@ -157,9 +157,9 @@ export class OrderList {
     const added = lines.filter((line) => this.#placement.entered.has(orderOf(line)));
     const last = lines.at(-1);
     const isCut = last !== undefined && added.includes(last) && fresh.root.dataset["page"] !== fresh.root.dataset["totalPages"];
-    // what would stand between the last of them and the rows that are shown is on the next page
-    if (isCut) this.#replace(fresh);
-    else if (added.length > 0 && added.length + this.#patch.lines().length <= MOST_ROWS) this.#insert(lines, added);
+    // what belongs between the last of them and the rows that are shown is on the next page
+    if (isCut && !this.#root.hasAttribute("data-selecting")) this.#replace(fresh);
+    else if (!isCut && added.length > 0 && added.length + this.#patch.lines().length <= MOST_ROWS) this.#insert(lines, added);
     // what entered meanwhile
     this.#announce();
   }
@@ -189,6 +189,7 @@ export class OrderList {
     this.#inStatus.show();
     inserted.forEach((line) => flash(line));
     this.#root.querySelector(".empty")?.remove();
+    this.#root.dispatchEvent(new Event(ROWS_CHANGED));
     this.#connection.listChanged();
   }
 
@@ -235,14 +236,31 @@ export class OrderList {
 
   /** @param {{ root: HTMLElement, list: HTMLElement }} fresh */
   #replace({ root, list }) {
-    element("orders-list", HTMLElement).replaceWith(document.importNode(list, true));
+    const shown = element("orders-list", HTMLElement);
+    const imported = document.importNode(list, true);
+    keepSelected(shown, imported);
+    shown.replaceWith(imported);
     for (const name of ["page", "totalPages", "query", "sort"]) this.#root.dataset[name] = root.dataset[name] ?? "";
     this.#placement = new Placement(this.#root, this.#patch.lines());
     this.#waiting = new Set();
     showAge(this.#root);
     this.#inStatus.show();
     this.#notices.offer("");
+    this.#root.dispatchEvent(new Event(ROWS_CHANGED));
     this.#connection.listChanged();
+  }
+}
+
+/**
+ * What is selected in a list is selected in the one that takes its place, as far as that has it.
+ * @param {HTMLElement} shown
+ * @param {HTMLElement} fresh
+ */
+function keepSelected(shown, fresh) {
+  for (const box of shown.querySelectorAll("input[name=order]:checked")) {
+    const id = box.closest("tr")?.dataset["orderId"];
+    const same = fresh.querySelector(`tr[data-order-id="${id}"] input[name=order]`);
+    if (same instanceof HTMLInputElement) same.checked = true;
   }
 }
 

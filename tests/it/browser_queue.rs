@@ -277,3 +277,70 @@ async fn a_selection_is_told_which_of_its_orders_can_be_given_which_status() {
     assert_eq!(offered("confirmed").await, "Confirmed: none of them can (off)", "of the orders as they are now");
     browser.close().await;
 }
+
+const SELECTED: &str =
+    "[...document.querySelectorAll('input[name=order]:checked')].map(box => box.value.split(':')[0]).join()";
+
+/// What the box that selects all says.
+const ALL: &str =
+    "(({ hidden, checked, indeterminate }) => hidden ? 'none' : indeterminate ? 'some' : String(checked))(
+    document.getElementById('select-all'))";
+
+#[tokio::test]
+async fn what_is_selected_stays_so_when_rows_come() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let browser = queue(&service.base()).await;
+    assert_eq!(browser.script(ALL).await, "none", "there is nothing to select");
+    database.orders(ORDERS).await;
+    browser.wait_for_ids("2,1,3").await;
+    browser.until(&format!("{ALL} === 'false'")).await;
+    for id in [1, 2] {
+        browser.click(&format!("tr[data-order-id='{id}'] input[name=order]")).await;
+    }
+    database.orders("(4, 1, 'pending', 'paid', 40)").await;
+    browser.wait_for_text("#list-notice", "1 entered: refresh").await;
+    browser.click("#list-notice").await;
+    browser.wait_for_ids("4,2,1,3").await;
+    assert_eq!(browser.script(SELECTED).await, "2,1");
+    assert_eq!(browser.script(ALL).await, "some");
+    assert_eq!(browser.text("#selection .count").await, "2 orders selected");
+
+    browser.click("#select-all").await;
+    assert_eq!(browser.script(SELECTED).await, "4,2,1,3");
+    browser.script("document.activeElement.blur() ?? true").await;
+    browser.point_at("h1, .bar").await;
+    database.orders("(5, 1, 'pending', 'paid', 40)").await;
+    browser.wait_for_ids("5,4,2,1,3").await;
+    assert_eq!(browser.script(ALL).await, "some");
+    assert_eq!(browser.script(SELECTED).await, "4,2,1,3");
+
+    database.orders(&orders(6..=30, "pending")).await;
+    browser.wait_for_text("#list-notice", "25 entered: refresh").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 5").await;
+    browser.wait_for_text("tr[data-order-id='5'] .status-badge", "Confirmed").await;
+    assert_eq!(browser.ids().await, "5,4,2,1,3", "a list is not exchanged under a selection");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_deleted_is_said_to_be_and_is_selected_no_more() {
+    let database = Database::new().await;
+    database.orders(ORDERS).await;
+    let service = Service::start(&database).await;
+    let browser = queue(&service.base()).await;
+    browser.click("#select-all").await;
+    database.sql("delete from orders_order where id = 2").await;
+    browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Deleted").await;
+    browser.wait_for_text("#selection .count", "2 orders selected").await;
+    assert_eq!(browser.script(SELECTED).await, "1,3");
+    assert_eq!(browser.script(ALL).await, "true", "all that there are");
+    browser.click("tr[data-order-id='2'] input[name=order]").await;
+    assert_eq!(browser.script(SELECTED).await, "1,3");
+    database.orders("(2, 2, 'pending', 'paid', 20)").await;
+    browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Pending").await;
+    browser.until(&format!("{ALL} === 'some'")).await;
+    browser.click("tr[data-order-id='2'] input[name=order]").await;
+    assert_eq!(browser.script(SELECTED).await, "2,1,3");
+    browser.close().await;
+}
