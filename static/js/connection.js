@@ -29,6 +29,7 @@ const GATHERING = 300;
  *   can't be told
  * @property {(patch: Patch) => boolean} patched a change; whether the rows must be read after it
  * @property {(answer: Answer) => void} answered the rows as they are
+ * @property {() => void} ended the session is over
  */
 
 /**
@@ -70,9 +71,9 @@ export class Connection {
     this.#badge = badge;
     this.#page = page;
     this.#news = news;
-    const { apiUrl = "", eventsUrl = "", rep = "", cursor = "", revision = "", pollInterval = "5000" } = root.dataset;
+    const { apiUrl = "", eventsUrl = "", rep = "", userId = "", cursor = "", revision = "" } = root.dataset;
     this.#revision = new Revision(revision);
-    this.#poll = new Poll(Number(pollInterval), {
+    this.#poll = new Poll(Number(root.dataset["pollInterval"]), {
       url: () => this.#apiUrl(apiUrl),
       begun: () => ({ epoch: this.#revision.epoch, list: page.list() }),
       answer: (answer, begun) => this.#answered(answer, begun),
@@ -81,7 +82,7 @@ export class Connection {
     });
     // browsers have no locks where a page came by plain HTTP from another machine
     const Kind = SharedStream.isPossible ? SharedStream : Stream;
-    this.#stream = new Kind(`${eventsUrl}?rep=${rep}`, cursor, {
+    this.#stream = new Kind(`${eventsUrl}?${new URLSearchParams({ rep, user: userId })}`, cursor, {
       sync: (sync, wasAway) => this.#synced(sync, wasAway),
       patch: (patch) => this.#patched(patch),
       ping: (ping) => this.#pinged(ping),
@@ -126,6 +127,7 @@ export class Connection {
 
   /** The page shows another list now, which may lack what was patched while it was on its way. */
   listChanged() {
+    if (this.#over) return;
     this.#poll.abort();
     this.#fallBehind();
     this.#settle();
@@ -250,6 +252,7 @@ export class Connection {
     this.#stream.close();
     this.#poll.abort();
     this.#badge.show("signed_out");
+    this.#page.ended();
   }
 
   /** The rows must be read: what the stream told does not say all of them. */
@@ -300,6 +303,7 @@ export class Connection {
   #apiUrl(url) {
     const query = new URLSearchParams(this.#page.query());
     query.set("rep", this.#root.dataset["rep"] ?? "");
+    query.set("user", this.#root.dataset["userId"] ?? "");
     query.set("visible", this.#page.visible().join(","));
     return `${url}?${query}`;
   }

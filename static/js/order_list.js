@@ -5,7 +5,7 @@ import { Badge } from "./badge.js";
 import { Connection } from "./connection.js";
 import { element } from "./element.js";
 import { flash } from "./flash.js";
-import { freshPage } from "./fresh.js";
+import { freshPage, isForTheSame } from "./fresh.js";
 import { InStatus } from "./in_status.js";
 import { Keyboard } from "./keyboard.js";
 import { News } from "./news.js";
@@ -76,6 +76,7 @@ export class OrderList {
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
       patched: (patch) => this.#patched(patch),
       answered: (answer) => this.#answered(answer),
+      ended: () => this.#notices.offer(""),
     });
   }
 
@@ -137,6 +138,7 @@ export class OrderList {
 
   /** Says what the list lacks; a list that may grow takes what is new at once, unless somebody is at it. */
   #announce() {
+    if (this.#connection.isOver) return;
     this.#notices.offer(this.#placement.words);
     const isNew = [...this.#placement.entered].some((id) => !this.#waiting.has(id));
     if (isNew && this.#grows && this.#root.dataset["page"] === "1" && !this.#isAttended) void this.#grow();
@@ -222,13 +224,14 @@ export class OrderList {
    * @returns {Promise<{ root: HTMLElement, list: HTMLElement } | null>}
    */
   async #read() {
-    if (this.#reloading) return null;
+    if (this.#reloading || this.#connection.isOver) return null;
     this.#reloading = true;
     try {
       const page = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
       const root = page?.getElementById(this.#root.id);
       const list = page?.getElementById("orders-list");
-      return root && list ? { root, list } : null;
+      const isRight = root && isForTheSame(root, this.#root) && !this.#connection.isOver;
+      return isRight && list ? { root, list } : null;
     } finally {
       this.#reloading = false;
     }
