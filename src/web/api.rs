@@ -17,7 +17,7 @@ use crate::live::Subscriber;
 use crate::order::{Filter, FullRowJson, Invalid, OrderId, Pagination, RowJson, Scope, Summary, iso_time};
 use crate::store::{Listed, Shown, SignedIn};
 
-/// How many rows a page may ask for by id. It shows twenty, and of a queue what has arrived since.
+/// How many rows a page may ask for by id. It shows twenty, and of a queue what has arrived since, and offers others.
 const MOST_VISIBLE: usize = 100;
 
 #[derive(Serialize)]
@@ -83,7 +83,7 @@ async fn answer(
     headers: &HeaderMap,
     query: &str,
 ) -> Result<Response, Failure> {
-    still_the_same(scope, query)?;
+    still_the_same(scope, user, query)?;
     let (filter, visible) = match (Filter::parse(query), visible(query)) {
         (Ok(filter), Ok(visible)) => (filter, visible),
         (filter, visible) => {
@@ -146,12 +146,14 @@ pub(super) fn known_revision(of: impl Display, headers: &HeaderMap) -> Option<Re
     (known == of.to_string()).then(|| revision.parse().ok()).flatten()
 }
 
-/// A page says whose orders it shows: in its browser somebody else may be signed in by now, whose orders it must not show.
-pub(super) fn still_the_same(scope: Scope, query: &str) -> Result<(), Failure> {
-    match last_value(query, "rep") {
-        Some(expected) if expected != scope.to_string() => Err(Failure::NotSignedIn),
-        _ => Ok(()),
+/// A page says whose orders it shows, and to whom: in its browser somebody else may be signed in by now, whose orders it must
+/// not show, and whom it must not take for the other.
+pub(super) fn still_the_same(scope: Scope, user: &SignedIn, query: &str) -> Result<(), Failure> {
+    let is_another = |parameter: &str, now: &str| last_value(query, parameter).is_some_and(|expected| expected != now);
+    if is_another("rep", &scope.to_string()) || is_another("user", &user.id.to_string()) {
+        return Err(Failure::NotSignedIn);
     }
+    Ok(())
 }
 
 pub(super) fn last_value(query: &str, parameter: &str) -> Option<String> {
@@ -186,7 +188,7 @@ pub(super) async fn queue_events(
 async fn open_stream(app: &App, scope: Scope, user: &SignedIn, request: Request) -> Result<Response, Failure> {
     let (request, _) = request.into_parts();
     let query = request.uri.query().unwrap_or_default();
-    still_the_same(scope, query)?;
+    still_the_same(scope, user, query)?;
     if request.method == Method::HEAD {
         return Ok(stream::about().into_response());
     }

@@ -84,7 +84,7 @@ async fn answer(
     headers: &HeaderMap,
     query: &str,
 ) -> Result<Response, Failure> {
-    still_the_same(scope, query)?;
+    still_the_same(scope, user, query)?;
     // one that can't be read is none, as with the streams
     let since = last_value(query, "since").and_then(|text| Cursor::from_outside(&text));
     app.live.polls(scope);
@@ -135,8 +135,12 @@ pub(super) async fn read_of_all(
     mark_read(&app, &user, &form).await
 }
 
-/// Everything up to the form's `cursor` is read. One of another life of the server marks nothing.
+/// Everything up to the form's `cursor` is read, by the `user` to whom the page showed it. One of another life of the server
+/// marks nothing.
 async fn mark_read(app: &App, user: &SignedIn, form: &Form) -> Result<Response, Failure> {
+    if form.is_anothers(user) {
+        return Err(Failure::NotSignedIn);
+    }
     let upto = Cursor::from_outside(form.field("cursor")).ok_or_else(refused)?;
     match upto.revision().partial_cmp(&user.as_of) {
         // what has not happened yet can't have been read

@@ -4,6 +4,8 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 
+use crate::store::SignedIn;
+
 /// Longest text that a form takes where the host's column has no limit, in characters, against abuse.
 pub(super) const LONGEST_TEXT: usize = 4_000;
 
@@ -14,6 +16,12 @@ impl Form {
     /// The field as it was sent; empty if it was not.
     pub(super) fn field(&self, name: &str) -> &str {
         self.fields(name).last().unwrap_or("")
+    }
+
+    /// Whether the page that sent it was made for somebody else: in their browser this user is signed in by now. A client that
+    /// does not say for whom is taken at its session.
+    pub(super) fn is_anothers(&self, user: &SignedIn) -> bool {
+        self.fields("user").last().is_some_and(|sent| sent != user.id.to_string())
     }
 
     /// Every value of a repeated field, as they were sent.

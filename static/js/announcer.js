@@ -10,6 +10,8 @@ export class Announcer {
   #counted;
   /** @type {string[]} */
   #waiting = [];
+  /** What is offered, and was not told yet. */
+  #offered = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #pause;
 
@@ -28,12 +30,24 @@ export class Announcer {
     if (this.#pause === undefined) this.#speak();
   }
 
+  /**
+   * Says what is offered, unless it is taken back within a pause: often what does so follows at once.
+   * @param {string} words empty to take it back
+   */
+  offer(words) {
+    this.#offered = words;
+    if (words !== "") this.#pause ??= setTimeout(() => this.#speak(), PAUSE);
+  }
+
   #speak() {
     this.#pause = undefined;
     const count = this.#waiting.length;
-    if (count === 0) return;
-    this.#region.textContent = count <= MOST_TOLD ? this.#waiting.join(" ") : this.#counted(count);
+    const told = count <= MOST_TOLD ? this.#waiting : [this.#counted(count)];
+    const words = [...told, this.#offered].filter((sentence) => sentence !== "").join(" ");
+    if (words === "") return;
+    this.#region.textContent = words;
     this.#waiting = [];
+    this.#offered = "";
     this.#pause = setTimeout(() => this.#speak(), PAUSE);
   }
 }

@@ -29,6 +29,7 @@ const GATHERING = 300;
  *   can't be told
  * @property {(patch: Patch) => boolean} patched a change; whether the rows must be read after it
  * @property {(answer: Answer) => void} answered the rows as they are
+ * @property {() => void} ended the session is over
  */
 
 /**
@@ -54,6 +55,8 @@ export class Connection {
   #streamless = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
+  /** Something was told for whose sake the list must be read, and was not since. */
+  #owesRead = false;
   /** The session is over: this page tells nothing more, whoever signs in next in the same browser. */
   #over = false;
 
@@ -68,9 +71,9 @@ export class Connection {
     this.#badge = badge;
     this.#page = page;
     this.#news = news;
-    const { apiUrl = "", eventsUrl = "", rep = "", cursor = "", revision = "", pollInterval = "5000" } = root.dataset;
+    const { apiUrl = "", eventsUrl = "", rep = "", userId = "", cursor = "", revision = "" } = root.dataset;
     this.#revision = new Revision(revision);
-    this.#poll = new Poll(Number(pollInterval), {
+    this.#poll = new Poll(Number(root.dataset["pollInterval"]), {
       url: () => this.#apiUrl(apiUrl),
       begun: () => ({ epoch: this.#revision.epoch, list: page.list() }),
       answer: (answer, begun) => this.#answered(answer, begun),
@@ -79,7 +82,7 @@ export class Connection {
     });
     // browsers have no locks where a page came by plain HTTP from another machine
     const Kind = SharedStream.isPossible ? SharedStream : Stream;
-    this.#stream = new Kind(`${eventsUrl}?rep=${rep}`, cursor, {
+    this.#stream = new Kind(`${eventsUrl}?${new URLSearchParams({ rep, user: userId })}`, cursor, {
       sync: (sync, wasAway) => this.#synced(sync, wasAway),
       patch: (patch) => this.#patched(patch),
       ping: (ping) => this.#pinged(ping),
@@ -124,6 +127,7 @@ export class Connection {
 
   /** The page shows another list now, which may lack what was patched while it was on its way. */
   listChanged() {
+    if (this.#over) return;
     this.#poll.abort();
     this.#fallBehind();
     this.#settle();
@@ -131,6 +135,7 @@ export class Connection {
 
   /** Something that the page was told may have changed its list: it is read soon. What is shown is no less true until then. */
   readSoon() {
+    this.#owesRead = true;
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
       if (!this.#over) this.#poll.now();
@@ -222,6 +227,8 @@ export class Connection {
     }
     this.#page.answered(answer);
     this.#behind = false;
+    // what was told by now is in it
+    this.#owesRead = false;
     if (this.#page.isTrue()) {
       this.#badge.confirm();
       if (!this.#isLive) this.#badge.show("polling");
@@ -234,6 +241,7 @@ export class Connection {
     if (this.#over) return;
     if (status === 401) this.#end();
     else if (!this.#isLive) this.#badge.show("stale");
+    else if (this.#owesRead) this.#poll.start();
   }
 
   /** The session is over. */
@@ -244,6 +252,7 @@ export class Connection {
     this.#stream.close();
     this.#poll.abort();
     this.#badge.show("signed_out");
+    this.#page.ended();
   }
 
   /** The rows must be read: what the stream told does not say all of them. */
@@ -256,7 +265,7 @@ export class Connection {
   #settle() {
     if (!this.#streaming || this.#over) return;
     if (this.#isLive) {
-      this.#poll.stop();
+      if (!this.#owesRead) this.#poll.stop();
       this.#badge.confirm();
       this.#badge.show("live");
       return;
@@ -294,6 +303,7 @@ export class Connection {
   #apiUrl(url) {
     const query = new URLSearchParams(this.#page.query());
     query.set("rep", this.#root.dataset["rep"] ?? "");
+    query.set("user", this.#root.dataset["userId"] ?? "");
     query.set("visible", this.#page.visible().join(","));
     return `${url}?${query}`;
   }

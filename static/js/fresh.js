@@ -2,6 +2,15 @@
 const PATIENCE = 10_000;
 
 /**
+ * Whether two pages are made for the same person: in their browser somebody else may be signed in by now.
+ * @param {HTMLElement} one the part of it that is kept true
+ * @param {HTMLElement} other
+ */
+export function isForTheSame(one, other) {
+  return ["rep", "userId"].every((name) => one.dataset[name] === other.dataset[name]);
+}
+
+/**
  * A page as it would be loaded now; nothing if that can't be had.
  * @param {string} url
  */

@@ -49,6 +49,7 @@ export class News {
   #url;
   #scope;
   #user;
+  #userId;
   /** Everything up to here is in the last answer, or was on the page when it was made. */
   #since;
   /** @type {{ answer: Changes, tag: string, revision: Revision } | null} */
@@ -73,25 +74,26 @@ export class News {
 
   /**
    * The news of a page that has a bell.
-   * @param {HTMLElement} root whose data say from which state on
+   * @param {HTMLElement} root whose data say for whom and from which state on
    * @param {Page} page
    */
   static of(root, page) {
     const bell = document.getElementById("bell");
-    return bell ? new News(bell, root.dataset["cursor"] ?? "", page) : null;
+    return bell ? new News(bell, root, page) : null;
   }
 
   /**
    * @param {HTMLElement} bell
-   * @param {string} cursor
+   * @param {HTMLElement} root
    * @param {Page} page
    */
-  constructor(bell, cursor, page) {
+  constructor(bell, root, page) {
     const { changesUrl = "", scope = "", user = "" } = bell.dataset;
     this.#url = changesUrl;
     this.#scope = scope;
     this.#user = user;
-    this.#since = cursor;
+    this.#userId = root.dataset["userId"] ?? "";
+    this.#since = root.dataset["cursor"] ?? "";
     this.#page = page;
     this.#siblings = new Siblings(user, (said) => this.#hear(said));
     this.#bell = new Bell(bell, {
@@ -176,7 +178,7 @@ export class News {
   }
 
   async #fetch() {
-    const query = new URLSearchParams({ rep: this.#scope, since: this.#since });
+    const query = new URLSearchParams({ rep: this.#scope, user: this.#userId, since: this.#since });
     /** @type {Record<string, string>} */
     const headers = { accept: "application/json" };
     if (this.#known?.tag) headers["if-none-match"] = this.#known.tag;
@@ -285,7 +287,7 @@ export class News {
     const { answer } = this.#known;
     for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
     if (answer.unread === 0) return;
-    const body = new URLSearchParams({ cursor: answer.cursor });
+    const body = new URLSearchParams({ user: this.#userId, cursor: answer.cursor });
     const marked = await ask(`${this.#url}read/`, { method: "POST", body });
     if (!marked?.ok) return;
     // what was asked meanwhile may have been answered before it was marked

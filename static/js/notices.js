@@ -6,14 +6,17 @@ import { UNLISTED, counted, orderName, whatHappened } from "./words.js";
 export class Notices {
   #notice;
   #announcer;
+  #leave;
 
   /**
    * @param {HTMLButtonElement} notice
    * @param {HTMLElement} region
    * @param {() => void} show what a click on the notice does
+   * @param {() => void} leave takes the focus on from a notice that goes
    */
-  constructor(notice, region, show) {
+  constructor(notice, region, show, leave) {
     this.#notice = notice;
+    this.#leave = leave;
     this.#announcer = new Announcer(region, (count) => `${count} changes to your orders.`);
     notice.addEventListener("click", show);
   }
@@ -23,8 +26,11 @@ export class Notices {
    * @param {string} words
    */
   offer(words) {
-    if (this.#notice.textContent !== words) this.#notice.textContent = words;
+    if (this.#notice.textContent === words) return;
+    if (words === "" && this.#notice === document.activeElement) this.#leave();
+    this.#notice.textContent = words;
     this.#notice.hidden = words === "";
+    this.#announcer.offer(words);
   }
 
   /**

@@ -5,12 +5,12 @@ import { Badge } from "./badge.js";
 import { Connection } from "./connection.js";
 import { element } from "./element.js";
 import { flash } from "./flash.js";
-import { freshPage } from "./fresh.js";
+import { freshPage, isForTheSame } from "./fresh.js";
 import { InStatus } from "./in_status.js";
 import { Keyboard } from "./keyboard.js";
 import { News } from "./news.js";
 import { Notices } from "./notices.js";
-import { Patch, isReassigned } from "./patch.js";
+import { Patch, ROWS_CHANGED, isReassigned } from "./patch.js";
 import { enhancePicks } from "./pick.js";
 import { Placement } from "./placement.js";
 
@@ -20,7 +20,7 @@ const ARRIVALS = new Set(["insert", "arrived"]);
 /** What a list that the page places by itself is filtered or ordered by. */
 const PLACING = new Set(["status", "payment_status", "total_amount", "created_at"]);
 
-/** New orders may be added to a list that has fewer rows than this. */
+/** A list has at most so many rows: the server is asked for each of them by its id, and answers for no more. */
 const MOST_ROWS = 100;
 
 /** A list of orders: patches cards and rows in place, and offers what would move them. */
@@ -35,8 +35,10 @@ export class OrderList {
   #news;
   #connection;
   #reloading = false;
-  /** Whether new orders are added at the top while nobody is at the list. */
+  /** Whether new orders are added where they belong while nobody is at the list. */
   #grows;
+  /** Orders that entered and for which the list has no place: they wait until they are asked for. @type {Set<number>} */
+  #waiting = new Set();
 
   /**
    * @param {HTMLElement} root `#sales-rep-orders-dashboard`, or another of its kind
@@ -53,18 +55,20 @@ export class OrderList {
       element("list-notice", HTMLButtonElement),
       element("live-region", HTMLElement),
       () => void this.#reloadList(),
+      () => this.#focusList(),
     );
     this.#away = new Away(
       element("away", HTMLElement),
       element("away-line", HTMLButtonElement),
       element("away-list", HTMLElement),
       element("away-change", HTMLTemplateElement),
-      () => element("orders-list", HTMLElement).focus({ preventScroll: true }),
+      () => this.#focusList(),
     );
     this.#news = News.of(root, { order: null, say: (changes) => this.#notices.say(changes) });
     this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => root.dataset["query"] ?? "",
-      visible: () => this.#patch.lines().map((line) => Number(line.dataset["orderId"])),
+      // of what is offered it is asked whether it is there still
+      visible: () => [...this.#patch.lines().map(orderOf), ...this.#placement.entered].slice(0, MOST_ROWS),
       list: () => this.#placement,
       isTrue: () => true,
       state: (summary) => this.#patch.summary(summary),
@@ -72,6 +76,7 @@ export class OrderList {
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
       patched: (patch) => this.#patched(patch),
       answered: (answer) => this.#answered(answer),
+      ended: () => this.#notices.offer(""),
     });
   }
 
@@ -116,8 +121,9 @@ export class OrderList {
     }
     this.#customers(patch.changes);
     if (this.#placement.asksServer) this.#connection.readSoon();
-    this.#announce();
+    // what happened comes before what is offered for it
     this.#notices.say(patch.changes);
+    this.#announce();
     this.#badge.changed();
     return mustRead;
   }
@@ -132,45 +138,61 @@ export class OrderList {
 
   /** Says what the list lacks; a list that may grow takes what is new at once, unless somebody is at it. */
   #announce() {
+    if (this.#connection.isOver) return;
     this.#notices.offer(this.#placement.words);
-    const canGrow = this.#grows && this.#root.dataset["page"] === "1" && this.#patch.lines().length < MOST_ROWS;
-    const list = element("orders-list", HTMLElement);
-    if (canGrow && this.#placement.entered.size > 0 && !list.matches(":hover, :focus-within")) void this.#grow();
+    const isNew = [...this.#placement.entered].some((id) => !this.#waiting.has(id));
+    if (isNew && this.#grows && this.#root.dataset["page"] === "1" && !this.#isAttended) void this.#grow();
+  }
+
+  /** Whether somebody points at a row or has the focus in one. The list itself has the focus after it was read anew. */
+  get #isAttended() {
+    return element("orders-list", HTMLElement).matches(":hover, :has(:focus)");
   }
 
   /** Adds the rows of orders that entered, each where the server has it. */
   async #grow() {
-    if (this.#reloading) return;
-    this.#reloading = true;
-    try {
-      const fresh = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
-      if (!fresh) return;
-      const body = element("orders-table-tbody", HTMLElement);
-      const isNew = (/** @type {Element} */ line) =>
-        this.#placement.entered.has(Number(line instanceof HTMLElement ? line.dataset["orderId"] : ""));
-      /** @type {Element | null} */
-      let next = null;
-      const grown = [];
-      for (const line of [...fresh.querySelectorAll("#orders-table-tbody tr")].reverse()) {
-        const shown = this.#patch.line(Number(line instanceof HTMLElement ? line.dataset["orderId"] : ""));
-        if (shown) next = shown;
-        else if (isNew(line)) {
-          const imported = document.importNode(line, true);
-          body.insertBefore(imported, next ?? null);
-          next = imported;
-          if (imported instanceof HTMLElement) grown.push(imported);
-        }
+    const entered = new Set(this.#placement.entered);
+    const fresh = await this.#read();
+    if (!fresh || this.#isAttended) return;
+    this.#waiting = entered;
+    const lines = [...fresh.list.querySelectorAll("tr[data-order-id]")].filter((line) => line instanceof HTMLElement);
+    const added = lines.filter((line) => this.#placement.entered.has(orderOf(line)));
+    const last = lines.at(-1);
+    const isCut = last !== undefined && added.includes(last) && fresh.root.dataset["page"] !== fresh.root.dataset["totalPages"];
+    // what belongs between the last of them and the rows that are shown is on the next page
+    if (isCut && !this.#root.hasAttribute("data-selecting")) this.#replace(fresh);
+    else if (!isCut && added.length > 0 && added.length + this.#patch.lines().length <= MOST_ROWS) this.#insert(lines, added);
+    // what entered meanwhile
+    this.#announce();
+  }
+
+  /**
+   * @param {HTMLElement[]} lines as the server has them
+   * @param {HTMLElement[]} added those of them that are new
+   */
+  #insert(lines, added) {
+    const body = element("orders-table-tbody", HTMLElement);
+    const inserted = [];
+    /** @type {HTMLElement | null} */
+    let before = null;
+    for (const line of lines) {
+      const shown = this.#patch.line(orderOf(line));
+      if (shown) before = shown;
+      else if (added.includes(line)) {
+        const imported = document.importNode(line, true);
+        if (before) before.after(imported);
+        else body.prepend(imported);
+        before = imported;
+        inserted.push(imported);
       }
-      this.#placement.admit(grown);
-      showAge(this.#root);
-      this.#inStatus.show();
-      grown.forEach((line) => flash(line));
-      this.#root.querySelector(".empty")?.remove();
-      this.#notices.offer(this.#placement.words);
-      if (grown.length > 0) this.#connection.listChanged();
-    } finally {
-      this.#reloading = false;
     }
+    this.#placement.admit(inserted);
+    showAge(this.#root);
+    this.#inStatus.show();
+    inserted.forEach((line) => flash(line));
+    this.#root.querySelector(".empty")?.remove();
+    this.#root.dispatchEvent(new Event(ROWS_CHANGED));
+    this.#connection.listChanged();
   }
 
   /** @param {Change[]} changes */
@@ -184,28 +206,70 @@ export class OrderList {
   /** Reads the list anew, as the person asked for, in place of the one shown. */
   async #reloadList() {
     if (this.#reloading) return;
+    const fresh = await this.#read();
+    if (!fresh) {
+      this.#connection.retry();
+      return;
+    }
+    this.#replace(fresh);
+    this.#focusList();
+  }
+
+  #focusList() {
+    element("orders-list", HTMLElement).focus({ preventScroll: true });
+  }
+
+  /**
+   * The list as it would be loaded now; nothing if that can't be had, or is on its way already.
+   * @returns {Promise<{ root: HTMLElement, list: HTMLElement } | null>}
+   */
+  async #read() {
+    if (this.#reloading || this.#connection.isOver) return null;
     this.#reloading = true;
     try {
-      const fresh = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
-      const list = fresh?.getElementById("orders-list");
-      const root = fresh?.getElementById(this.#root.id);
-      if (!list || !root) {
-        this.#connection.retry();
-        return;
-      }
-      const imported = document.importNode(list, true);
-      element("orders-list", HTMLElement).replaceWith(imported);
-      for (const name of ["page", "totalPages", "query", "sort"]) this.#root.dataset[name] = root.dataset[name] ?? "";
-      this.#placement = new Placement(this.#root, this.#patch.lines());
-      showAge(this.#root);
-      this.#inStatus.show();
-      this.#notices.offer("");
-      imported.focus({ preventScroll: true });
-      this.#connection.listChanged();
+      const page = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
+      const root = page?.getElementById(this.#root.id);
+      const list = page?.getElementById("orders-list");
+      const isRight = root && isForTheSame(root, this.#root) && !this.#connection.isOver;
+      return isRight && list ? { root, list } : null;
     } finally {
       this.#reloading = false;
     }
   }
+
+  /** @param {{ root: HTMLElement, list: HTMLElement }} fresh */
+  #replace({ root, list }) {
+    const shown = element("orders-list", HTMLElement);
+    const imported = document.importNode(list, true);
+    keepSelected(shown, imported);
+    shown.replaceWith(imported);
+    for (const name of ["page", "totalPages", "query", "sort"]) this.#root.dataset[name] = root.dataset[name] ?? "";
+    this.#placement = new Placement(this.#root, this.#patch.lines());
+    this.#waiting = new Set();
+    showAge(this.#root);
+    this.#inStatus.show();
+    this.#notices.offer("");
+    this.#root.dispatchEvent(new Event(ROWS_CHANGED));
+    this.#connection.listChanged();
+  }
+}
+
+/**
+ * What is selected in a list is selected in the one that takes its place, as far as that has it.
+ * @param {HTMLElement} shown
+ * @param {HTMLElement} fresh
+ */
+function keepSelected(shown, fresh) {
+  for (const box of shown.querySelectorAll("input[name=order]:checked")) {
+    const id = box.closest("tr")?.dataset["orderId"];
+    const same = fresh.querySelector(`tr[data-order-id="${id}"] input[name=order]`);
+    if (same instanceof HTMLInputElement) same.checked = true;
+  }
+}
+
+/** @param {HTMLElement} line */
+function orderOf(line) {
+  return Number(line.dataset["orderId"]);
 }
 
 /** @param {Change} change */

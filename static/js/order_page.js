@@ -6,6 +6,7 @@ import { Badge } from "./badge.js";
 import { ChangeForm } from "./change_form.js";
 import { Connection } from "./connection.js";
 import { element } from "./element.js";
+import { isForTheSame } from "./fresh.js";
 import { Gone } from "./gone.js";
 import { News } from "./news.js";
 import { Parts } from "./parts.js";
@@ -59,6 +60,7 @@ class OrderPage {
       missed: (missed) => this.#missed(missed),
       patched: (patch) => this.#patched(patch),
       answered: (answer) => this.#answered(answer),
+      ended: () => {},
     });
     this.#renewal = new Renewal(pageUrl, {
       isOver: () => this.#connection.isOver,
@@ -111,7 +113,7 @@ class OrderPage {
   #take(page) {
     const fresh = page.getElementById(this.#root.id);
     // instead of a page there is the way to the login; or somebody else is signed in
-    if (!fresh || fresh.dataset["rep"] !== this.#root.dataset["rep"]) return false;
+    if (!fresh || !isForTheSame(fresh, this.#root)) return false;
     const revision = new Revision(fresh.dataset["revision"] ?? "");
     if (revision.isOlderThan(this.#revision)) return false;
     this.#revision = revision;

@@ -12,6 +12,9 @@ const CARDS = {
   cancelled_orders: "stat-cancelled-orders",
 };
 
+/** What the list's root is told when rows came or went, or an order of theirs did. */
+export const ROWS_CHANGED = "rowschanged";
+
 /**
  * Whether a row of a list of all orders is somebody else's than its line says.
  * @param {Row} row
@@ -58,12 +61,11 @@ export class Patch {
   row(row) {
     const line = this.line(row.id);
     if (!line) return;
+    this.#mark(line, row.removed ?? false);
     if (row.removed) {
-      line.toggleAttribute("data-removed", true);
-      this.#text(line, "status_display", "No longer yours");
+      this.#text(line, "status_display", this.#root.dataset["gone"] ?? "");
       return;
     }
-    line.toggleAttribute("data-removed", false);
     // a patch does not tell since when, but what changed it
     if (row.status_since !== undefined) line.dataset["statusSince"] = row.status_since ?? "";
     else if (line.dataset["status"] !== row.status) delete line.dataset["statusSince"];
@@ -109,6 +111,22 @@ export class Patch {
   /** @returns {HTMLElement[]} every row, in the order shown */
   lines() {
     return [...this.#root.querySelectorAll("tr[data-order-id]")].filter((line) => line instanceof HTMLElement);
+  }
+
+  /**
+   * With a row whose order is gone nothing can be done.
+   * @param {HTMLElement} line
+   * @param {boolean} isGone false where it came back
+   */
+  #mark(line, isGone) {
+    if (line.hasAttribute("data-removed") === isGone) return;
+    line.toggleAttribute("data-removed", isGone);
+    const box = line.querySelector("input[name=order]");
+    if (box instanceof HTMLInputElement) {
+      box.disabled = isGone;
+      box.checked &&= !isGone;
+    }
+    this.#root.dispatchEvent(new Event(ROWS_CHANGED));
   }
 
   /**

@@ -117,20 +117,20 @@ export class Placement {
   /**
    * Compares with the list as just read. An order that is on it only because others went or came is no news.
    * @param {Row[]} listed the page of the list
-   * @param {(Row | GoneRow)[]} visible the rows shown
+   * @param {(Row | GoneRow)[]} visible the rows shown, and orders that entered: a list that has grown goes on below the page
    */
   read(listed, visible) {
-    this.#entered.clear();
     for (const row of visible) this.note(row, false);
     if (!this.asksServer) {
       for (const row of listed) this.note(row, true);
       return;
     }
+    this.#entered.clear();
     for (const row of visible) {
-      if (row.removed) continue;
       const line = this.#lines.get(row.id);
+      if (row.removed || !line) continue;
       if (!row.fits) this.#left.add(row.id);
-      else if (line && this.#key(line) !== this.#keys.get(row.id)) this.#moved.add(row.id);
+      else if (this.#key(line) !== this.#keys.get(row.id)) this.#moved.add(row.id);
     }
     const isShown = listed.map(({ id }) => this.#places.has(id));
     // what stands before the first and after the last of those shown comes from other pages

@@ -1,5 +1,6 @@
 import { ask } from "./ask.js";
 import { element } from "./element.js";
+import { ROWS_CHANGED } from "./patch.js";
 import { Targets } from "./targets.js";
 
 /** How long changing the selected orders may take, in milliseconds. */
@@ -43,10 +44,12 @@ export class Selection {
       if (!(target instanceof HTMLInputElement) || target.form !== this.#form) return;
       if (target.id === "select-all") this.#boxes().forEach((box) => (box.checked = target.checked));
       this.#show();
+      if (this.#root.hasAttribute("data-selecting")) this.#outcome.replaceChildren();
     });
     this.#root.addEventListener("input", ({ target }) => {
       if (target instanceof Element && "form" in target && target.form === this.#form) this.#isTouched = true;
     });
+    this.#root.addEventListener(ROWS_CHANGED, () => this.#show());
     // the selected orders may have changed since they were selected
     this.#form.addEventListener("focusin", () => this.#offer());
     this.#form.addEventListener("change", () => this.#offer());
@@ -57,8 +60,9 @@ export class Selection {
     this.#show();
   }
 
+  /** Of all orders that can be selected. */
   #boxes() {
-    const boxes = this.#root.querySelectorAll("input[name=order]");
+    const boxes = this.#root.querySelectorAll("input[name=order]:enabled");
     return [...boxes].filter((box) => box instanceof HTMLInputElement);
   }
 
@@ -72,9 +76,10 @@ export class Selection {
       all.indeterminate = selected > 0 && selected < boxes.length;
     }
     const count = this.#form.querySelector('[data-text="count"]');
-    if (count) count.textContent = `${selected} ${selected === 1 ? "order" : "orders"} selected`;
+    const words = `${selected} ${selected === 1 ? "order" : "orders"} selected`;
+    // a screen reader is told only where it is another
+    if (count && count.textContent !== words) count.textContent = words;
     this.#root.toggleAttribute("data-selecting", selected > 0);
-    if (selected > 0) this.#outcome.replaceChildren();
     this.#offer();
   }
 

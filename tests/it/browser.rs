@@ -70,6 +70,7 @@ async fn a_psql_update_shows_at_once_in_the_right_places_and_nowhere_else() {
     let first_line = "document.querySelector('#orders-table-tbody tr')";
     assert_eq!(anas.script(&format!("{first_line}.dataset.orderId")).await, "1");
 
+    anas.listen().await;
     let began = Instant::now();
     database
         .sql("update orders_order set status = 'delivered', payment_status = 'paid', total_amount = 1600 where id = 1")
@@ -95,8 +96,7 @@ async fn a_psql_update_shows_at_once_in_the_right_places_and_nowhere_else() {
             anas.client.find(Locator::Css(&format!("tr[data-order-id='1'] a[href$='{action}/']"))).await.unwrap();
         assert!(!link.is_displayed().await.unwrap(), "{action}");
     }
-    anas.until("document.getElementById('live-region').textContent.includes('ORD-2025-00001: Pending → Delivered')")
-        .await;
+    anas.until_said("ORD-2025-00001: Pending → Delivered").await;
     assert_eq!(anas.text("#list-notice").await, "1 moved: refresh");
 
     // the sentinel: what comes for ben comes after what was for ana
@@ -158,6 +158,7 @@ async fn an_order_that_goes_is_marked_and_stays_in_its_place() {
     let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
     database.sql("update orders_order set sales_rep_id = 2 where id = 2").await;
     browser.until("document.querySelector('tr[data-order-id=\"2\"]').hasAttribute('data-removed')").await;
+    assert_eq!(browser.text("tr[data-order-id='2'] .status-badge").await, "No longer yours");
     browser.wait_for_text("#list-notice", "1 left: refresh").await;
     browser.wait_for_text("#stat-total-orders", "3").await;
     database.sql("truncate orders_order cascade").await;
@@ -195,6 +196,7 @@ async fn hostile_text_is_text_in_every_place() {
     assert_eq!(browser.script(line).await, HOSTILE);
     assert_eq!(browser.script(hacked).await, false);
     // the same by the stream, in all that it patches and says
+    browser.listen().await;
     database
         .sql(&format!(
             "select set_config('app.user', '{hostile}', false); update orders_order set order_number = 'B{hostile}',
@@ -202,7 +204,7 @@ async fn hostile_text_is_text_in_every_place() {
         ))
         .await;
     browser.until(&format!("{line} === {}", json!(format!("N{HOSTILE}")))).await;
-    browser.until("document.getElementById('live-region').textContent.includes('onerror')").await;
+    browser.until_said("onerror").await;
     assert_eq!(browser.script(hacked).await, false);
     for page in ["", "edit/"] {
         database.sql("update orders_order set status = 'pending' where id = 1").await;
@@ -421,6 +423,7 @@ async fn what_happened_while_the_page_was_away_is_one_line_and_each_change_a_cli
     assert!(browser.hidden("#away").await, "it was never away");
     let table = "document.getElementById('orders-list').getBoundingClientRect().top";
     let top = browser.script(table).await;
+    browser.listen().await;
     proxy.block_streams();
     browser.state("polling").await;
     database.sql(&by("rx", "update orders_order set status = 'confirmed', payment_status = 'paid' where id = 1")).await;
@@ -430,7 +433,7 @@ async fn what_happened_while_the_page_was_away_is_one_line_and_each_change_a_cli
     proxy.unblock();
     browser.state("live").await;
     browser.wait_for_text("#away-line", "While you were away: 3 changes").await;
-    browser.until("document.getElementById('live-region').textContent === 'While you were away: 3 changes.'").await;
+    browser.until_said("While you were away: 3 changes.").await;
     assert!(browser.hidden("#away-panel").await);
     browser.click("#away-line").await;
     assert!(!browser.hidden("#away-panel").await);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::browser::Browser;
 use crate::harness::gallery::{Look, SCHEMES, WIDTHS, browser_of, demonstration, exhibits, walk};
+use crate::harness::scene::Scene;
 
 /// Where `scripts/install-axe` puts it.
 const AXE: &str = "target/axe/node_modules/axe-core/axe.min.js";
@@ -97,3 +98,20 @@ const WIDER_THAN_THE_WINDOW: &str = "[...document.querySelectorAll('body *')].fi
         return box.width > 1 && box.right > innerWidth + 1 && element.checkVisibility({ visibilityProperty: true })
             && !element.closest('svg, .visually-hidden');
     }).map((element) => `${element.tagName}.${element.className} ${element.textContent.trim().slice(0, 40)}`)";
+
+#[tokio::test]
+async fn an_offer_is_told_once_and_leaves_the_focus_at_the_list() {
+    let Scene { database, service: _service, proxy: _proxy, browser } = Scene::new().await;
+    browser.listen().await;
+    database.orders("(4, 1, 'pending', 'paid', 1)").await;
+    browser.until_said("1 entered: refresh").await;
+    database.sql("update orders_order set total_amount = 5 where id = 1").await;
+    browser.until_said("→ ₱5.00").await;
+    let offers = "window.said.filter(([, text]) => text.includes('entered')).length";
+    assert_eq!(browser.script(offers).await, 1, "an offer that stands is not told again");
+    browser.script("document.getElementById('list-notice').focus() ?? true").await;
+    database.sql("delete from orders_order where id = 4").await;
+    browser.until("document.getElementById('list-notice').hidden").await;
+    assert_eq!(browser.script("document.activeElement.id").await, "orders-list");
+    browser.close().await;
+}

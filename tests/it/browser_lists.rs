@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::browser::Browser;
 use crate::harness::database::Database;
+use crate::harness::service::Service;
 use crate::harness::ways::Ways;
 
 const REP: &str = "/orders/orders/";
@@ -469,4 +470,25 @@ async fn what_entered_left_and_moved_is_counted_in_any_list_and_shown_when_asked
     for browser in windows {
         browser.close().await;
     }
+}
+
+#[tokio::test]
+async fn what_a_failed_read_would_have_told_is_told_by_the_next() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 10), (2, 1, 'pending', 'paid', 20)").await;
+    database.sql("update orders_order set customer_name = 'Reyes' where id = 1").await;
+    let service = Service::start(&database).await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "?q=reyes").await;
+    let fail = "(() => { const fetched = window.fetch; window.failed = 0;
+        window.fetch = (...asked) => {
+            if (window.failed === 2 || !String(asked[0]).includes('dashboard/?')) return fetched(...asked);
+            window.failed += 1;
+            return Promise.resolve(new Response('', { status: 503 })); };
+        return true; })()";
+    browser.script(fail).await;
+    database.sql("update orders_order set customer_name = 'Reyes' where id = 2").await;
+    browser.until("window.failed === 2").await;
+    browser.wait_for_text("#list-notice", "1 entered: refresh").await;
+    browser.state("live").await;
+    browser.close().await;
 }

@@ -233,10 +233,7 @@ async fn a_burst_is_summed_up_for_a_screen_reader() {
     ways.database.orders("(1, 1, 'pending', 'paid', 10), (2, 1, 'pending', 'paid', 10)").await;
     let browsers = ways.browsers("ana", REP).await;
     for browser in &browsers {
-        let record = "(() => { const region = document.getElementById('live-region'); window.said = [];
-            new MutationObserver(() => window.said.push([performance.now(), region.textContent]))
-                .observe(region, { childList: true, characterData: true, subtree: true }); return true; })()";
-        browser.script(record).await;
+        browser.listen().await;
     }
     let writer = ways.database.client().await;
     let changes = 40;

@@ -147,7 +147,11 @@ async fn the_queue_has_all_orders_and_tells_whose_they_are() {
         }
     }
     assert_eq!(rx.json(API).await.0, 403, "a pharmacist has no orders of their own");
-    assert_eq!(rx.json(&format!("{QUEUE_API}?rep=1")).await.0, 401, "a page of somebody else");
+    for page in ["rep=1", "rep=all&user=4"] {
+        assert_eq!(rx.json(&format!("{QUEUE_API}?{page}")).await.0, 401, "a page of somebody else: {page}");
+        assert_eq!(rx.json(&format!("/orders/api/pharmacist/events/?{page}")).await.0, 401, "{page}");
+    }
+    assert_eq!(rx.json(&format!("{QUEUE_API}?rep=all&user=3")).await.0, 200);
 }
 
 #[tokio::test]

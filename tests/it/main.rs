@@ -15,6 +15,7 @@ mod browser_polling;
 mod browser_queue;
 mod browser_rows;
 mod browser_scenario;
+mod browser_sessions;
 mod browser_tabs;
 mod browser_weight;
 mod chaos;

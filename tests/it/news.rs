@@ -77,10 +77,14 @@ async fn everybody_finds_the_changes_of_their_own_orders() {
         (&odd, ALL_CHANGES, 403),
         // a page of somebody else's that is still open
         (&ana, "/orders/api/sales-rep/changes/?rep=2", 401),
-        (&ana, "/orders/api/sales-rep/changes/?rep=1&since=nonsense", 200),
+        (&rx, "/orders/api/pharmacist/changes/?rep=all&user=4", 401),
+        (&ana, "/orders/api/sales-rep/changes/?rep=1&user=1&since=nonsense", 200),
     ] {
         assert_eq!(client.json(path).await.0, expected, "{path}");
     }
+    let cursor = answer["cursor"].as_str().unwrap();
+    let read = [("cursor", cursor), ("user", "4")];
+    assert_eq!(rx.post("/orders/api/pharmacist/changes/read/", &read).await.status(), 401);
 }
 
 #[tokio::test]

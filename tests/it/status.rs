@@ -589,3 +589,21 @@ async fn who_may_not_see_an_order_does_not_look_at_it() {
     database.sql("update orders_order set customer_address = 'Elsewhere', updated_at = now()").await;
     assert_ne!(look(&ana, "p").await.1["touched"], touched);
 }
+
+#[tokio::test]
+async fn nobody_changes_orders_by_a_page_that_somebody_else_opened() {
+    let (database, service) = with_orders("(1, 1, 'pending', 'pending', 5)").await;
+    let rx = service.signed_in("rx").await;
+    for (path, order) in [(ONE, ("note", "")), (SELECTION, ("order", "1"))] {
+        let (status, json) = rx.post_json(path, &[("status", "confirmed"), ("user", "4"), order]).await;
+        assert_eq!(
+            (status, json["error"].as_str().unwrap()),
+            (409, "this page was made for somebody else, and rx is signed in by now: nothing is written")
+        );
+    }
+    assert_eq!(stands(&database, 1).await, "pending:pending");
+    let page = rx.get("/orders/orders/1/").await.text().await.unwrap();
+    assert!(page.contains("name=\"user\" value=\"3\""), "the form says who fills it in");
+    let page = rx.get("/orders/pharmacist/orders/").await.text().await.unwrap();
+    assert!(page.contains("name=\"user\" value=\"3\""), "that of a selection as well");
+}

@@ -161,6 +161,19 @@ impl Browser {
         self.until(&expression).await;
     }
 
+    /// Has the page take note of what a screen reader is told from now on.
+    pub async fn listen(&self) {
+        let record = "(() => { const region = document.getElementById('live-region'); window.said = [];
+            new MutationObserver(() => window.said.push([performance.now(), region.textContent]))
+                .observe(region, { childList: true, characterData: true, subtree: true }); return true; })()";
+        self.script(record).await;
+    }
+
+    /// Waits until a screen reader was told something with that in it.
+    pub async fn until_said(&self, part: &str) {
+        self.until(&format!("window.said.some(([, text]) => text.includes({}))", json!(part))).await;
+    }
+
     pub async fn click(&self, css: &str) {
         self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
     }
