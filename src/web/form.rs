@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 
+use super::failure::Failure;
 use crate::store::SignedIn;
 
 /// Longest text that a form takes where the host's column has no limit, in characters, against abuse.
@@ -22,6 +23,20 @@ impl Form {
     /// does not say for whom is taken at its session.
     pub(super) fn is_anothers(&self, user: &SignedIn) -> bool {
         self.fields("user").last().is_some_and(|sent| sent != user.id.to_string())
+    }
+
+    /// Nobody writes in the name of whoever signed in after them.
+    ///
+    /// # Errors
+    /// If the page that sent it was made for somebody else.
+    pub(super) fn is_theirs(&self, user: &SignedIn) -> Result<(), Failure> {
+        if !self.is_anothers(user) {
+            return Ok(());
+        }
+        let now = &user.username;
+        Err(Failure::Conflict(format!(
+            "this page was made for somebody else, and {now} is signed in by now: nothing is written"
+        )))
     }
 
     /// Every value of a repeated field, as they were sent.

@@ -159,6 +159,7 @@ pub(super) async fn edit(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
+    form.is_theirs(&reader.user)?;
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     let (number, present) = (order.row.order_number, order.editable);
     let edit = Edit {
@@ -230,6 +231,7 @@ pub(super) async fn cancel(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
+    form.is_theirs(&reader.user)?;
     let reason = form.text("reason");
     if let Some(error) = too_long_or_unwritable(&reason, LONGEST_TEXT) {
         let known = overtaken::known(form.field("version"))?;

@@ -7,13 +7,15 @@ use axum::response::{Html, IntoResponse, Response};
 use super::App;
 use super::assets::{BASE, modules};
 use super::failure::Failure;
-use crate::order::{Currency, Money, RepId, Scope};
+use crate::order::{Currency, Money, RepId, Scope, UserId};
 use crate::store::{Role, SignedIn};
 
 /// What every page has around its content.
 pub(super) struct Shell {
     /// The person's name and role, where somebody is signed in.
     pub(super) person: Option<(String, &'static str)>,
+    /// For whom the page is, which its forms send along.
+    pub(super) user: Option<UserId>,
     /// What the bell needs, where somebody is signed in who sees orders.
     pub(super) bell: Option<Bell>,
     /// Where scripts and styles are.
@@ -42,11 +44,12 @@ impl Bell {
 
 impl Shell {
     pub(super) fn for_user(app: &App, user: &SignedIn) -> Self {
-        Self { person: Some((user.name.clone(), user.role.label())), bell: Bell::of(user), ..Self::for_nobody(app) }
+        let person = Some((user.name.clone(), user.role.label()));
+        Self { person, user: Some(user.id), bell: Bell::of(user), ..Self::for_nobody(app) }
     }
 
     pub(super) fn for_nobody(app: &App) -> Self {
-        Self { person: None, bell: None, assets: &BASE, currency: app.settings.currency.clone() }
+        Self { person: None, user: None, bell: None, assets: &BASE, currency: app.settings.currency.clone() }
     }
 
     /// The modules of a page's script.

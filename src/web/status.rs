@@ -35,7 +35,7 @@ pub(super) async fn change(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    by_the_same(&form, &user)?;
+    form.is_theirs(&user)?;
     let (wanted, note) = (wanted(&form)?, form.text("note"));
     let was = overtaken::known(form.field("version"))?;
     let why = match too_long_or_unwritable(&note, LONGEST_TEXT) {
@@ -119,7 +119,7 @@ pub(super) async fn change_selection(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    by_the_same(&form, &user)?;
+    form.is_theirs(&user)?;
     let (wanted, note) = (wanted(&form)?, form.text("note"));
     if let Some(problem) = too_long_or_unwritable(&note, LONGEST_TEXT) {
         return Err(Failure::Unwritable(format!("note: {problem}")));
@@ -185,17 +185,6 @@ async fn change_one(
         }
     };
     Ok(Err((Some(number), reason)))
-}
-
-/// Nobody changes orders in the name of whoever signed in after them.
-fn by_the_same(form: &Form, user: &SignedIn) -> Result<(), Failure> {
-    if !form.is_anothers(user) {
-        return Ok(());
-    }
-    let now = &user.username;
-    Err(Failure::Conflict(format!(
-        "this page was made for somebody else, and {now} is signed in by now: nothing is written"
-    )))
 }
 
 /// What the form asks for. What is not sent or empty stays as it is; only listed codes can be asked for.

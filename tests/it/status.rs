@@ -594,7 +594,10 @@ async fn who_may_not_see_an_order_does_not_look_at_it() {
 async fn nobody_changes_orders_by_a_page_that_somebody_else_opened() {
     let (database, service) = with_orders("(1, 1, 'pending', 'pending', 5)").await;
     let rx = service.signed_in("rx").await;
-    for (path, order) in [(ONE, ("note", "")), (SELECTION, ("order", "1"))] {
+    let (edit, cancel) = ("/orders/orders/1/edit/", "/orders/orders/1/cancel/");
+    for (path, order) in
+        [(ONE, ("note", "")), (SELECTION, ("order", "1")), (edit, ("customer_name", "x")), (cancel, ("reason", ""))]
+    {
         let (status, json) = rx.post_json(path, &[("status", "confirmed"), ("user", "4"), order]).await;
         assert_eq!(
             (status, json["error"].as_str().unwrap()),
@@ -602,8 +605,8 @@ async fn nobody_changes_orders_by_a_page_that_somebody_else_opened() {
         );
     }
     assert_eq!(stands(&database, 1).await, "pending:pending");
-    let page = rx.get("/orders/orders/1/").await.text().await.unwrap();
-    assert!(page.contains("name=\"user\" value=\"3\""), "the form says who fills it in");
-    let page = rx.get("/orders/pharmacist/orders/").await.text().await.unwrap();
-    assert!(page.contains("name=\"user\" value=\"3\""), "that of a selection as well");
+    for path in ["/orders/orders/1/", "/orders/pharmacist/orders/", edit, cancel] {
+        let page = rx.get(path).await.text().await.unwrap();
+        assert!(page.contains("name=\"user\" value=\"3\""), "{path}: the form says who fills it in");
+    }
 }
