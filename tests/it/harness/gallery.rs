@@ -130,7 +130,8 @@ const TELL: Then = Then {
         update orders_order set total_amount = total_amount + 10 where id in (
             select id from orders_order where sales_rep_id = 1 and status = 'pending' order by created_at desc limit 5)",
     script: "",
-    until: "document.querySelectorAll('.toast').length === 3",
+    until: "(toasts => toasts.length === 3 && toasts.every((toast) => toast.getAnimations().length === 0))(
+        [...document.querySelectorAll('.toast')])",
 };
 
 const OPEN_BELL: Then = Then {
