@@ -57,7 +57,7 @@ pub struct Account {
     pub version: i64,
 }
 
-/// Up to where somebody has read.
+/// Up to where somebody has read, as it is kept: in whatever life of the server they did.
 #[derive(Debug, Clone)]
 pub struct ReadUpto {
     cursor: Cursor,

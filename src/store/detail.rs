@@ -1,6 +1,7 @@
 //! Everything that one order's page shows, in one snapshot.
 
 use chrono::{DateTime, Utc};
+use deadpool_postgres::ClientWrapper;
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
@@ -81,81 +82,86 @@ impl Store {
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn order(&self, id: OrderId, only: Option<RepId>) -> Result<Option<OrderDetail>, StoreError> {
-        self.lend(async |client| {
-        let transaction = one_snapshot(client).await.attempt("begin reading")?;
-        let sql = format!(
-            "select {ROW_COLUMNS}, o.customer_phone, o.customer_address, o.delivery_method, o.delivery_address,
-                 o.delivery_instructions, o.customer_notes, o.internal_notes, o.prescription_required,
-                 o.prescription_verified, nullif(o.subtotal, 'NaN') as subtotal, nullif(o.tax_amount, 'NaN') as tax_amount,
-                 nullif(o.shipping_cost, 'NaN') as shipping_cost, nullif(o.discount_amount, 'NaN') as discount_amount,
-                 {verified_at}, {confirmed_at}, {shipped_at}, {delivered_at}, {updated_at}, {TOUCHED},
-                 {rep}, {verifier}
-             from public.orders_order o
-             left join public.accounts_user rep on rep.id = o.sales_rep_id
-             left join public.accounts_user verifier on verifier.id = o.verified_by_id
-             where o.id = $1 and ($2::bigint is null or o.sales_rep_id = $2)",
-            verified_at = showable("verified_at"),
-            confirmed_at = showable("confirmed_at"),
-            shipped_at = showable("shipped_at"),
-            delivered_at = showable("delivered_at"),
-            updated_at = showable("updated_at"),
-            rep = name_of("rep"),
-            verifier = name_of("verifier"),
-        );
-        let only = only.map(|rep| rep.0);
-        let Some(order) = transaction.query_opt(&sql, &[&id.0, &only]).await.attempt("read the order")? else {
-            return Ok(None);
-        };
-        let events = format!(
-            "select {EVENT_COLUMNS}, old_rep.username as old_rep, new_rep.username as new_rep
-             from live.events_of($1) e
-             left join public.accounts_user old_rep on old_rep.id = e.old_sales_rep_id
-             left join public.accounts_user new_rep on new_rep.id = e.new_sales_rep_id
-             where ($3::bigint is null or e.old_sales_rep_id = $3 or e.new_sales_rep_id = $3)
-             order by e.id desc limit $2"
-        );
-        let (this, latest): (Parameters<'_>, Parameters<'_>) = (&[&id.0], &[&id.0, &TIMELINE_LENGTH, &only]);
-        let (items, events, history) = tokio::try_join!(
-            transaction.query(ITEMS, this),
-            transaction.query(&events, latest),
-            transaction.query(HISTORY, latest),
-        )
-        .attempt("read the order's items and timeline")?;
-        let cursor = present(&transaction).await?;
-        transaction.commit().await.attempt("end reading")?;
-        let recorded = events.iter().map(recorded).collect::<Result<_, _>>()?;
-        let written = history.iter().map(written).collect::<Result<_, _>>()?;
-        let reached = [("Confirmed", "confirmed_at"), ("Shipped", "shipped_at"), ("Delivered", "delivered_at")];
-        Ok(Some(OrderDetail {
-            cursor,
-            rep: order.get("rep"),
-            row: order_row(&order)?,
-            editable: edit(&order),
-            amounts: vec![
-                ("Subtotal", money(&order, "subtotal")?),
-                ("Tax", money(&order, "tax_amount")?),
-                ("Shipping", money(&order, "shipping_cost")?),
-                ("Discount", money(&order, "discount_amount")?),
-            ],
-            prescription: Prescription {
-                required: order.get("prescription_required"),
-                verified: order.get("prescription_verified"),
-                by: order.get("verifier"),
-                at: order.get("verified_at"),
-            },
-            reached: reached
-                .into_iter()
-                .filter_map(|(name, column)| Some((name, order.get::<_, Option<_>>(column)?)))
-                .collect(),
-            internal_notes: order.get("internal_notes"),
-            touched: order.get("touched"),
-            updated_at: order.get("updated_at"),
-            items: items.iter().map(item).collect::<Result<_, _>>()?,
-            timeline: timeline(recorded, written),
-        }))
-        })
-        .await
+        self.lend(async |client| read_order(client, id, only).await).await
     }
+}
+
+async fn read_order(
+    client: &mut ClientWrapper,
+    id: OrderId,
+    only: Option<RepId>,
+) -> Result<Option<OrderDetail>, StoreError> {
+    let transaction = one_snapshot(client).await.attempt("begin reading")?;
+    let sql = format!(
+        "select {ROW_COLUMNS}, o.customer_phone, o.customer_address, o.delivery_method, o.delivery_address,
+             o.delivery_instructions, o.customer_notes, o.internal_notes, o.prescription_required,
+             o.prescription_verified, nullif(o.subtotal, 'NaN') as subtotal, nullif(o.tax_amount, 'NaN') as tax_amount,
+             nullif(o.shipping_cost, 'NaN') as shipping_cost, nullif(o.discount_amount, 'NaN') as discount_amount,
+             {verified_at}, {confirmed_at}, {shipped_at}, {delivered_at}, {updated_at}, {TOUCHED},
+             {rep}, {verifier}
+         from public.orders_order o
+         left join public.accounts_user rep on rep.id = o.sales_rep_id
+         left join public.accounts_user verifier on verifier.id = o.verified_by_id
+         where o.id = $1 and ($2::bigint is null or o.sales_rep_id = $2)",
+        verified_at = showable("verified_at"),
+        confirmed_at = showable("confirmed_at"),
+        shipped_at = showable("shipped_at"),
+        delivered_at = showable("delivered_at"),
+        updated_at = showable("updated_at"),
+        rep = name_of("rep"),
+        verifier = name_of("verifier"),
+    );
+    let only = only.map(|rep| rep.0);
+    let Some(order) = transaction.query_opt(&sql, &[&id.0, &only]).await.attempt("read the order")? else {
+        return Ok(None);
+    };
+    let events = format!(
+        "select {EVENT_COLUMNS}, old_rep.username as old_rep, new_rep.username as new_rep
+         from live.events_of($1) e
+         left join public.accounts_user old_rep on old_rep.id = e.old_sales_rep_id
+         left join public.accounts_user new_rep on new_rep.id = e.new_sales_rep_id
+         where ($3::bigint is null or e.old_sales_rep_id = $3 or e.new_sales_rep_id = $3)
+         order by e.id desc limit $2"
+    );
+    let (this, latest): (Parameters<'_>, Parameters<'_>) = (&[&id.0], &[&id.0, &TIMELINE_LENGTH, &only]);
+    let (items, events, history) = tokio::try_join!(
+        transaction.query(ITEMS, this),
+        transaction.query(&events, latest),
+        transaction.query(HISTORY, latest),
+    )
+    .attempt("read the order's items and timeline")?;
+    let cursor = present(&transaction).await?;
+    transaction.commit().await.attempt("end reading")?;
+    let recorded = events.iter().map(recorded).collect::<Result<_, _>>()?;
+    let written = history.iter().map(written).collect::<Result<_, _>>()?;
+    let reached = [("Confirmed", "confirmed_at"), ("Shipped", "shipped_at"), ("Delivered", "delivered_at")];
+    Ok(Some(OrderDetail {
+        cursor,
+        rep: order.get("rep"),
+        row: order_row(&order)?,
+        editable: edit(&order),
+        amounts: vec![
+            ("Subtotal", money(&order, "subtotal")?),
+            ("Tax", money(&order, "tax_amount")?),
+            ("Shipping", money(&order, "shipping_cost")?),
+            ("Discount", money(&order, "discount_amount")?),
+        ],
+        prescription: Prescription {
+            required: order.get("prescription_required"),
+            verified: order.get("prescription_verified"),
+            by: order.get("verifier"),
+            at: order.get("verified_at"),
+        },
+        reached: reached
+            .into_iter()
+            .filter_map(|(name, column)| Some((name, order.get::<_, Option<_>>(column)?)))
+            .collect(),
+        internal_notes: order.get("internal_notes"),
+        touched: order.get("touched"),
+        updated_at: order.get("updated_at"),
+        items: items.iter().map(item).collect::<Result<_, _>>()?,
+        timeline: timeline(recorded, written),
+    }))
 }
 
 /// A time of an order `o`; what no client could show becomes null.

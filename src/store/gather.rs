@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::lent::Lent;
+use super::lent::lend;
 use super::{Attempt, StoreError};
 
 /// How many reads of one kind may be under way. Thousands may ask at once; the pool is not theirs alone.
@@ -91,7 +91,7 @@ async fn within_patience<K, V>(
     read: Read<K, V>,
     questions: &[K],
 ) -> Result<Vec<V>, StoreError> {
-    let answers = Lent::new(tls).to(client, async |client| read(client, questions).await);
+    let answers = lend(client, tls, async |client| read(client, questions).await);
     tokio::time::timeout(PATIENCE, answers).await.unwrap_or_else(|elapsed| {
         Err(StoreError::Unavailable { attempted: "get an answer within 10 s", cause: elapsed.into() })
     })

@@ -21,27 +21,26 @@ impl Store {
         &self,
         read: impl AsyncFnOnce(&mut ClientWrapper) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let connection = self.client().await?;
-        Lent::new(&self.tls).to(connection, read).await
+        lend(self.client().await?, &self.tls, read).await
     }
+}
+
+/// The same on a connection that is at hand already.
+pub(super) async fn lend<T>(
+    connection: Object,
+    tls: &MakeRustlsConnect,
+    read: impl AsyncFnOnce(&mut ClientWrapper) -> T,
+) -> T {
+    let mut lent = Lent { connection: None, tls };
+    let answer = read(lent.connection.insert(connection)).await;
+    lent.connection = None;
+    answer
 }
 
 /// A connection that goes back to the pool only after its answer: until then it is busy, whoever else needs it.
-pub(super) struct Lent<'a> {
+struct Lent<'a> {
     connection: Option<Object>,
     tls: &'a MakeRustlsConnect,
-}
-
-impl<'a> Lent<'a> {
-    pub(super) fn new(tls: &'a MakeRustlsConnect) -> Self {
-        Self { connection: None, tls }
-    }
-
-    pub(super) async fn to<T>(mut self, connection: Object, read: impl AsyncFnOnce(&mut ClientWrapper) -> T) -> T {
-        let answer = read(self.connection.insert(connection)).await;
-        self.connection = None;
-        answer
-    }
 }
 
 impl Drop for Lent<'_> {

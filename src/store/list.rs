@@ -1,8 +1,8 @@
 //! Which orders a list has, in which order, and how many pages of them.
 //!
-//! The usual lists are made of whole statuses, newest or oldest first: an index has them ready, and the statistics know how long they
-//! are, so that they open as fast for a rep with a hundred thousand orders as for one with a hundred. Whatever else is asked
-//! for is searched among the scope's orders.
+//! The usual lists are made of whole statuses, newest or oldest first: an index has them ready, and the statistics know how
+//! long they are, so that they open as fast for a rep with a hundred thousand orders as for one with a hundred. Whatever else
+//! is asked for is searched among the scope's orders.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use tokio_postgres::{Row, RowStream};
 use super::dashboard::{Listed, REP_COLUMNS, ROW_COLUMNS, listed, rows_by_id};
 use super::{Attempt, Connection, Store, StoreError, one_snapshot, rows};
 use crate::order::{
-    Column, Filter, Money, OrderId, PAGE_SIZE, Pagination, PaymentStatus, RepId, Scope, Sort, Status, Summary,
+    Column, Filter, Money, OrderId, PAGE_SIZE, Pagination, PaymentStatus, Scope, Sort, Status, Summary,
 };
 
 /// Whose list, which, and in which zone its days begin.
@@ -195,7 +195,8 @@ impl Asked<'_> {
     /// The statement that reads an indexed list.
     pub(super) fn indexed_query(&self) -> &'static str {
         let is_oldest_first = matches!(self.filter.sort, Sort::By { descending: false, .. });
-        INDEXED.get(&(self.scope == Scope::All, self.filter.has_dates(), is_oldest_first)).map_or("", String::as_str)
+        let (of_all, has_dates) = (self.scope == Scope::All, self.filter.has_dates());
+        &INDEXED[usize::from(of_all)][usize::from(has_dates)][usize::from(is_oldest_first)]
     }
 
     async fn read(&self, client: &impl Connection, slices: &[Slice]) -> Result<Vec<Listed>, StoreError> {
@@ -342,21 +343,16 @@ const RANGE: &str = "o.status = s.status \
 /// The same with the endless past and future, which `<` would leave out.
 const UNLIMITED: &str = "o.status = s.status and $3::timestamptz is null and $4::timestamptz is null";
 
-/// The statements of the indexed lists: of all reps or one, between dates or not, oldest or newest first.
-static INDEXED: LazyLock<HashMap<(bool, bool, bool), String>> = LazyLock::new(|| {
-    let each = [false, true];
-    let kinds = each.into_iter().flat_map(|of_all| each.map(|has_dates| (of_all, has_dates)));
-    let kinds = kinds.flat_map(|(of_all, has_dates)| each.map(|is_oldest_first| (of_all, has_dates, is_oldest_first)));
-    kinds.map(|kind| (kind, list_within(kind))).collect()
+/// The statements of the indexed lists: of one rep or all, without dates or between some, newest or oldest first.
+static INDEXED: LazyLock<[[[String; 2]; 2]; 2]> = LazyLock::new(|| {
+    let (of_rep, of_all) = ((OF_REP, ROW_COLUMNS.to_owned()), (condition(Scope::All), columns(Scope::All)));
+    [of_rep, of_all].map(|(scope, columns)| {
+        [UNLIMITED, RANGE].map(|range| ["desc", "asc"].map(|order| list_within(scope, range, &columns, order)))
+    })
 });
 
 /// Of each status no more than the slice's last row can need, in the order of time; merged; the slice cut out.
-fn list_within((of_all, has_dates, is_oldest_first): (bool, bool, bool)) -> String {
-    // whichever rep: the statement asks for no more than whether it is one
-    let scope = if of_all { Scope::All } else { Scope::Rep(RepId(0)) };
-    let (columns, scope) = (columns(scope), condition(scope));
-    let range = if has_dates { RANGE } else { UNLIMITED };
-    let order = if is_oldest_first { "asc" } else { "desc" };
+fn list_within(scope: &str, range: &str, columns: &str, order: &str) -> String {
     format!(
         "select {columns}
          from (

@@ -73,7 +73,6 @@ pub(super) struct LiveData {
     pub(super) api: &'static str,
     pub(super) events: &'static str,
     pub(super) scope: String,
-    pub(super) user: String,
     pub(super) cursor: String,
     pub(super) revision: String,
     pub(super) poll_milliseconds: u128,
@@ -81,7 +80,7 @@ pub(super) struct LiveData {
 }
 
 impl LiveData {
-    pub(super) fn new(app: &App, scope: Scope, user: &SignedIn, cursor: &Cursor) -> Self {
+    pub(super) fn new(app: &App, scope: Scope, cursor: &Cursor) -> Self {
         let (api, events) = match scope {
             Scope::Rep(_) => ("/orders/api/sales-rep/dashboard/", "/orders/api/sales-rep/events/"),
             Scope::All => ("/orders/api/pharmacist/dashboard/", "/orders/api/pharmacist/events/"),
@@ -90,7 +89,6 @@ impl LiveData {
             api,
             events,
             scope: scope.to_string(),
-            user: user.id.to_string(),
             cursor: cursor.to_string(),
             revision: cursor.revision().to_string(),
             poll_milliseconds: app.settings.poll_interval.as_millis(),
@@ -160,7 +158,7 @@ async fn list_page(
     let lines = lines(app, rows, &status_since);
     let html = render(&DashboardPage {
         shell: Shell::for_user(app, user),
-        live: LiveData::new(app, scope, user, &cursor),
+        live: LiveData::new(app, scope, &cursor),
         content,
         is_queue: scope == Scope::All,
         segments: segments(&summary),

@@ -6,12 +6,13 @@ use askama::Template;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::uri::{Authority, PathAndQuery};
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::App;
+use super::guard::host;
 use super::login::local_path;
 use super::session::who;
 use super::shell::Shell;
@@ -123,8 +124,8 @@ impl Failure {
 
     fn log(&self) {
         match self {
-            Self::Store(error) if error.is_outage() || error.is_slowness() => {
-                tracing::warn!(error = error.chain(), "answered 503")
+            Self::Store(error) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::warn!(error = error.chain(), "answered 503");
             }
             Self::Store(error) => tracing::error!(error = error.chain(), "answered 500"),
             Self::Page(error) => tracing::error!(%error, "could not render a page"),
@@ -213,10 +214,8 @@ pub(super) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
 
 /// The page on which a form was sent, if it is one of ours: where the form went there may be nothing to read.
 fn form_page(sent_to: &Uri, headers: &HeaderMap) -> Option<String> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
-    let page: Uri = text(header::REFERER)?.parse().ok()?;
-    let host = sent_to.authority().map(Authority::as_str).or_else(|| text(header::HOST));
-    let is_ours = page.authority().map(Authority::as_str) == host;
+    let page: Uri = headers.get(header::REFERER)?.to_str().ok()?.parse().ok()?;
+    let is_ours = page.authority().map(Authority::as_str) == host(sent_to, headers);
     let path = page.path_and_query()?.as_str();
     local_path(path).filter(|_| is_ours).map(str::to_owned)
 }

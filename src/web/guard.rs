@@ -1,7 +1,8 @@
 //! What holds for every request: no other site may change anything, and a page loads nothing from elsewhere.
 
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -56,7 +57,13 @@ fn is_same_site(request: &Request) -> bool {
         return matches!(site, "same-origin" | "none");
     }
     let Some(origin) = text("origin") else { return true };
-    let host = request.uri().authority().map(|authority| authority.as_str()).or_else(|| text("host"));
+    let host = host(request.uri(), request.headers());
     let origin_host = origin.split_once("://").map(|(_, host)| host);
     origin_host.is_some() && origin_host == host
+}
+
+/// The host that a request was sent to, with its port: HTTP/2 has it in the address, HTTP/1.1 in a header.
+pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let authority = uri.authority().map(Authority::as_str);
+    authority.or_else(|| headers.get(header::HOST)?.to_str().ok())
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Utc;
 
 use super::App;
+use super::api::last_value;
 use super::dashboard::{ORDERS, PHARMACY};
 use super::failure::Failure;
 use super::form::Form;
@@ -40,14 +41,12 @@ pub(super) async fn form(
     user: Option<Visitor>,
 ) -> Result<Response, Failure> {
     let query = query.unwrap_or_default();
-    let parameter =
-        |asked: &str| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == asked).map(|(_, value)| value);
-    let next = parameter("next");
+    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").map(|(_, value)| value);
     if let Some(Visitor(user)) = user {
         return Ok(Redirect::to(next.as_deref().and_then(local_path).unwrap_or(home_of(user.role))).into_response());
     }
     let next = next.as_deref().and_then(local_path).unwrap_or_default().to_owned();
-    let is_unsaved = parameter("unsaved").is_some();
+    let is_unsaved = last_value(&query, "unsaved").is_some();
     page(&LoginPage { shell: Shell::for_nobody(&app), username: String::new(), next, refused: false, is_unsaved })
 }
 

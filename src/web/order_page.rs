@@ -133,7 +133,7 @@ pub(super) async fn show(
     let timeline = std::mem::take(&mut order.timeline);
     let display = |at: DateTime<Utc>| display_time(at, zone);
     let html = page(&OrderPage {
-        live: LiveData::new(app, user.as_rep().map_or(Scope::All, Scope::Rep), user, &order.cursor),
+        live: LiveData::new(app, user.as_rep().map_or(Scope::All, Scope::Rep), &order.cursor),
         back: if is_rep { ORDERS } else { QUEUE },
         is_rep,
         created: order.row.created_at.map_or_else(|| "–".to_owned(), display),

@@ -383,6 +383,21 @@ const STAND_INS: &str = "(() => {
         close() { window.closed = true; } };
     return true; })()";
 
+/// Opens the list in two windows, with the stand-ins, and the first one with something more. The second is driven then.
+async fn two_pages(browser: &Browser, of_first: &str) -> [WindowHandle; 2] {
+    let first = browser.client.window().await.unwrap();
+    browser.goto("/orders/orders/").await;
+    ready(browser).await;
+    browser.script(of_first).await;
+    browser.script(STAND_INS).await;
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second.clone()).await.unwrap();
+    browser.goto("/orders/orders/").await;
+    ready(browser).await;
+    browser.script(STAND_INS).await;
+    [first, second]
+}
+
 #[tokio::test]
 async fn a_sound_comes_from_one_page_and_the_desktop_tells_while_none_is_in_sight() {
     let Scene { database, browser, proxy, service: _service } = Scene::new().await;
@@ -392,15 +407,7 @@ async fn a_sound_comes_from_one_page_and_the_desktop_tells_while_none_is_in_sigh
         on conflict (user_id) do update set sound = true, desktop = true, version = 9",
         )
         .await;
-    browser.goto("/orders/orders/").await;
-    ready(&browser).await;
-    browser.script(STAND_INS).await;
-    let first = browser.client.window().await.unwrap();
-    let second = browser.client.new_window(true).await.unwrap().handle;
-    browser.client.switch_to_window(second.clone()).await.unwrap();
-    browser.goto("/orders/orders/").await;
-    ready(&browser).await;
-    browser.script(STAND_INS).await;
+    let windows = two_pages(&browser, "true").await;
     look(&browser, true).await;
 
     // in one commit, so that however slow the machine is, the pages hear of both at about the same time
@@ -409,7 +416,6 @@ async fn a_sound_comes_from_one_page_and_the_desktop_tells_while_none_is_in_sigh
     rx(&database, both).await;
     let toasts = ["ORD-2025-00001: Pending → Processing, by rx", "ORD-2025-00002: Processing → Shipped, by rx"];
     until_toasted(&browser, &toasts).await;
-    let windows = [first, second];
     for window in &windows {
         browser.client.switch_to_window(window.clone()).await.unwrap();
         browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Shipped").await;
@@ -455,16 +461,7 @@ async fn a_page_that_may_not_play_is_not_in_the_way_of_one_that_may() {
     // hidden, its timers are slow as well
     let silent = "(() => { window.silent = true; const real = setTimeout;
         setTimeout = (f, ms) => real(f, ms === 300 ? 10_000 : ms); return true; })()";
-    browser.goto("/orders/orders/").await;
-    ready(&browser).await;
-    browser.script(silent).await;
-    browser.script(STAND_INS).await;
-    let first = browser.client.window().await.unwrap();
-    let second = browser.client.new_window(true).await.unwrap().handle;
-    browser.client.switch_to_window(second.clone()).await.unwrap();
-    browser.goto("/orders/orders/").await;
-    ready(&browser).await;
-    browser.script(STAND_INS).await;
+    let [first, _] = two_pages(&browser, silent).await;
     set(&database, "status = 'processing'", 1).await;
     browser.until("window.notes === 2").await;
     browser.client.switch_to_window(first).await.unwrap();
