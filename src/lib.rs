@@ -4,9 +4,9 @@
 //! # The way of one change
 //!
 //! 1. Somebody commits `update orders_order set status = 'shipped' …`, with psql, from a Django admin, anywhere. The
-//!    trigger (`sql/0012_triggers.sql`) has recorded who changed what in `live.order_event`, in the same transaction, and
-//!    sends `NOTIFY live_orders` if the listener sleeps, which it says with an advisory lock (`store/sleep.rs`). While
-//!    commits are frequent it is awake and reads by itself (`live/pace.rs`), so that writers don't pay for notifying.
+//!    trigger (`sql/0019_triggers.sql`) has recorded who changed what in `live.order_event`, in the same transaction, and
+//!    sends `NOTIFY live_orders` if the listener sleeps, which it says with advisory locks (`store/sleep.rs`). While
+//!    commits overlap or are frequent it is awake and reads by itself (`live/pace.rs`), so that they can share a flush.
 //! 2. The **listener** ([`live`], `listener.rs`) reads a batch from the [`store`]: the events that were committed since its
 //!    [`cursor`] and the changed rows, in one snapshot and one statement; while few reps have a page open, only theirs. The
 //!    notification was only a hint. What was committed while it was disconnected is in the next batch, so nothing is lost.

@@ -7,6 +7,7 @@ use oncare_live::demo::{Cluster, Durability};
 use oncare_live::store::{DatabaseUrl, Store};
 use tokio_postgres::{Client, NoTls};
 
+use crate::disk::SlowDisk;
 use crate::plan::Plan;
 use crate::session::{self, STREAMS_PER_SESSION};
 use crate::writers::Orders;
@@ -36,7 +37,9 @@ pub enum Kind {
     Peers,
     /// With the service's triggers.
     Service,
-    /// The same, with reps of different sizes.
+    /// The same, and no service has ever run on it.
+    Unserved,
+    /// The same as [`Kind::Service`], with reps of different sizes.
     Growth,
 }
 
@@ -46,6 +49,7 @@ impl Kind {
             Self::Bare => "bare",
             Self::Peers => "peers",
             Self::Service => "service",
+            Self::Unserved => "unserved",
             Self::Growth => "growth",
         }
     }
@@ -75,6 +79,16 @@ impl Databases {
         let cluster = Cluster::start(folder, 0, Durability::Full).await?;
         let reps = plan.streams.max(plan.many_streams) as i64;
         Ok(Self { cluster, folder: folder.to_owned(), reps })
+    }
+
+    /// Starts it anew, on a disk of which each flush takes that much longer.
+    ///
+    /// # Errors
+    /// If it does not stop or start.
+    pub async fn slow_down(&mut self, disk: &SlowDisk, delay: std::time::Duration) -> anyhow::Result<()> {
+        self.cluster.pg_ctl(&["stop", "-m", "fast", "-w"]).await?;
+        self.cluster = Cluster::start_in(&self.folder, 0, Durability::Full, &disk.environment(delay)).await?;
+        Ok(())
     }
 
     /// Stops it.
@@ -138,7 +152,9 @@ impl Databases {
             session::FIRST_OF_HOT_REP
         );
         self.migrate(Kind::Service, &sessions).await?;
-        for kind in [Kind::Bare, Kind::Peers, Kind::Service] {
+        let copy = format!("create database {} template {}", Kind::Unserved.name(), Kind::Service.name());
+        admin.batch_execute(&copy).await?;
+        for kind in [Kind::Bare, Kind::Peers, Kind::Service, Kind::Unserved] {
             self.connect(kind).await?.batch_execute("vacuum analyze").await?;
         }
         Ok(admin.batch_execute("checkpoint").await?)

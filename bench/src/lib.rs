@@ -10,6 +10,7 @@
 pub mod bench;
 pub mod databases;
 pub mod delivery;
+pub mod disk;
 pub mod django;
 pub mod fleet;
 pub mod http;

@@ -72,6 +72,8 @@ pub enum Scenario {
     FanOut,
     /// What the triggers cost those who write.
     Writers,
+    /// The same on disks of which a flush takes its time, with the service running and without.
+    Disk,
     /// One statement that changes 10,000 orders.
     Bulk,
     /// What depends on the number of orders of a rep.
@@ -96,6 +98,9 @@ impl Scenario {
             Self::FastEvents => "Single-order updates, 4,000 commits/s",
             Self::FanOut => "One update, all streams are of its rep: from sending it to the receivers",
             Self::Writers => "16 writers of single orders, each as fast as it can",
+            Self::Disk => {
+                "Writers of single orders by flush time and clients, and the delay of what they tell at a shop's rates"
+            }
             Self::Bulk => "One statement that changes 10,000 orders of 100 reps",
             Self::Growth => "Growth: by the number of orders of the rep",
             Self::Polling => "Polling the dashboard, 64 connections, each as fast as it can",

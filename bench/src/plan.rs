@@ -23,6 +23,14 @@ pub struct Plan {
     pub fan_outs: usize,
     /// Length of one round of the writers.
     pub writing: Duration,
+    /// By how much flushes are delayed.
+    pub flushes: Vec<Duration>,
+    /// Clients that write while they are.
+    pub clients: Vec<usize>,
+    /// Length of one round of each of them.
+    pub flush_writing: Duration,
+    /// How long updates come at each rate of a shop.
+    pub shop: Duration,
     /// Bulk updates of each table.
     pub bulks: usize,
     /// Orders of the three reps of `growth`.
@@ -46,6 +54,10 @@ impl Plan {
             fast_events: Duration::from_secs(8),
             fan_outs: 7,
             writing: Duration::from_secs(4),
+            flushes: [0, 500, 1_000, 2_000, 5_000, 10_000].map(Duration::from_micros).to_vec(),
+            clients: vec![1, 4, 16, 64],
+            flush_writing: Duration::from_millis(1_500),
+            shop: Duration::from_secs(4),
             bulks: 5,
             growth: [100, 10_000, 1_000_000],
             growth_samples: 60,
@@ -65,6 +77,10 @@ impl Plan {
             fast_events: Duration::from_secs(2),
             fan_outs: 3,
             writing: Duration::from_secs(1),
+            flushes: vec![Duration::from_millis(2)],
+            clients: vec![16],
+            flush_writing: Duration::from_millis(500),
+            shop: Duration::from_secs(1),
             bulks: 1,
             growth: [100, 1_000, 10_000],
             growth_samples: 10,

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::options::Scenario;
 use crate::plan::Plan;
 use crate::results::{Results, shown};
-use crate::scenarios::{DASHBOARDS, STEADY, median_column};
+use crate::scenarios::{
+    AT_SHOP_RATES, DASHBOARDS, LOWEST_OF_UNSERVED, LOWEST_WITHOUT_DELAY, STEADY, WORST, median_column,
+};
 
 /// A figure beside what it should be.
 pub struct Target {
@@ -43,7 +45,7 @@ impl Target {
 /// Every target, with what was measured.
 pub fn targets(results: &Results, plan: &Plan) -> Vec<Target> {
     use Limit::{AtLeast, AtMost, Below};
-    use Scenario::{Bulk, Connect, Events, FanOut, FastEvents, Idle, Memory, Polling, Writers};
+    use Scenario::{Bulk, Connect, Disk, Events, FanOut, FastEvents, Idle, Memory, Polling, Writers};
     let service = |scenario, column| results.figure(scenario, "service", column);
     let row = |scenario, row, column| results.figure(scenario, row, column);
     let streams = |row| shown(results.figure(Memory, row, "streams").unwrap_or(f64::NAN));
@@ -76,6 +78,13 @@ pub fn targets(results: &Results, plan: &Plan) -> Vec<Target> {
         target("16 writers, many reps, of bare", row(Writers, "service, spread", "of bare"), AtLeast(0.8)),
         target("16 writers, one rep, of bare", row(Writers, "service, one rep", "of bare"), AtLeast(0.8)),
         target("16 writers, lost", lost.map(|(spread, one)| spread + one), AtMost(0.0)),
+        target(
+            "flush delayed: with a dashboard open, of no service",
+            row(Disk, WORST, LOWEST_OF_UNSERVED),
+            AtLeast(0.85),
+        ),
+        target("flush not delayed: the same", row(Disk, WORST, LOWEST_WITHOUT_DELAY), AtLeast(0.75)),
+        target("acknowledged to received, p50 ms, 50 to 500/s", row(Disk, WORST, AT_SHOP_RATES), AtMost(3.0)),
         target("bulk update, times bare", service(Bulk, "times bare"), AtMost(3.0)),
         target("bulk update, notifications", service(Bulk, "notifications"), AtMost(1.0)),
         target("dashboards that poll every 5 s", row(Polling, "whole answers", DASHBOARDS), AtLeast(9_100.0)),

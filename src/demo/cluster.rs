@@ -96,6 +96,19 @@ impl Cluster {
     /// # Errors
     /// If the programs are missing, the folder can't be used, or the server does not start.
     pub async fn start(folder: &Path, port: u16, durability: Durability) -> Result<Self, ClusterError> {
+        Self::start_in(folder, port, durability, &[]).await
+    }
+
+    /// The same, with variables added to the server's environment.
+    ///
+    /// # Errors
+    /// Those of [`Cluster::start`].
+    pub async fn start_in(
+        folder: &Path,
+        port: u16,
+        durability: Durability,
+        environment: &[(String, String)],
+    ) -> Result<Self, ClusterError> {
         let programs = find_programs().ok_or(ClusterError::NotInstalled)?;
         let folder = prepare_folder(folder)?;
         let owner = owner_of(&folder)?;
@@ -105,7 +118,7 @@ impl Cluster {
             stop_leftover(&programs, &folder, owner).await;
         }
         let port = free_port(port).await?;
-        let supervisor = supervise(&programs, &folder, owner, port, durability)?;
+        let supervisor = supervise(&programs, &folder, owner, port, durability, environment)?;
         let cluster = Self { folder, port, programs, owner, supervisor };
         cluster.wait_until_ready().await?;
         Ok(cluster)
@@ -307,6 +320,7 @@ fn supervise(
     owner: Option<Owner>,
     port: u16,
     durability: Durability,
+    environment: &[(String, String)],
 ) -> Result<Child, ClusterError> {
     let mut command = std::process::Command::new("/bin/sh");
     command.args(["-c", SUPERVISOR]);
@@ -322,6 +336,7 @@ fn supervise(
     // of its own group, so that Ctrl-C reaches only this program, which then stops the server in order
     command.process_group(0);
     let mut command = as_owner(command, owner);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map_err(|error| ClusterError::Program { program: "sh", said: error.to_string() })
 }

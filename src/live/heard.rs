@@ -5,11 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::order::RepId;
 use crate::store::{RISEN, is_canary};
 
-/// Beyond this many reps a hint is for everybody.
-const MOST_HINTED_REPS: usize = 4_096;
+/// Beyond this many it is not kept which transactions notified. A listener rises long before.
+const MOST_TRANSACTIONS: usize = 4_096;
+
+/// What a trigger adds to its payload where another transaction that has notified is still open.
+const CROWDED: &str = " crowded";
 
 #[derive(Default)]
 pub(super) struct Heard {
@@ -24,62 +26,53 @@ struct Inbox {
     canary: Option<(String, oneshot::Sender<()>)>,
 }
 
-/// What notifications said since they were last taken.
+/// What notifications said since they were last taken. Anybody can send one.
 #[derive(Default)]
 pub(super) struct Hearsay {
-    /// Whom they concern.
-    pub(super) hint: Hint,
     /// How many there were.
     pub(super) notifications: u32,
+    /// Which transactions notified; of very many not all.
+    pub(super) transactions: HashSet<u64>,
+    /// Whether one of them found another that had notified and was still open.
+    pub(super) is_crowded: bool,
     /// Whether another instance said that it no longer sleeps.
     pub(super) another_rose: bool,
 }
 
-/// Whom the heard notifications concern.
-#[derive(Default)]
-pub(super) enum Hint {
-    #[default]
-    Nobody,
-    Reps(HashSet<RepId>),
-    Everybody,
-}
-
-impl Hint {
-    /// Adds a payload of a trigger: `reps:1,2,3`. Anything else, as anybody may send it, is for everybody.
+impl Hearsay {
+    /// Adds a payload of a trigger: `745`, or `745 crowded`.
     fn add(&mut self, payload: &str) {
-        let list = payload.strip_prefix("reps:");
-        let reps: Option<Vec<RepId>> = list.and_then(|list| {
-            list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok().map(RepId)).collect()
-        });
-        match (&mut *self, reps) {
-            (Self::Everybody, _) => {}
-            (_, None) => *self = Self::Everybody,
-            (Self::Reps(known), Some(reps)) if known.len() + reps.len() <= MOST_HINTED_REPS => known.extend(reps),
-            (Self::Reps(_), Some(_)) => *self = Self::Everybody,
-            (Self::Nobody, Some(reps)) => *self = Self::Reps(reps.into_iter().collect()),
+        self.notifications = self.notifications.saturating_add(1);
+        let transaction = payload.strip_suffix(CROWDED);
+        self.is_crowded |= transaction.is_some();
+        if let Ok(xid) = transaction.unwrap_or(payload).parse()
+            && self.transactions.len() < MOST_TRANSACTIONS
+        {
+            self.transactions.insert(xid);
         }
     }
 }
 
 impl Heard {
-    /// Takes a notification in.
-    pub(super) fn hear(&self, channel: &str, payload: &str) {
+    /// Takes a notification in, and says whether it is one of a change.
+    pub(super) fn hear(&self, channel: &str, payload: &str) -> bool {
         let mut inbox = self.lock();
         if is_canary(channel) {
             if let Some((_, back)) = inbox.canary.take_if(|(nonce, _)| nonce == payload) {
                 // nobody waits any more for one that comes too late
                 let _ = back.send(());
             }
-            return;
+            return false;
         }
-        if payload == RISEN {
-            inbox.news.another_rose = true;
+        let is_of_change = payload != RISEN;
+        if is_of_change {
+            inbox.news.add(payload);
         } else {
-            inbox.news.hint.add(payload);
-            inbox.news.notifications = inbox.news.notifications.saturating_add(1);
+            inbox.news.another_rose = true;
         }
         drop(inbox);
         self.something.notify_one();
+        is_of_change
     }
 
     /// Returns when something was heard since this was last asked.
@@ -107,16 +100,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_that_no_trigger_sends_is_for_everybody() {
-        for payload in ["all", "", "reps:x", "reps:1,2,", "reps:", "reps:1"] {
-            let mut hint = Hint::default();
-            hint.add(payload);
-            let everybody = matches!(hint, Hint::Everybody);
-            assert_eq!(everybody, matches!(payload, "all" | "" | "reps:x"), "{payload}");
+    fn a_payload_that_no_trigger_sends_is_a_notification_and_no_more() {
+        for (payload, transaction, is_crowded) in [
+            ("745", Some(745), false),
+            ("745 crowded", Some(745), true),
+            ("", None, false),
+            ("all", None, false),
+            ("x crowded", None, true),
+            ("reps:1,2", None, false),
+        ] {
+            let mut news = Hearsay::default();
+            news.add(payload);
+            assert_eq!(news.notifications, 1);
+            assert_eq!((news.transactions.into_iter().next(), news.is_crowded), (transaction, is_crowded), "{payload}");
         }
-        let mut hint = Hint::default();
-        hint.add(&format!("reps:{}", (0..=MOST_HINTED_REPS).map(|n| n.to_string()).collect::<Vec<_>>().join(",")));
-        hint.add("reps:1");
-        assert!(matches!(hint, Hint::Everybody));
+    }
+
+    #[test]
+    fn however_many_are_sent_no_more_is_kept() {
+        let mut news = Hearsay::default();
+        (0..10_000).for_each(|xid| news.add(&xid.to_string()));
+        assert_eq!((news.notifications, news.transactions.len()), (10_000, MOST_TRANSACTIONS));
     }
 }

@@ -9,10 +9,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rand::Rng;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::heard::{Heard, Hearsay, Hint};
+use super::heard::Heard;
 use super::hub::ListenerState;
+use super::lateness::Lateness;
 use super::pace::{Pace, SHORTEST_PAUSE};
 use super::{Frame, Live};
 use crate::cursor::Cursor;
@@ -21,9 +23,6 @@ use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
 
 /// How often events are read though nothing was heard.
 const SAFETY_READ: Duration = Duration::from_secs(3);
-
-/// How long after a safety read that found something its notification may still come.
-const LATEST_NOTIFICATION: Duration = Duration::from_secs(1);
 
 /// How often a listener that another instance's sleep lets sleep looks whether that one is still there.
 const SLEEPER_CHECK: Duration = Duration::from_millis(200);
@@ -59,7 +58,7 @@ pub(super) async fn run(live: &Live) {
     loop {
         let connected_at = Instant::now();
         let Err(error) = listen(live, &mut cursor).await;
-        live.meter.listener_awake.store(false, Relaxed);
+        live.meter.set_awake(false);
         if connected_at.elapsed() > LONGEST_BACKOFF {
             backoff = FIRST_BACKOFF;
         }
@@ -80,17 +79,23 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
     let link = {
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
         Link::open(live.store.url(), "listener", move |channel, payload| {
-            meter.notifications.fetch_add(1, Relaxed);
-            heard.hear(channel, payload);
+            if heard.hear(channel, payload) {
+                meter.notifications.fetch_add(1, Relaxed);
+            }
         })
         .await?
     };
     let cursor = in_time("begin listening within 20 s", begin(live, &link, cursor)).await?;
-    let tail = Tail { live, heard: &heard, link, cursor, asked_at: None, peeks: false };
+    let may_sleep = !in_time("look at the server within 20 s", link.may_prepare()).await?;
+    let risen = Notify::new();
+    let now = Instant::now();
+    let tail =
+        Tail { live, heard: &heard, risen: &risen, link, cursor, may_sleep, asked_at: None, pace: Pace::new(now) };
     tokio::select! {
         ended = tail.follow() => ended,
         dead = prove_by_canary(live, &heard) => dead,
         never = watch_queue(live) => never,
+        never = tell_of_rising(live, &risen) => never,
     }
 }
 
@@ -124,30 +129,33 @@ async fn begin<'a>(
 struct Tail<'a> {
     live: &'a Live,
     heard: &'a Heard,
+    /// That it rose is to be told to the other instances.
+    risen: &'a Notify,
     link: Link,
     cursor: &'a mut Arc<Cursor>,
+    /// Not where writers may want to prepare their transactions, which PostgreSQL refuses to those that notify.
+    may_sleep: bool,
     /// When a poll last asked for news.
     asked_at: Option<Instant>,
-    /// Whether the next read looks first whether there is anything, as the last one was in vain. A listener that was
-    /// notified reads at once.
-    peeks: bool,
+    pace: Pace,
 }
 
 impl Tail<'_> {
     /// A link that was just opened may have missed anything, and nobody may have been asked to notify it: it begins awake.
     async fn follow(mut self) -> Result<Never, StoreError> {
-        let gauge = &self.live.meter.listener_awake;
+        let meter = &self.live.meter;
         loop {
-            gauge.store(true, Relaxed);
+            meter.set_awake(true);
+            self.pace.rose(Instant::now());
             let sleeper = self.stay_awake().await?;
-            gauge.store(false, Relaxed);
+            meter.set_awake(false);
+            self.pace.slept(Instant::now());
             self.stay_asleep(sleeper).await?;
         }
     }
 
     /// Reads again and again, as writers need not notify, until commits are rare and it has fallen asleep.
     async fn stay_awake(&mut self) -> Result<Sleeper, StoreError> {
-        let mut pace = Pace::new(Instant::now());
         let mut next_read = Instant::now();
         loop {
             while self.is_idle() {
@@ -163,15 +171,16 @@ impl Tail<'_> {
             self.heard.take();
             let read = self.read().await?;
             let now = Instant::now();
-            if pace.is_rare(read.transactions, now) {
+            if self.pace.is_rare(read.transactions, now) && self.may_sleep {
                 let sleeper = in_time("fall asleep within 20 s", self.link.try_sleep()).await?;
                 if sleeper != Sleeper::Nobody {
                     // once more: now everything that was committed without a notification is visible
                     self.read().await?;
                     return Ok(sleeper);
                 }
+                self.pace.refused(now);
             }
-            next_read = pace.next_read(next_read, now);
+            next_read = self.pace.next_read(next_read, now);
             tokio::select! {
                 () = sleep_until(next_read) => {}
                 () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
@@ -184,63 +193,46 @@ impl Tail<'_> {
 
     /// Reads when it is notified, and now and then in any case. Returns when writers need not notify any more.
     async fn stay_asleep(&mut self, mut sleeper: Sleeper) -> Result<(), StoreError> {
-        let mut pace = Pace::new(Instant::now());
         let mut next_read = Instant::now() + SAFETY_READ;
         let mut next_check = Instant::now() + SLEEPER_CHECK;
-        // heard of, and left for the next read, as it concerned nobody here then
-        let mut skipped = false;
-        let mut suspects = Suspects::default();
+        let mut lateness = Lateness::new(Instant::now());
         loop {
-            let mut is_wanted = false;
             tokio::select! {
                 () = self.heard.something() => {}
                 () = sleep_until(next_read) => {}
                 () = sleep_until(next_check), if sleeper == Sleeper::Another => {}
-                // what was skipped must not come to a stream that opens later, together with what is new to it
-                () = self.live.hub.opened(), if skipped => is_wanted = true,
-                () = self.live.recency.asked() => {
-                    self.asked_at = Some(Instant::now());
-                    is_wanted = true;
-                }
+                () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
                 lost = lost(&self.link) => return Err(lost),
             }
             let now = Instant::now();
             let news = self.heard.take();
+            lateness.hear(&news, now);
             if sleeper == Sleeper::Another && (news.another_rose || now >= next_check) {
                 next_check = now + SLEEPER_CHECK;
-                match in_time("look after the sleeper within 20 s", self.link.try_sleep()).await? {
-                    Sleeper::Nobody => return Ok(()),
-                    ours_or_anothers => sleeper = ours_or_anothers,
+                sleeper = in_time("look after the sleeper within 20 s", self.link.try_sleep()).await?;
+                if news.another_rose || sleeper != Sleeper::Another {
+                    // in between nobody may have slept
+                    lateness = Lateness::new(now);
                 }
-                // in between nobody may have slept, and what was committed then was not notified
-                is_wanted = true;
             }
             let is_due = now >= next_read;
-            if pace.is_frequent(news.notifications, now) || is_due && self.is_idle() {
-                if sleeper == Sleeper::Ourselves {
-                    in_time("rise within 20 s", self.link.rise()).await?;
-                }
+            if let Sleeper::Ourselves(lease) = sleeper
+                && is_due
+            {
+                let renewed = in_time("go on sleeping within 20 s", self.link.renew(lease)).await?;
+                sleeper = renewed.map_or(Sleeper::Nobody, Sleeper::Ourselves);
+            }
+            let rises = self.pace.rises(news.notifications, news.is_crowded, now) || is_due && self.is_idle();
+            if rises || sleeper == Sleeper::Nobody {
+                // others may sleep along, whether this one held the lock until now or only the time to try
+                in_time("rise within 20 s", self.link.rise()).await?;
+                self.risen.notify_one();
                 return Ok(());
             }
-            let concerns_somebody = match &news.hint {
-                Hint::Nobody => false,
-                Hint::Everybody => true,
-                Hint::Reps(reps) => {
-                    self.live.hub.is_open(Scope::All) || reps.iter().any(|rep| self.live.hub.is_open(Scope::Rep(*rep)))
-                }
-            };
-            skipped |= news.notifications > 0;
-            suspects.explained_by(&news);
-            if concerns_somebody || is_wanted || is_due {
-                self.peeks = false;
-                let read = self.read().await?;
-                if is_due && !skipped && !is_wanted {
-                    suspects.add(read.events, now);
-                }
-                skipped = false;
-                next_read = now + SAFETY_READ;
-            }
-            self.live.meter.events_found_late.fetch_add(suspects.convicted(now), Relaxed);
+            let read = self.read().await?;
+            next_read = now + SAFETY_READ;
+            lateness.read(read.recorded.into_iter(), now);
+            self.live.meter.events_found_late.fetch_add(lateness.found(now), Relaxed);
         }
     }
 
@@ -265,14 +257,7 @@ impl Tail<'_> {
         let attempted = "read the events within 20 s";
         let followed = self.audience();
         let reps = followed.reps();
-        let mut peeked = None;
-        if let Some(reps) = reps.filter(|_| self.peeks) {
-            peeked = in_time(attempted, self.link.peek(self.cursor, reps)).await?;
-        }
-        let mut batch = match peeked {
-            Some(batch) => batch,
-            None => in_time(attempted, self.link.read_batch(self.cursor, reps)).await?,
-        };
+        let mut batch = in_time(attempted, self.link.read_batch(self.cursor, reps)).await?;
         let mut summaries = HashMap::new();
         if !unknown(live, &batch, &followed).is_empty() {
             // read together with the statistics that don't follow from what is known
@@ -286,7 +271,7 @@ impl Tail<'_> {
             // whoever came meanwhile may have begun with an older state, of which this batch tells no news
             live.hub.resync_newcomers(&cursor);
         }
-        let mut read = Read { events: 0, transactions: 0 };
+        let mut read = Read { recorded: Vec::new(), transactions: 0 };
         match news {
             News::Everything(why) => {
                 tracing::info!(why, "every stream reads its state anew");
@@ -302,16 +287,15 @@ impl Tail<'_> {
                 read.transactions = u32::MAX;
             }
             News::Changed(changed) => {
-                read.events = changed.events.len() as u64;
-                let xids: HashSet<u64> = changed.events.iter().map(|event| event.xid).collect();
+                read.recorded = changed.events.iter().map(|event| event.xid).collect();
+                let xids: HashSet<&u64> = read.recorded.iter().collect();
                 // of those that were left out it is not known whether they were of one transaction
                 read.transactions = u32::try_from(xids.len() as u64 + changed.left_out).unwrap_or(u32::MAX);
                 self.publish(&changed, &followed, &cursor, summaries);
             }
         }
-        self.peeks = read.events == 0;
         live.meter.batches.fetch_add(1, Relaxed);
-        live.meter.events.fetch_add(read.events, Relaxed);
+        live.meter.events.fetch_add(read.recorded.len() as u64, Relaxed);
         *self.cursor = cursor;
         Ok(read)
     }
@@ -361,7 +345,9 @@ impl Followed {
 
 /// What one read found.
 struct Read {
-    events: u64,
+    /// The transaction of each event.
+    recorded: Vec<u64>,
+    /// How many there were, those included whose events concern nobody here.
     transactions: u32,
 }
 
@@ -378,29 +364,6 @@ fn unknown(live: &Live, batch: &Batch, followed: &Followed) -> HashSet<Scope> {
 async fn lost(link: &Link) -> StoreError {
     link.closed().await;
     StoreError::Unavailable { attempted: "go on listening", cause: "the server closed the connection".into() }
-}
-
-/// Events that a safety read found. Their notification may be on its way; if it does not come, it was lost.
-#[derive(Default)]
-struct Suspects(Option<(Instant, u64)>);
-
-impl Suspects {
-    fn add(&mut self, events: u64, now: Instant) {
-        if events > 0 {
-            self.0 = Some((now, events));
-        }
-    }
-
-    fn explained_by(&mut self, news: &Hearsay) {
-        if news.notifications > 0 {
-            self.0 = None;
-        }
-    }
-
-    /// How many were found for which no notification came in time.
-    fn convicted(&mut self, now: Instant) -> u64 {
-        self.0.take_if(|(found, _)| now.duration_since(*found) > LATEST_NOTIFICATION).map_or(0, |(_, events)| events)
-    }
 }
 
 /// Sends a canary through the pool and expects it on the listener's connection, for ever. Only a canary that came back
@@ -428,6 +391,19 @@ async fn prove_by_canary(live: &Live, heard: &Heard) -> Result<Never, StoreError
             ListenerState::Degraded("the notification queue is half full: changes are found every 3 s".to_owned())
         });
         sleep(CANARY_INTERVAL).await;
+    }
+}
+
+/// Tells the other instances each time that this one no longer sleeps. Those that are not told look for themselves, after a
+/// moment.
+async fn tell_of_rising(live: &Live, risen: &Notify) -> Result<Never, StoreError> {
+    loop {
+        risen.notified().await;
+        match timeout(CANARY_PATIENCE, live.store.tell_risen()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(error = error.chain(), "could not say that the listener rose"),
+            Err(_) => tracing::debug!("could not say within 4 s that the listener rose"),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What is counted, for whoever wants to read it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::order::Scope;
 
@@ -58,6 +58,13 @@ pub struct AgeBuckets {
     pub count: u64,
 }
 
+/// Whether the listener reads without being notified, and for how long it has done so before.
+#[derive(Debug, Default)]
+struct Awake {
+    since: Option<Instant>,
+    before: Duration,
+}
+
 /// The counters of the live side.
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -76,9 +83,8 @@ pub struct Meter {
     pub events: AtomicU64,
     /// Events that only the periodic read found: notifications that did not come.
     pub events_found_late: AtomicU64,
-    /// Whether the listener reads without being notified.
-    pub listener_awake: AtomicBool,
-    /// Notifications received.
+    awake: Mutex<Awake>,
+    /// Notifications of changes that were received.
     pub notifications: AtomicU64,
     /// Polls by pages that knew a state, for which nothing had changed since.
     pub polls_unchanged: AtomicU64,
@@ -107,6 +113,22 @@ impl Meter {
     #[must_use]
     pub fn streams(&self) -> StreamCounts {
         self.lock().clone()
+    }
+
+    /// The listener reads without being notified from now on, or does not.
+    pub(super) fn set_awake(&self, awake: bool) {
+        let mut state = self.awake.lock().unwrap_or_else(PoisonError::into_inner);
+        let awake_so_far = state.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        state.before += awake_so_far;
+        state.since = awake.then(Instant::now);
+    }
+
+    /// Whether the listener reads without being notified, and for how long it has done so in all.
+    #[must_use]
+    pub fn awake(&self) -> (bool, Duration) {
+        let state = self.awake.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = state.since.map(|since| since.elapsed());
+        (now.is_some(), state.before + now.unwrap_or_default())
     }
 
     pub(super) fn delivered(&self, age: Duration) {

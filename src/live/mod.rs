@@ -5,10 +5,13 @@ mod folder;
 mod frame;
 mod heard;
 mod hub;
+mod lateness;
 mod listener;
 mod mailbox;
 mod meter;
 mod pace;
+#[cfg(test)]
+mod pace_simulation;
 mod pulse;
 mod recency;
 mod sentinel;

@@ -1,8 +1,11 @@
 //! When the listener sleeps and when it is awake, and how often it reads then.
 //!
-//! A notification wakes a sleeping listener at once, but costs every writer a lock on the whole cluster until its commit is
-//! on disk. An awake one reads every millisecond and costs the writers nothing. So it sleeps while commits are rare, and is
-//! awake while they are frequent. See `live.listener_sleeps()` in `sql/` for how no change goes unheard in between.
+//! A notification wakes a sleeping listener at once, but a transaction that notifies holds a lock on the whole cluster until its
+//! commit is flushed. Alone it waits for nobody. Two that overlap flush one after the other, where PostgreSQL would have
+//! flushed both at once; on a disk that takes milliseconds for it many writers come to a fraction of their rate. An awake listener
+//! reads every few milliseconds and costs the writers nothing. So it sleeps while commits are apart, and rises when two
+//! overlap, which the triggers tell, or when they are so many that reading is the cheaper way. See `live.listener_sleeps()` in
+//! `sql/` for how no change goes unheard in between.
 
 use std::time::Duration;
 
@@ -17,12 +20,30 @@ const RISE_AT: u32 = 50;
 /// Transactions within a window below which an awake listener tries to sleep: 400 a second.
 const SLEEP_BELOW: u32 = 20;
 
-/// How often an awake listener reads while there is something to read.
+/// How long a listener that rose because commits overlapped stays awake, at the least and at the most. Each time it had hardly
+/// slept it stays twice as long.
+const SHORTEST_HOLD: Duration = Duration::from_millis(200);
+const LONGEST_HOLD: Duration = Duration::from_secs(5);
+
+/// Less than this is hardly slept.
+const NAP: Duration = Duration::from_secs(5);
+
+/// After so long without a commit it sleeps in any case: nobody is in anybody's way.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// How often it tries to sleep after it was refused, at the most: while somebody's transaction stays open it always is.
+const LONGEST_REFUSAL: Duration = Duration::from_secs(1);
+
+/// How often an awake listener reads at the rates of a shop.
+const USUAL_PAUSE: Duration = Duration::from_millis(4);
+
+/// At this many transactions a second and more it reads more often, as each read has much to tell.
+const MANY: f64 = 700.0;
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// Transactions in one read that leave the next a little more time, as writers then need the machine themselves.
-const CROWD: u32 = 8;
-const CROWDED_PAUSE: Duration = Duration::from_millis(2);
+/// At this many, the writers need the machine themselves.
+const VERY_MANY: f64 = 2_000.0;
+const CROWDED_PAUSE: Duration = Duration::from_millis(3);
 
 /// How rarely it reads while there is nothing, as while a transaction that was not told to notify stays open for hours.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
@@ -30,41 +51,94 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// The pause grows to this part of the time for which nothing was read.
 const PART_OF_QUIET: u32 = 16;
 
-/// Counts commits, and says when there are many or few.
+/// The weight of the newest window in the rate.
+const NEWEST: f64 = 0.4;
+
+/// Counts commits, and says when to rise, when to sleep, and when to read.
 pub(super) struct Pace {
     window_ends: Instant,
     counted: u32,
+    /// Transactions a second, smoothed.
+    rate: f64,
     quiet_since: Instant,
-    is_crowded: bool,
+    /// When it last rose or fell asleep.
+    turned: Instant,
+    hold: Duration,
+    /// When it may try to sleep again, and how long it waits if it is refused once more.
+    next_try: Instant,
+    refusal: Duration,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { window_ends: now + WINDOW, counted: 0, quiet_since: now, is_crowded: false }
+        Self {
+            window_ends: now + WINDOW,
+            counted: 0,
+            rate: 0.0,
+            quiet_since: now,
+            turned: now,
+            hold: Duration::ZERO,
+            next_try: now,
+            refusal: WINDOW,
+        }
     }
 
-    /// A sleeping listener was notified so often. Whether to rise.
-    pub(super) fn is_frequent(&mut self, notifications: u32, now: Instant) -> bool {
+    /// A sleeping listener was notified so often, and whether by transactions that overlapped. Whether to rise.
+    pub(super) fn rises(&mut self, notifications: u32, is_crowded: bool, now: Instant) -> bool {
         if now >= self.window_ends {
-            *self = Self::new(now);
+            (self.window_ends, self.counted) = (now + WINDOW, 0);
         }
         self.counted = self.counted.saturating_add(notifications);
-        self.counted >= RISE_AT
+        let rises = is_crowded || self.counted >= RISE_AT;
+        if rises {
+            let slept = now.saturating_duration_since(self.turned);
+            let before = if slept < NAP { self.hold } else { Duration::ZERO };
+            self.hold = if is_crowded { (before * 2).clamp(SHORTEST_HOLD, LONGEST_HOLD) } else { before };
+        }
+        rises
+    }
+
+    /// It begins to read by itself.
+    pub(super) fn rose(&mut self, now: Instant) {
+        self.turn(now);
+        // what it was notified of is as good as read
+        self.rate = f64::from(self.counted) / WINDOW.as_secs_f64();
+        (self.window_ends, self.counted) = (now + WINDOW, 0);
+        self.quiet_since = now;
+    }
+
+    /// It fell asleep.
+    pub(super) fn slept(&mut self, now: Instant) {
+        self.turn(now);
+        (self.window_ends, self.counted) = (now + WINDOW, 0);
+    }
+
+    fn turn(&mut self, now: Instant) {
+        (self.turned, self.next_try, self.refusal) = (now, now, WINDOW);
     }
 
     /// An awake listener read so many transactions. Whether to try to sleep.
     pub(super) fn is_rare(&mut self, transactions: u32, now: Instant) -> bool {
         self.counted = self.counted.saturating_add(transactions);
-        self.is_crowded = transactions > CROWD;
         if transactions > 0 {
             self.quiet_since = now;
         }
         if now < self.window_ends {
             return false;
         }
+        let elapsed = WINDOW + now.duration_since(self.window_ends);
+        self.rate += NEWEST * (f64::from(self.counted) / elapsed.as_secs_f64() - self.rate);
         let is_rare = self.counted < SLEEP_BELOW;
         (self.window_ends, self.counted) = (now + WINDOW, 0);
-        is_rare
+        let is_over = now.saturating_duration_since(self.turned) >= self.hold;
+        let is_quiet = now.saturating_duration_since(self.quiet_since) >= QUIET;
+        is_rare && (is_over || is_quiet) && now >= self.next_try
+    }
+
+    /// It tried to sleep and could not.
+    pub(super) fn refused(&mut self, now: Instant) {
+        self.next_try = now + self.refusal;
+        self.refusal = (self.refusal * 2).min(LONGEST_REFUSAL);
     }
 
     /// When an awake listener reads next, having planned a read for `planned` and read now. Never later than a whole pause
@@ -75,10 +149,12 @@ impl Pace {
     }
 
     fn pause(&self, now: Instant) -> Duration {
-        if self.is_crowded {
-            return CROWDED_PAUSE;
-        }
-        (now.saturating_duration_since(self.quiet_since) / PART_OF_QUIET).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+        let pause = match self.rate {
+            rate if rate >= VERY_MANY => CROWDED_PAUSE,
+            rate if rate >= MANY => SHORTEST_PAUSE,
+            _ => USUAL_PAUSE,
+        };
+        (now.saturating_duration_since(self.quiet_since) / PART_OF_QUIET).clamp(pause, LONGEST_PAUSE)
     }
 }
 
@@ -86,19 +162,94 @@ impl Pace {
 mod tests {
     use super::*;
 
+    fn at(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
     #[test]
     fn many_notifications_make_it_rise_and_few_transactions_let_it_sleep() {
         let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
         let mut pace = Pace::new(start);
-        assert!(!pace.is_frequent(RISE_AT - 1, at(1)));
-        assert!(!pace.is_frequent(RISE_AT - 1, at(51)), "a window later it counts anew");
-        assert!(pace.is_frequent(1, at(60)));
+        assert!(!pace.rises(RISE_AT - 1, false, at(start, 1)));
+        assert!(!pace.rises(RISE_AT - 1, false, at(start, 51)), "a window later it counts anew");
+        assert!(pace.rises(1, false, at(start, 60)));
 
         let mut pace = Pace::new(start);
-        assert!(!pace.is_rare(0, at(1)), "a window is not over");
-        assert!(!pace.is_rare(SLEEP_BELOW, at(51)));
-        assert!(pace.is_rare(SLEEP_BELOW - 1, at(102)));
+        assert!(!pace.is_rare(0, at(start, 1)), "a window is not over");
+        assert!(!pace.is_rare(SLEEP_BELOW, at(start, 51)));
+        assert!(pace.is_rare(SLEEP_BELOW - 1, at(start, 102)));
+    }
+
+    /// For how long it stays awake after it rose then, while ten transactions come in each window.
+    fn awake_after(pace: &mut Pace, rose: Instant) -> Duration {
+        pace.rose(rose);
+        let mut now = rose;
+        while !pace.is_rare(1, now) {
+            now += Duration::from_millis(5);
+        }
+        pace.slept(now);
+        now - rose
+    }
+
+    #[test]
+    fn overlapping_transactions_keep_it_awake_the_longer_the_sooner_they_come_again() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let mut now = at(start, 60_000);
+        let mut before = Duration::ZERO;
+        for _ in 0..8 {
+            assert!(pace.rises(1, true, now));
+            let awake = awake_after(&mut pace, now);
+            let least = (before * 2).saturating_sub(WINDOW * 4).clamp(SHORTEST_HOLD, LONGEST_HOLD);
+            assert!((least..=LONGEST_HOLD + WINDOW * 2).contains(&awake), "{awake:?} after {before:?}");
+            before = awake;
+            now += awake + Duration::from_millis(20);
+        }
+        now += NAP * 2;
+        assert!(pace.rises(1, true, now));
+        let awake = awake_after(&mut pace, now);
+        assert!(awake < SHORTEST_HOLD + WINDOW * 2, "it had slept: {awake:?}");
+    }
+
+    #[test]
+    fn when_nothing_is_written_it_sleeps_in_any_case() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        for _ in 0..10 {
+            pace.rises(1, true, start);
+        }
+        pace.rose(start);
+        assert!(!pace.is_rare(0, at(start, 400)));
+        assert!(pace.is_rare(0, at(start, 600)));
+    }
+
+    #[test]
+    fn whoever_is_refused_asks_more_and_more_rarely() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let tries = (0..60_000).step_by(10).map(|ms| at(start, ms)).filter(|now| {
+            let tries = pace.is_rare(0, *now);
+            if tries {
+                pace.refused(*now);
+            }
+            tries
+        });
+        let tries = tries.count();
+        assert!((50..80).contains(&tries), "{tries} in a minute");
+    }
+
+    #[test]
+    fn it_reads_at_the_pace_of_the_writers() {
+        let start = Instant::now();
+        for (a_window, pause) in [(5, USUAL_PAUSE), (50, SHORTEST_PAUSE), (200, CROWDED_PAUSE)] {
+            let mut pace = Pace::new(start);
+            let mut now = start;
+            for _ in 0..40 {
+                now += WINDOW;
+                pace.is_rare(a_window, now);
+            }
+            assert_eq!(pace.pause(now), pause, "{a_window} in each window");
+        }
     }
 
     #[test]
@@ -106,9 +257,9 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         pace.is_rare(1, start);
-        assert_eq!(pace.pause(start), SHORTEST_PAUSE);
-        assert_eq!(pace.pause(start + Duration::from_millis(160)), Duration::from_millis(10));
-        assert_eq!(pace.pause(start + Duration::from_secs(60)), LONGEST_PAUSE);
+        assert_eq!(pace.pause(start), USUAL_PAUSE);
+        assert_eq!(pace.pause(at(start, 160)), Duration::from_millis(10));
+        assert_eq!(pace.pause(at(start, 60_000)), LONGEST_PAUSE);
     }
 
     #[test]
@@ -120,8 +271,8 @@ mod tests {
         for _ in 0..1_000 {
             planned = pace.next_read(planned, start);
         }
-        assert_eq!(planned, start + SHORTEST_PAUSE);
-        let late = start + Duration::from_millis(8);
+        assert_eq!(planned, start + USUAL_PAUSE);
+        let late = at(start, 8);
         assert_eq!(pace.next_read(planned, late), late, "what was missed is not made up for");
     }
 }

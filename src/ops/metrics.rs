@@ -60,9 +60,12 @@ impl Collector for LiveCollector {
             "1 if the listener's canary came back, 0 if changes may come late.",
             live,
         )?;
-        let awake = i64::from(meter.listener_awake.load(Relaxed));
+        let (is_awake, awake) = meter.awake();
         let help = "1 while the listener reads without being notified, as commits are frequent or nobody is there.";
-        gauge(&mut encoder, "listener_awake", help, awake)?;
+        gauge(&mut encoder, "listener_awake", help, i64::from(is_awake))?;
+        let help = "Time for which the listener was awake, in seconds.";
+        let seconds = encoder.encode_descriptor("listener_awake_seconds", help, None, MetricType::Counter)?;
+        ConstCounter::new(awake.as_secs_f64()).encode(seconds)?;
         for (name, help, value) in [
             ("listener_reconnects", "Connections the listener made after its first.", &meter.reconnects),
             ("listener_batches", "Batches of events read.", &meter.batches),
@@ -72,7 +75,7 @@ impl Collector for LiveCollector {
                 "Events that only the periodic read found: their notification did not come.",
                 &meter.events_found_late,
             ),
-            ("listener_notifications", "Notifications received.", &meter.notifications),
+            ("listener_notifications", "Notifications of changes that were received.", &meter.notifications),
             ("frames_sent", "Frames with changes handed to streams.", &meter.frames_sent),
             ("mailboxes_overrun", "Full mailboxes, whose stream read its state anew.", &meter.mailboxes_overrun),
             ("polls_unchanged", "Polls answered with 304, without a look at the orders.", &meter.polls_unchanged),

@@ -120,23 +120,6 @@ impl Link {
         batch(&self.client, since, reps).await
     }
 
-    /// Only whether anything concerns one of these reps, which costs less than reading it. If nothing does, this is the
-    /// batch.
-    ///
-    /// # Errors
-    /// If the connection is lost.
-    pub async fn peek(&self, since: &Cursor, reps: &[RepId]) -> Result<Option<Batch>, StoreError> {
-        let read = rows(&self.client, &PEEK, &[&since.snapshot.to_string(), &ids(reps)]).await;
-        let rows = read.map_err(unless_standby("look for events"))?;
-        let cursor = cursor_of(rows.first())?;
-        let number = |column| rows.first().map_or(0, |row| row.get::<_, i64>(column));
-        if cursor.epoch != since.epoch || number("concerning") > 0 {
-            return Ok(None);
-        }
-        let left_out = u64::try_from(number("recorded")).unwrap_or_default();
-        Ok(Some(Batch { cursor, news: News::Changed(Changed { left_out, ..Changed::default() }) }))
-    }
-
     /// The same together with the statistics of scopes that `wanted` names, given what happened.
     ///
     /// # Errors
@@ -172,35 +155,37 @@ const CONCERNED: &str = "left join lateral (
 const MAY_CONCERN: &str = "e.old_sales_rep_id = any ($2) or e.new_sales_rep_id = any ($2) \
      or e.operation in ('items', 'truncate', 'truncate_items')";
 
-static PEEK: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "select {PRESENT}, n.recorded, n.concerning from (
-             select count(*) as recorded, count(*) filter (where {MAY_CONCERN}) as concerning
-             from live.events_since($1::text::pg_snapshot) e
-         ) n"
+/// A row for each event that may concern the reps `$2`, and at least one, so that there always is a cursor.
+static BATCH: LazyLock<String> = LazyLock::new(|| {
+    batch_of(
+        "(select count(*) from live.events_since($1::text::pg_snapshot))",
+        &format!("select * from live.events_since($1::text::pg_snapshot) e where {MAY_CONCERN} limit $3"),
     )
 });
 
-/// A row for each event, and at least one, so that there always is a cursor.
-static BATCH: LazyLock<String> = LazyLock::new(|| {
+/// The same of every event.
+static BATCH_OF_ALL: LazyLock<String> =
+    LazyLock::new(|| batch_of("null::bigint", "select * from live.events_since($1::text::pg_snapshot) limit $2"));
+
+fn batch_of(recorded: &str, events: &str) -> String {
     format!(
-        "select {PRESENT}, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
+        "select {PRESENT}, {recorded} as recorded, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
          from (select) always
-         left join (
-             select * from live.events_since($1::text::pg_snapshot) e
-             where $2::bigint[] is null or {MAY_CONCERN}
-             limit $3
-         ) e on true
+         left join ({events}) e on true
          left join lateral (select * from public.orders_order o where o.id = e.order_id limit 1) o on true"
     )
-});
+}
 
 fn ids(reps: &[RepId]) -> Vec<i64> {
     reps.iter().map(|rep| rep.0).collect()
 }
 
 async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>) -> Result<Batch, StoreError> {
-    let read = rows(client, &BATCH, &[&since.snapshot.to_string(), &reps.map(ids), &(LARGEST_BATCH + 1)]).await;
+    let (since_text, most) = (since.snapshot.to_string(), LARGEST_BATCH + 1);
+    let read = match reps {
+        Some(reps) => rows(client, &BATCH, &[&since_text, &ids(reps), &most]).await,
+        None => rows(client, &BATCH_OF_ALL, &[&since_text, &most]).await,
+    };
     let mut rows = read.map_err(unless_standby("read the events"))?;
     rows.sort_by_key(|row| row.get::<_, Option<i64>>("event_id"));
     let cursor = cursor_of(rows.first())?;
@@ -222,6 +207,8 @@ async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>)
             changed.rows.insert(order.id, (row_rep(row, "sales_rep_id"), order));
         }
     }
+    let recorded = rows.first().and_then(|row| row.get::<_, Option<i64>>("recorded"));
+    changed.left_out = recorded.map_or(0, |recorded| (recorded as u64).saturating_sub(changed.events.len() as u64));
     Ok(Batch { cursor, news: News::Changed(changed) })
 }
 

@@ -43,8 +43,8 @@ pub enum TriggerState {
 
 /// The triggers: table, name, function.
 const TRIGGERS: [(&str, &str, &str); 8] = [
-    ("orders_order", "live_insert", "record_insert"),
-    ("orders_order", "live_update", "record_update"),
+    ("orders_order", "!live_insert", "record_insert"),
+    ("orders_order", "!live_update", "record_update"),
     ("orders_order", "live_delete", "record_delete"),
     ("orders_order", "live_truncate", "record_truncate"),
     ("orders_orderitem", "live_insert", "record_items"),

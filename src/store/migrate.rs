@@ -77,9 +77,9 @@ const MIGRATIONS: [Migration; 11] = [
         kind: Kind::Functions,
     },
     Migration {
-        version: 12,
+        version: 19,
         name: "triggers",
-        sql: include_str!("../../sql/0012_triggers.sql"),
+        sql: include_str!("../../sql/0019_triggers.sql"),
         kind: Kind::LocksWhatIsWritten,
     },
     Migration { version: 14, name: "viewing", sql: include_str!("../../sql/0014_viewing.sql"), kind: Kind::Plain },

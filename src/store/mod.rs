@@ -53,7 +53,7 @@ pub use migrate::{Applied, oldest_supported_version};
 pub use newest::{ListedChange, MOST_UNREAD, Mark, NEWEST_CHANGES, Newest};
 pub use orders::{Edit, WriteOutcome};
 pub use saved_views::SavedView;
-pub use sleep::{RISEN, Sleeper};
+pub use sleep::{Lease, RISEN, Sleeper};
 pub use status::{StatusChange, StatusOutcome};
 pub use status_since::StatusSince;
 pub use viewing::Viewed;

@@ -181,8 +181,8 @@ async fn rows_that_a_page_shows_say_since_when_they_are_in_their_status() {
     long.batch_execute("begin; select pg_current_xact_id()").await.unwrap();
     let unrecorded = |update: &str| {
         format!(
-            "alter table orders_order disable trigger live_update; {update};
-             alter table orders_order enable always trigger live_update"
+            "alter table orders_order disable trigger \"!live_update\"; {update};
+             alter table orders_order enable always trigger \"!live_update\""
         )
     };
     for statements in [

@@ -230,9 +230,9 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     assert_eq!(problems(&database).await, []);
 
     for (breakage, subject, advice) in [
-        ("alter table orders_order disable trigger live_update", "trigger orders_order.live_update", "oncare-live migrate"),
+        ("alter table orders_order disable trigger \"!live_update\"", "trigger orders_order.!live_update", "oncare-live migrate"),
         ("alter table orders_orderitem enable trigger live_delete", "trigger orders_orderitem.live_delete", "every session"),
-        ("drop trigger live_insert on orders_order", "trigger orders_order.live_insert", "it is missing"),
+        ("drop trigger \"!live_insert\" on orders_order", "trigger orders_order.!live_insert", "it is missing"),
         (
             "drop trigger live_delete on orders_order; create trigger live_delete after delete on orders_order
                  referencing old table as old_rows for each statement when (false) execute function live.record_delete();

@@ -190,7 +190,8 @@ async fn payloads(database: &Database, statements: &str) -> Vec<String> {
     let link = Link::open(&url, "test", move |_, payload| heard.send(payload.to_owned()).unwrap()).await.unwrap();
     link.listen_for_orders().await.unwrap();
     // the one before may not have let go yet
-    eventually("it sleeps", async || (link.try_sleep().await.unwrap() == Sleeper::Ourselves).then_some(())).await;
+    eventually("it sleeps", async || matches!(link.try_sleep().await.unwrap(), Sleeper::Ourselves(_)).then_some(()))
+        .await;
     database.sql(statements).await;
     database.sql("notify live_orders, 'the end'").await;
     let mut all = Vec::new();
@@ -204,19 +205,55 @@ async fn payloads(database: &Database, statements: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn one_statement_notifies_once_and_names_the_reps_alone() {
+async fn a_transaction_notifies_once_and_names_itself_alone() {
     let database = start().await;
-    for (statement, expected) in [
-        ("update orders_order set status = 'confirmed' where id = 1", vec!["all"]),
-        ("update orders_order set status = 'processing'", vec!["all"]),
-        ("update orders_order set updated_at = now()", vec![]),
-        ("delete from orders_orderitem where order_id = 3", vec!["all"]),
-        ("delete from orders_order where id = 3", vec!["reps:2"]),
-        ("delete from orders_orderitem; delete from orders_order where id < 3", vec!["all", "reps:1"]),
-        ("truncate orders_order cascade", vec!["all"]),
+    for (statements, notifications) in [
+        ("update orders_order set status = 'confirmed' where id = 1", 1),
+        ("update orders_order set status = 'processing'", 1),
+        ("update orders_order set updated_at = now()", 0),
+        ("delete from orders_orderitem where order_id = 3", 1),
+        ("delete from orders_order where id = 3", 1),
+        (
+            "delete from orders_orderitem; update orders_order set status = 'odd'; delete from orders_order where id < 3",
+            1,
+        ),
+        ("truncate orders_order cascade", 1),
     ] {
-        assert_eq!(payloads(&database, statement).await, expected, "{statement}");
+        let last = "select max(id) from live.order_event";
+        let before = database.value(last).await;
+        let heard = payloads(&database, statements).await;
+        let recorded = format!(
+            "select string_agg(distinct xid::text, ' ') from live.order_event where id > coalesce({before}, 0)"
+        );
+        let transactions = database.value(&recorded).await;
+        assert_eq!(heard, vec![transactions; notifications], "{statements}");
     }
+}
+
+/// So that a listener that sleeps learns that writers are in each other's way.
+#[tokio::test]
+async fn a_transaction_that_finds_another_notifying_says_so() {
+    let database = start().await;
+    let (heard, mut payloads) = mpsc::unbounded_channel();
+    let url = DatabaseUrl::parse(&database.url).unwrap();
+    let link = Link::open(&url, "test", move |_, payload| heard.send(payload.to_owned()).unwrap()).await.unwrap();
+    link.listen_for_orders().await.unwrap();
+    assert!(matches!(link.try_sleep().await.unwrap(), Sleeper::Ourselves(_)));
+    let first = database.client().await;
+    first.batch_execute("begin; update orders_order set status = 'shipped' where id = 1").await.unwrap();
+    for (other, crowded) in [
+        ("update orders_order set status = 'shipped' where id = 3", true),
+        ("update orders_order set customer_phone = '1' where id = 3", false),
+    ] {
+        database.sql(other).await;
+        database.sql("notify live_orders, 'the end'").await;
+        let payload = payloads.recv().await.unwrap();
+        assert_eq!(payload.ends_with(" crowded"), crowded, "{other}: {payload}");
+    }
+    first.batch_execute("commit").await.unwrap();
+    assert!(!payloads.recv().await.unwrap().contains("crowded"), "it was the first");
+    database.sql("update orders_order set status = 'shipped' where id = 3").await;
+    assert!(!payloads.recv().await.unwrap().contains("crowded"), "it is alone again");
 }
 
 #[tokio::test]
@@ -231,7 +268,7 @@ async fn five_thousand_orders_over_three_hundred_reps_in_one_statement() {
         .map(|id| format!("({id}, {}, 'pending', 'paid', 1)", 1_000_000_000_000_000_i64 + 1 + id % 300))
         .collect();
     let heard = payloads(&database, &order_sql(&values.join(", "))).await;
-    assert_eq!(heard, ["all"], "3,000 bytes of reps are too long a list");
+    assert_eq!(heard.len(), 1, "{heard:?}");
     assert_eq!(
         database.value("select count(distinct new_sales_rep_id) || '/' || count(*) from live.order_event").await,
         "300/5000"
@@ -303,4 +340,103 @@ async fn a_cursor_sees_every_committed_event_exactly_once() {
         database.value("select count(*) from live.order_event where operation = 'update'").await.parse().unwrap();
     assert_eq!(seen.len() as i64, recorded);
     assert!(recorded > 300);
+}
+
+/// A session that wrote before the host altered a column goes on writing, whatever its plans were made for.
+#[tokio::test]
+async fn a_session_that_is_open_while_the_host_widens_columns_goes_on_writing() {
+    const STATEMENTS: [&str; 9] = [
+        "update orders_order set status = 'confirmed' where id = 1",
+        "update orders_order set payment_status = 'paid' where id = 1",
+        "update orders_order set customer_name = 'New name' where id = 1",
+        "update orders_order set sales_rep_id = null where id = 2",
+        "update orders_order set customer_phone = '2' where id = 2",
+        "insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price, prescription_notes,
+             created_at) values (3, 8, 1, 'boxes', 1, 1, '', now())",
+        "delete from orders_orderitem where order_id = 3",
+        "update orders_order set id = id + 100 where id = 4",
+        "delete from orders_order where id = 104",
+    ];
+    for alteration in [
+        "alter column status type text",
+        "alter column payment_status type text, alter column order_number type text, alter column customer_name type text",
+        "alter column total_amount type numeric(14,4)",
+        "alter column total_amount type double precision",
+        "alter column status type varchar(400), alter column created_at type timestamp",
+        "add column extra text, drop column internal_notes",
+    ] {
+        let database = start().await;
+        let service = crate::harness::service::Service::start(&database).await;
+        let ana = service.signed_in("ana").await;
+        let mut stream = ana.events().await;
+        stream.wait_for("ping").await;
+        let open = database.client().await;
+        let insert = order_sql("(ID, 1::bigint, 'pending', 'pending', 10)");
+        let warm = "begin; update orders_order set id = id + 100 where id = 4;
+            update orders_order set sales_rep_id = null, customer_name = 'x' where id < 3;
+            delete from orders_orderitem where order_id = 3; rollback;";
+        open.batch_execute(warm).await.unwrap();
+        open.batch_execute(&insert.replace("ID", "50")).await.unwrap();
+        for statement in STATEMENTS.iter().take(2) {
+            open.batch_execute(statement).await.unwrap();
+        }
+        database.sql(&format!("alter table orders_order {alteration}")).await;
+        for statement in STATEMENTS {
+            open.batch_execute(statement).await.unwrap_or_else(|error| panic!("{alteration}: {statement}: {error:?}"));
+        }
+        if !alteration.contains("internal_notes") {
+            open.batch_execute(&insert.replace("ID", "51"))
+                .await
+                .unwrap_or_else(|error| panic!("{alteration}: insert: {error:?}"));
+        }
+        let store = database.store();
+        assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new(), "{alteration}");
+        // nor do the service's own statements, which were prepared before
+        open.batch_execute("update orders_order set status = 'shipped', customer_name = 'Last' where id = 1")
+            .await
+            .unwrap();
+        eventually("the dashboard has it", async || {
+            let dashboard = ana.dashboard("").await;
+            let row = dashboard["orders"].as_array()?.iter().find(|order| order["id"] == 1)?.clone();
+            (row["status"] == "shipped").then_some(())
+        })
+        .await;
+        stream.patch_of(1).await;
+    }
+}
+
+/// Triggers of the host's, one of which changes the order once more; another fills a table that was emptied.
+#[tokio::test]
+async fn what_the_hosts_own_triggers_do_is_recorded_after_what_caused_it() {
+    let database = start().await;
+    database
+        .sql(
+            "create function take_on() returns trigger language plpgsql as $$ begin
+                 update orders_order set status = case new.status when 'confirmed' then 'processing' else 'confirmed' end
+                 where id = new.id and status in ('new', 'confirmed');
+                 return null;
+             end $$;
+             create trigger a_host after insert or update on orders_order for each row execute function take_on();
+             create table kept as select * from orders_order where id = 4;
+             create function refill() returns trigger language plpgsql as $$ begin
+                 insert into orders_order select * from kept; return null;
+             end $$;
+             create trigger a_refill after truncate on orders_order for each statement execute function refill();",
+        )
+        .await;
+    let order = |id| {
+        format!(
+            "select string_agg(format('%s>%s', old_status, new_status), ' ' order by id) from live.order_event where order_id = {id}"
+        )
+    };
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    assert_eq!(database.value(&order(1)).await, "pending>confirmed confirmed>processing");
+    database.orders("(60, 1::bigint, 'new', 'paid', 5)").await;
+    assert_eq!(database.value(&order(60)).await, ">new new>confirmed confirmed>processing");
+    let store = database.store();
+    database.sql("truncate orders_order cascade").await;
+    assert_eq!(database.value("select count(*) from orders_order").await, "1");
+    assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new());
+    store.fold().await.unwrap();
+    assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new());
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use oncare_live::demo::{Cluster, Durability};
+use oncare_live::store::{Link, Sleeper};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::harness::database::{Database, connect};
+use crate::harness::database::{Database, connect, people, temporary_folder};
 use crate::harness::eventually;
 use crate::harness::http::{Browserless, Events};
 use crate::harness::service::Service;
@@ -405,4 +407,162 @@ async fn a_forged_rise_causes_a_look_and_nothing_else() {
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
     assert_eq!(patched(&mut stream, 1).await["orders"][0]["id"], json!(1));
     assert_nothing_was_late(&service).await;
+}
+
+/// The key under which a listener sleeps.
+const SLEEP_LOCK: &str = "8029464455914023781";
+
+/// A stranger's lock, whether it is held or only waited for, makes nobody believe that a listener sleeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_has_the_sleep_lock_makes_nothing_go_unheard() {
+    for (take, gives_back) in [
+        (format!("select pg_advisory_lock({SLEEP_LOCK})"), "select pg_advisory_unlock_all()"),
+        (format!("begin; select pg_advisory_xact_lock_shared({SLEEP_LOCK})"), "rollback"),
+    ] {
+        let database = database().await;
+        let stranger = database.client().await;
+        stranger.batch_execute(&take).await.unwrap();
+        let service = Service::start(&database).await;
+        let ben = service.signed_in("ben").await;
+        let mut stream = ben.events().await;
+        stream.wait_for("ping").await;
+        for status in ["confirmed", "processing"] {
+            database.sql(&format!("update orders_order set status = '{status}' where id = 1")).await;
+            assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], status, "{take}");
+        }
+        assert_eq!(service.metric("oncare_live_listener_notifications_total").await, 0.0, "nobody is notified: {take}");
+        assert!(service.is_listener_awake().await);
+        stranger.batch_execute(gives_back).await.unwrap();
+        service.until_listener_is_awake(false).await;
+        database.sql("update orders_order set status = 'shipped' where id = 1").await;
+        assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "shipped");
+        assert_nothing_was_late(&service).await;
+    }
+}
+
+/// A sleeper whose machine died without a word: its session is there, and nobody listens. Writers believe in it no longer than
+/// its lease lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleeper_that_does_not_renew_its_lease_is_not_believed() {
+    let database = database().await;
+    let dead = Link::open(&database.parsed_url(), "listener", |_, _| {}).await.unwrap();
+    let Sleeper::Ourselves(lease) = dead.try_sleep().await.unwrap() else { panic!("it does not sleep") };
+    let holds =
+        "select count(*) from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and pid = pg_backend_pid()";
+    let writer = database.client().await;
+    let update = "begin; update orders_order set total_amount = total_amount + 1 where id = 1";
+    writer.batch_execute(update).await.unwrap();
+    assert_eq!(writer.query_one(holds, &[]).await.unwrap().get::<_, i64>(0), 0, "it is told to notify");
+    writer.batch_execute("rollback").await.unwrap();
+    eventually("the lease ends", async || {
+        writer.batch_execute(update).await.unwrap();
+        let held: i64 = writer.query_one(holds, &[]).await.unwrap().get(0);
+        writer.batch_execute("commit").await.unwrap();
+        (held == 1).then_some(())
+    })
+    .await;
+    assert_eq!(dead.renew(lease).await.unwrap(), None, "nor does it go on as if it had been believed");
+
+    // beside it a listener stays awake
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    let mut stream = ben.events().await;
+    stream.wait_for("ping").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "confirmed");
+    drop(dead);
+    service.until_listener_is_awake(false).await;
+    database.sql("update orders_order set status = 'processing' where id = 1").await;
+    assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "processing");
+    assert_nothing_was_late(&service).await;
+}
+
+/// Lives longer than a lease, so that it must have renewed it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleeper_goes_on_being_believed() {
+    let (database, service, _ben, mut stream) = asleep().await;
+    let leases = format!(
+        "select string_agg(objid::text, ',' order by objid) from pg_locks where locktype = 'advisory' and objsubid = 2 and classid = 1869505377
+             and database = (select oid from pg_database where datname = '{}')",
+        database.name
+    );
+    let first = database.value(&leases).await;
+    assert_eq!(first.split(',').count(), 2, "{first}");
+    eventually("it has taken two leases more", async || {
+        let now = database.value(&leases).await;
+        (!now.split(',').any(|period| first.contains(period))).then_some(())
+    })
+    .await;
+    let notified = service.metric("oncare_live_listener_notifications_total").await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    patched(&mut stream, 1).await;
+    assert_eq!(service.metric("oncare_live_listener_notifications_total").await, notified + 1.0);
+    assert!(!service.is_listener_awake().await);
+    assert_nothing_was_late(&service).await;
+}
+
+/// Two transactions that notify flush one after the other: a listener that hears of it rises, and the next ones don't.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_rises_when_transactions_overlap_however_few_they_are() {
+    let (database, service, _ben, mut stream) = asleep().await;
+    let first = database.client().await;
+    first.batch_execute("begin; update orders_order set status = 'confirmed' where id = 1").await.unwrap();
+    database.sql("update orders_order set total_amount = 7 where id = 3").await;
+    patched(&mut stream, 3).await;
+    service.until_listener_is_awake(true).await;
+    first.batch_execute("commit").await.unwrap();
+    assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "confirmed");
+    service.until_listener_is_awake(false).await;
+    assert_nothing_was_late(&service).await;
+}
+
+/// What was not notified is counted, whatever else is: here the trigger of one table has lost its way to notify.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_without_a_notification_is_counted_under_steady_traffic_too() {
+    let (database, service, _ben, mut stream) = asleep().await;
+    let silent = "insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, old_status,
+            new_status, old_payment_status, new_payment_status, old_total, new_total)
+        values ('update', 1, 'n', 2, 2, 'pending', 'pending', 'paid', 'paid', 1, 1)";
+    for n in 0..30 {
+        database.sql(silent).await;
+        database.sql(&format!("update orders_order set total_amount = {n} + 10 where id = 3")).await;
+        patched(&mut stream, 3).await;
+    }
+    eventually("all of them are counted", async || {
+        database.sql("update orders_order set total_amount = total_amount + 1 where id = 3").await;
+        (service.metric("oncare_live_listener_events_found_late_total").await == 30.0).then_some(())
+    })
+    .await;
+}
+
+/// PostgreSQL refuses to prepare a transaction that has notified. Where a server allows two-phase commits no listener sleeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_can_be_prepared_where_the_server_allows_it() {
+    let folder = temporary_folder("oncare-live-prepare");
+    let cluster = Cluster::start(&folder, 0, Durability::None).await.unwrap();
+    connect(&cluster.url("postgres"))
+        .await
+        .batch_execute("alter system set max_prepared_transactions = 5")
+        .await
+        .unwrap();
+    cluster.stop().await.unwrap();
+    let cluster = Cluster::start(&folder, 0, Durability::None).await.unwrap();
+    cluster.create_database("shop").await.unwrap();
+    let database = Database { url: cluster.url("shop"), name: "shop".to_owned() };
+    database.store().migrate().await.unwrap();
+    database.sql(&people()).await;
+    database.orders("(1, 2, 'pending', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    let ben = service.signed_in("ben").await;
+    let mut stream = ben.events().await;
+    stream.wait_for("ping").await;
+    database.sql("begin; update orders_order set status = 'confirmed' where id = 1; prepare transaction 'order'").await;
+    // what it changed is on its way for as long as it takes
+    stream.wait_for("ping").await;
+    stream.wait_for("ping").await;
+    assert!(service.is_listener_awake().await);
+    database.sql("commit prepared 'order'").await;
+    assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "confirmed");
+    service.stop().await;
+    cluster.stop().await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod connect;
+mod disk;
 mod events;
 mod fan_out;
 mod growth;
@@ -14,12 +15,13 @@ mod writers;
 use crate::bench::Bench;
 use crate::options::{Options, Scenario};
 use crate::system::System;
+pub use disk::{AT_SHOP_RATES, LOWEST_OF_UNSERVED, LOWEST_WITHOUT_DELAY, WORST};
 pub use growth::{STEADY, median_column};
 pub use polling::DASHBOARDS;
 use stage::Stage;
 
 /// Those that need the databases with equal orders.
-pub const ON_EQUAL_ONES: [Scenario; 8] = [
+pub const ON_EQUAL_ONES: [Scenario; 9] = [
     Scenario::Connect,
     Scenario::Memory,
     Scenario::Idle,
@@ -27,6 +29,7 @@ pub const ON_EQUAL_ONES: [Scenario; 8] = [
     Scenario::FastEvents,
     Scenario::FanOut,
     Scenario::Writers,
+    Scenario::Disk,
     Scenario::Bulk,
 ];
 
@@ -55,6 +58,10 @@ pub async fn run(bench: &mut Bench, options: &Options) {
     }
     if options.wants(Scenario::Polling) {
         bench.attempt(Scenario::Polling, polling::run).await;
+    }
+    // last, as it starts the database server anew
+    if options.wants(Scenario::Disk) {
+        bench.attempt(Scenario::Disk, disk::run).await;
     }
 }
 

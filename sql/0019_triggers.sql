@@ -1,67 +1,85 @@
--- The triggers that record what changed and wake a listener that sleeps. A statement that changes 10,000 orders sends at
--- most one notification. The functions are `security definer`, so that a writer needs no right on schema live, and touch
+-- The triggers that record what changed and wake a listener that sleeps. However much a transaction changes, it sends one
+-- notification. The functions are `security definer`, so that a writer needs no right on schema live, and touch
 -- nothing that another writer could hold a lock on. Run again, this file puts back what somebody took away.
 
--- Whether a listener sleeps, so that it must be notified. A listener that sleeps holds this lock exclusively; one that is
+-- Whether a listener sleeps, so that it must be notified. A listener that sleeps holds the first lock exclusively; one that is
 -- awake reads on its own, and where there is none nobody need be told. Who is granted the lock here keeps it until the
 -- transaction ends, and a listener can't fall asleep before that: it gets its exclusive lock only when everything that was
 -- not notified is committed, and reads once more then. A savepoint that is rolled back takes its event and its lock along.
 -- Notifying costs a lock on the whole cluster until the commit is on disk, which ends group commit; this costs no wait.
 -- The key is "oncawake" in ASCII.
+--
+-- A sleeper whose machine died keeps its lock for as long as the server believes in its connection, and a stranger may hold it
+-- for ever. So a sleeper is believed only while it also holds the lock of the present five seconds, which it takes anew while
+-- it lives. Who finds that lock free holds it instead, so that no listener can fall asleep over what it changes. (A
+-- transaction that outlasts these five seconds, and then the stranger's lock, is found by the listener's periodic read.) The key
+-- is "onca" with the number of the five seconds.
 create or replace function live.listener_sleeps() returns boolean
 language sql volatile as $$
-    select not pg_try_advisory_xact_lock_shared(8029464455914023781)
+    select case
+        when pg_try_advisory_xact_lock_shared(8029464455914023781) then false
+        else not pg_try_advisory_xact_lock_shared(1869505377, floor(date_part('epoch', clock_timestamp()) / 5)::integer)
+    end
 $$;
 
--- Wakes the listeners. The payload says which reps are concerned, where they are given and few, else "all"; a payload of
--- 8,000 bytes or more would abort the writer's transaction. Nothing else about an order leaves by this door. A full queue,
--- which any listening session that is stuck in a transaction can cause, would make the writer's commit fail: from half full
--- on nobody is notified, and the listener finds the change when it reads without being told to, every three seconds.
-create or replace function live.notify(reps bigint[]) returns void
+-- Wakes the listeners. The payload is the transaction, by which they know that it was notified, and that another one, which
+-- had notified as well, was still open: such transactions wait for each other's flush, so the listener had better be awake. The
+-- key is "oncanote". Nothing about an order leaves by this door. A full queue, which any listening session that is stuck in a
+-- transaction can cause, would make the writer's commit fail: from half full on nobody is notified, and the listener finds the
+-- change when it reads without being told to, every three seconds.
+create or replace function live.notify() returns void
 language sql volatile as $$
-    select pg_notify('live_orders', case when cardinality(reps) <= 100 then 'reps:' || array_to_string(reps, ',') else 'all' end)
+    select pg_notify('live_orders', pg_current_xact_id()::text
+        || case when pg_try_advisory_xact_lock(8029464455763948645) then '' else ' crowded' end)
     where pg_notification_queue_usage() < 0.5
 $$;
 
+-- Orders are recorded row by row when they are inserted or updated: matching the rows of a statement before and after would
+-- cost each single-row statement more than a large one gains by it. It is told here and not by a condition of the trigger what
+-- is recorded, as that would keep the host from altering the columns in it.
+--
+-- A session keeps the plans of these statements, which are made for columns of certain types. Each names the host's table, as
+-- a constant that costs nothing, so that PostgreSQL makes it anew after the table was altered: a session that was open when
+-- the host widened a column could not write any more.
 create or replace function live.record_insert() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     insert into live.order_event (operation, order_id, order_number, new_sales_rep_id, new_status, new_payment_status, new_total)
-    select 'insert', n.id, n.order_number, n.sales_rep_id, n.status, n.payment_status, n.total_amount
-    from new_rows n;
-    if found and live.listener_sleeps() then
-        perform live.notify(array(select distinct n.sales_rep_id from new_rows n where n.sales_rep_id is not null));
+    values (coalesce('insert', 'public.orders_order'::regclass::text), new.id, new.order_number, new.sales_rep_id, new.status,
+        new.payment_status, new.total_amount);
+    if live.listener_sleeps() then
+        perform live.notify();
     end if;
     return null;
 end
 $$;
 
--- Updates are recorded row by row, unlike all else: matching the rows of a statement before and after would cost each
--- single-row update more than a large one gains by it. The notification says "all", as a transaction sends the same one only
--- once, however many rows it updates. What is recorded is told here and not by a condition of the trigger, which would keep
--- the host from altering the columns in it.
---
--- Most updates that are recorded change the status and no other text. They take the first way, as PL/pgSQL prepares each
+-- Most updates that are recorded change no text of the order. They take the first way, as PL/pgSQL prepares each
 -- expression that a transaction comes to anew, at a cost that sixteen writers feel; hence also a plain INSERT whose values
 -- need no computing. A changed primary key is the end of one order and the beginning of another, whatever the statement
 -- calls it.
 create or replace function live.record_update() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    if old.status <> new.status and old.id = new.id and old.order_number = new.order_number
-        and old.customer_name = new.customer_name and old.created_at = new.created_at
+    if (old.status <> new.status or old.payment_status <> new.payment_status or old.total_amount <> new.total_amount
+            or old.sales_rep_id <> new.sales_rep_id)
+        and old.id = new.id and old.order_number = new.order_number and old.customer_name = new.customer_name
+        and old.created_at = new.created_at and 'public.orders_order'::regclass is not null
     then
         insert into live.order_event (
             operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, old_status, new_status,
             old_payment_status, new_payment_status, old_total, new_total
         )
-        values ('update', new.id, old.order_number, old.sales_rep_id, new.sales_rep_id, old.status, new.status,
-            old.payment_status, new.payment_status, old.total_amount, new.total_amount);
-    elsif old.id <> new.id then
+        values (coalesce('update', 'public.orders_order'::regclass::text), new.id, old.order_number, old.sales_rep_id,
+            new.sales_rep_id, old.status, new.status, old.payment_status, new.payment_status, old.total_amount,
+            new.total_amount);
+    elsif old.id <> new.id and 'public.orders_order'::regclass is not null then
         insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, old_status, old_payment_status, old_total)
-        values ('delete', old.id, old.order_number, old.sales_rep_id, old.status, old.payment_status, old.total_amount);
+        values (coalesce('delete', 'public.orders_order'::regclass::text), old.id, old.order_number, old.sales_rep_id,
+            old.status, old.payment_status, old.total_amount);
         insert into live.order_event (operation, order_id, order_number, new_sales_rep_id, new_status, new_payment_status, new_total)
-        values ('insert', new.id, new.order_number, new.sales_rep_id, new.status, new.payment_status, new.total_amount);
+        values (coalesce('insert', 'public.orders_order'::regclass::text), new.id, new.order_number, new.sales_rep_id,
+            new.status, new.payment_status, new.total_amount);
     elsif old.status = new.status
         and old.payment_status = new.payment_status
         and old.total_amount = new.total_amount
@@ -69,6 +87,7 @@ begin
         and old.order_number = new.order_number
         and old.customer_name = new.customer_name
         and old.created_at = new.created_at
+        and 'public.orders_order'::regclass is not null
     then
         return null;
     else
@@ -76,23 +95,24 @@ begin
             operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, old_status, new_status,
             old_payment_status, new_payment_status, old_total, new_total, other
         )
-        values ('update', new.id, old.order_number, old.sales_rep_id, new.sales_rep_id, old.status, new.status,
-            old.payment_status, new.payment_status, old.total_amount, new.total_amount,
+        values (coalesce('update', 'public.orders_order'::regclass::text), new.id, old.order_number, old.sales_rep_id,
+            new.sales_rep_id, old.status, new.status, old.payment_status, new.payment_status, old.total_amount,
+            new.total_amount,
             live.other_changes(old.order_number, new.order_number, old.customer_name, new.customer_name,
                 old.created_at, new.created_at));
     end if;
     if live.listener_sleeps() then
-        perform live.notify(null);
+        perform live.notify();
     end if;
     return null;
 end
 $$;
 
--- Changes of the other columns that the list shows, or null: {"customer_name": ["old", "new"]}.
+-- Changes of the other columns that the list shows, or null: {"customer_name": ["old", "new"]}. Times are told in UTC.
 create or replace function live.other_changes(
     old_number text, new_number text, old_customer text, new_customer text, old_created timestamptz, new_created timestamptz
 ) returns jsonb
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp set time zone 'UTC' as $$
 begin
     return nullif(jsonb_strip_nulls(jsonb_build_object(
         'order_number', case when old_number <> new_number then jsonb_build_array(old_number, new_number) end,
@@ -108,12 +128,13 @@ begin
     select 'delete', o.id, o.order_number, o.sales_rep_id, o.status, o.payment_status, o.total_amount
     from old_rows o;
     if found and live.listener_sleeps() then
-        perform live.notify(array(select distinct o.sales_rep_id from old_rows o where o.sales_rep_id is not null));
+        perform live.notify();
     end if;
     return null;
 end
 $$;
 
+-- Before the truncation, so that what another trigger puts into the emptied table comes after it.
 create or replace function live.record_truncate() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -122,14 +143,13 @@ begin
     )
     insert into live.truncation (event_id) select id from recorded where tg_argv[0] = 'truncate';
     if live.listener_sleeps() then
-        perform live.notify(null);
+        perform live.notify();
     end if;
     return null;
 end
 $$;
 
--- The number of items is shown with an order, so that a statement that changes it changes the order. The order may be
--- on its way to another rep in a transaction that is not visible here, so everybody is woken.
+-- The number of items is shown with an order, so that a statement that changes it changes the order.
 create or replace function live.record_items() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -156,26 +176,31 @@ begin
     from unnest(orders, deltas) c (order_id, delta)
     join public.orders_order o on o.id = c.order_id;
     if found and live.listener_sleeps() then
-        perform live.notify(null);
+        perform live.notify();
     end if;
     return null;
 end
 $$;
 
--- of an earlier version
+-- of earlier versions
 drop function if exists live.notify(text);
-
+drop function if exists live.notify(bigint[]);
 drop trigger if exists live_insert on public.orders_order;
-create trigger live_insert after insert on public.orders_order
-    referencing new table as new_rows for each statement execute function live.record_insert();
 drop trigger if exists live_update on public.orders_order;
-create trigger live_update after update on public.orders_order
+
+-- Triggers fire in the order of their names. These two are before the host's, one of which may change the order once more: what
+-- it does then is recorded after what caused it, and the events' ids tell the order of changes.
+drop trigger if exists "!live_insert" on public.orders_order;
+create trigger "!live_insert" after insert on public.orders_order
+    for each row execute function live.record_insert();
+drop trigger if exists "!live_update" on public.orders_order;
+create trigger "!live_update" after update on public.orders_order
     for each row execute function live.record_update();
 drop trigger if exists live_delete on public.orders_order;
 create trigger live_delete after delete on public.orders_order
     referencing old table as old_rows for each statement execute function live.record_delete();
 drop trigger if exists live_truncate on public.orders_order;
-create trigger live_truncate after truncate on public.orders_order
+create trigger live_truncate before truncate on public.orders_order
     for each statement execute function live.record_truncate('truncate');
 
 drop trigger if exists live_insert on public.orders_orderitem;
@@ -188,12 +213,12 @@ drop trigger if exists live_delete on public.orders_orderitem;
 create trigger live_delete after delete on public.orders_orderitem
     referencing old table as old_rows for each statement execute function live.record_items();
 drop trigger if exists live_truncate on public.orders_orderitem;
-create trigger live_truncate after truncate on public.orders_orderitem
+create trigger live_truncate before truncate on public.orders_orderitem
     for each statement execute function live.record_truncate('truncate_items');
 
 -- Also for a session that sets session_replication_role = replica, as bulk loaders do: any client that writes is heard.
-alter table public.orders_order enable always trigger live_insert;
-alter table public.orders_order enable always trigger live_update;
+alter table public.orders_order enable always trigger "!live_insert";
+alter table public.orders_order enable always trigger "!live_update";
 alter table public.orders_order enable always trigger live_delete;
 alter table public.orders_order enable always trigger live_truncate;
 alter table public.orders_orderitem enable always trigger live_insert;
