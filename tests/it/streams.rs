@@ -244,6 +244,27 @@ async fn a_cursor_that_means_nothing_here_gets_the_whole_state() {
 }
 
 #[tokio::test]
+async fn for_a_cursor_from_which_nothing_can_be_told_no_event_is_read() {
+    let (database, service) = two_reps().await;
+    let (ana, rx) = (service.signed_in("ana").await, service.signed_in("rx").await);
+    let cursor = ana.events().await.wait_for("sync").await.id.unwrap();
+    let (epoch, _) = cursor.split_once('/').unwrap();
+    let pruned = format!("{epoch}/3:3:");
+    database.sql("update live.fold set pruned_xid = '5'").await;
+    // whoever reads an event now fails; the statistics read none of that column
+    database.sql("alter table live.order_event rename app_user to away").await;
+    for odd in ["0000000000000000/5:5:", &format!("{epoch}/999999999:999999999:"), &pruned] {
+        let sync = ana.events_since(Some(odd)).await.wait_for("sync").await;
+        assert_eq!(sync.data["missed"], Value::Null, "{odd}");
+        let sync = rx.events_of("/orders/api/pharmacist/events/", Some(odd)).await.wait_for("sync").await;
+        assert_eq!(sync.data["missed"], Value::Null, "{odd}");
+    }
+    database.sql("alter table live.order_event rename away to app_user").await;
+    let sync = ana.events_since(Some(&cursor)).await.wait_for("sync").await;
+    assert_eq!(sync.data["missed"], json!([]), "and from one of this epoch everything is told");
+}
+
+#[tokio::test]
 async fn what_is_committed_while_the_listener_is_away_arrives() {
     let (database, service) = two_reps().await;
     let ana = service.signed_in("ana").await;
