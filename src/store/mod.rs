@@ -47,7 +47,7 @@ pub use error::{StoreError, chain};
 
 use error::Attempt;
 pub use events::{Batch, Changed, News, is_canary};
-pub use fold::Folded;
+pub use fold::{Folded, Progress};
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
 pub use newest::{ListedChange, MOST_UNREAD, Mark, NEWEST_CHANGES, Newest};
