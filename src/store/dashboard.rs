@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, OptionFuture};
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
-use super::events::{REACH, RECENT, RECENT_OF_ALL, Reach, Recent};
+use super::events::{REACH, RECENT, RECENT_OF_ALL, Reach, Recent, TooMuch};
 use super::list::{self, Asked};
 use super::status_since::{STATUS_SINCE, StatusSince, status_since};
 use super::{
@@ -83,10 +83,10 @@ pub struct Sync {
 }
 
 /// A stream that is to begin: whose orders it tells of, and up to where its page knows.
-#[derive(Debug, Clone)]
 pub(super) struct SyncRequest {
     scope: Scope,
     since: Option<Cursor>,
+    too_much: Arc<TooMuch>,
 }
 
 impl Store {
@@ -144,7 +144,8 @@ impl Store {
     /// If the database can't be reached or read.
     pub async fn sync(&self, scope: Scope, since: Option<&Cursor>) -> Result<Sync, StoreError> {
         self.statistics_read.store(true, Relaxed);
-        self.gathered.syncs.ask(SyncRequest { scope, since: since.cloned() }).await
+        let too_much = Arc::clone(&self.gathered.too_much);
+        self.gathered.syncs.ask(SyncRequest { scope, since: since.cloned(), too_much }).await
     }
 }
 
@@ -201,8 +202,10 @@ async fn syncs(client: &ClientWrapper, requests: &[SyncRequest]) -> Result<Vec<S
     )?;
     // a cursor from which nothing can be told is left out before anything is read: one of them would make the others' read as
     // long as its own
+    let can_be_told =
+        |request: &SyncRequest, since: &Cursor| reach.has(since) && !request.too_much.is_told_by(request.scope, since);
     let returning: Vec<Option<&Cursor>> =
-        requests.iter().map(|request| request.since.as_ref().filter(|since| reach.has(since))).collect();
+        requests.iter().map(|request| request.since.as_ref().filter(|since| can_be_told(request, since))).collect();
     let away: HashSet<Scope> = requests
         .iter()
         .zip(&returning)
@@ -233,6 +236,11 @@ async fn syncs(client: &ClientWrapper, requests: &[SyncRequest]) -> Result<Vec<S
     let cursor = Arc::new(reach.now);
     let recent = recent.map(|rows| Recent::of(&rows)).transpose()?;
     let recent_of_all = recent_of_all.map(|rows| Recent::of(&rows)).transpose()?;
+    if let Some(SyncRequest { too_much, .. }) = requests.first() {
+        for (of_all, recent) in [(false, &recent), (true, &recent_of_all)] {
+            recent.iter().for_each(|recent| too_much.learn(of_all, cursor.epoch, recent));
+        }
+    }
     let sync = |(SyncRequest { scope, .. }, since): (&SyncRequest, &Option<&Cursor>)| {
         let recent = if *scope == Scope::All { &recent_of_all } else { &recent };
         let missed = since.zip(recent.as_ref());

@@ -1,7 +1,7 @@
 //! Reading `live.order_event` since a cursor: the listener's tail and a stream's resume.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tokio_postgres::Row;
 
@@ -9,7 +9,7 @@ use super::dashboard::{ROW_COLUMNS, order_row, summaries};
 use super::{
     Attempt, Connection, Link, PRESENT, Store, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
 };
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Epoch};
 use crate::order::{Change, Money, Operation, OrderEvent, OrderId, OrderRow, RepId, Scope, Summary, Writer};
 
 /// The channel on which the triggers notify.
@@ -304,6 +304,31 @@ impl Reach {
 fn transaction_id(rows: &[Row], column: &str) -> Result<u64, StoreError> {
     let text: Option<&str> = rows.first().map(|row| row.get(column));
     text.unwrap_or_default().parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))
+}
+
+/// From which transaction on a read found all events, and no further back: what is older than that is too much to tell, and
+/// stays so within an epoch, as there are only more events later. Nobody reads them again to learn it.
+#[derive(Default)]
+pub(super) struct TooMuch(Mutex<HashMap<bool, (Epoch, u64)>>);
+
+impl TooMuch {
+    pub(super) fn is_told_by(&self, scope: Scope, since: &Cursor) -> bool {
+        let known = self.lock();
+        let complete_from = known.get(&(scope == Scope::All));
+        complete_from.is_some_and(|(epoch, from)| *epoch == since.epoch && since.snapshot.xmin() < *from)
+    }
+
+    /// What a read of one rep's or of all orders' events found, in that epoch.
+    pub(super) fn learn(&self, of_all: bool, epoch: Epoch, recent: &Recent) {
+        let mut known = self.lock();
+        let entry = known.entry(of_all).or_insert((epoch, 0));
+        let from = if entry.0 == epoch { entry.1 } else { 0 };
+        *entry = (epoch, from.max(recent.complete_from));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<bool, (Epoch, u64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What pages may have missed: the newest events, with the reps whom they concern.

@@ -90,8 +90,9 @@ impl Store {
                 .start()
                 .await
                 .attempt("begin folding")?;
-            // a fold cut short would be begun again and again
-            transaction.batch_execute("set local statement_timeout = 0").await.attempt("begin folding")?;
+            // a fold cut short would be begun again and again; but whoever locks its tables must not hold up the other steps
+            let patience = "set local statement_timeout = 0; set local lock_timeout = '5s'";
+            transaction.batch_execute(patience).await.attempt("begin folding")?;
             let folded = fold_in(&transaction, least).await?;
             transaction.commit().await.attempt("commit the fold")?;
             Ok(folded)
