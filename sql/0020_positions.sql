@@ -21,15 +21,25 @@ create table if not exists live.timeline_position (
 );
 
 -- An instance of the version before can't fold any more, as it would move a position that nobody reads; its reads go on.
--- It reads fold.timeline_before, up to which the timelines stay complete.
+-- It reads fold.timeline_before, up to which the timelines stay complete, and with the role that may read the summary the
+-- positions that belong to it.
 lock table live.fold in access exclusive mode;
 do $$
+declare
+    granted record;
 begin
     if exists (select from pg_catalog.pg_attribute
                where attrelid = 'live.fold'::regclass and attname = 'snapshot' and not attisdropped) then
         insert into live.fold_position (turn, snapshot, folded_at) select 1, f.snapshot, f.folded_at from live.fold f;
         insert into live.timeline_position (turn, xid, id) select 1, f.timeline_before, 0 from live.fold f;
         alter table live.fold drop column snapshot, drop column folded_at;
+        for granted in
+            select distinct a.privilege_type as privilege, a.grantee::pg_catalog.regrole as role
+            from pg_catalog.pg_class c cross join lateral pg_catalog.aclexplode(c.relacl) a
+            where c.oid = 'live.order_stats'::regclass and a.grantee not in (0, c.relowner)
+        loop
+            execute format('grant %s on live.fold_position, live.timeline_position to %s', granted.privilege, granted.role);
+        end loop;
     end if;
 end
 $$;

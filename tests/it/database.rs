@@ -353,7 +353,9 @@ async fn how_far_the_version_before_was_is_carried_on_and_it_can_fold_no_more() 
                  snapshot = (select p.snapshot from live.fold_position p);
              drop table live.fold_position, live.timeline_position;
              drop function live.system_identifier, live.folded;
-             delete from live.migration where version in (20, 21)"
+             delete from live.migration where version in (20, 21);
+             create role \"older of {name}\"; grant select, delete on live.order_stats to \"older of {name}\"",
+            name = database.name
         ))
         .await;
     database.sql("update orders_order set status = 'shipped' where id = 1").await;
@@ -364,6 +366,12 @@ async fn how_far_the_version_before_was_is_carried_on_and_it_can_fold_no_more() 
     );
     assert_eq!(database.value("select count(*) from live.events_of(1)").await, "2");
     assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new());
+    let granted = format!(
+        "select bool_and(has_table_privilege('older of {}', 'live.fold_position', privilege) = granted)
+         from (values ('select', true), ('delete', true), ('insert', false)) p (privilege, granted)",
+        database.name
+    );
+    assert_eq!(database.value(&granted).await, "true", "what may be done with the summary");
     let older = database.client().await;
     let error = older.batch_execute("update live.fold set snapshot = pg_current_snapshot()").await.unwrap_err();
     assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::UNDEFINED_COLUMN));
