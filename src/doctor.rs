@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::store::{DatabaseUrl, Finding, Link, Store, StoreError, TriggerState, is_canary, oldest_supported_version};
+use crate::store::{
+    DatabaseUrl, Finding, Link, Progress, Store, StoreError, TriggerState, is_canary, oldest_supported_version,
+};
 
 /// How long a notification may take to come back.
 const NOTIFICATION_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long events may wait for the background work of an instance until that is told.
+const BACKGROUND_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Looks at everything. Each finding says what to do, if anything is wrong; what can't be looked at because of an
 /// earlier finding is left out.
@@ -91,7 +96,46 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     } else {
         Finding::bad("statistics", format!("{}; run oncare-live migrate --rebuild-statistics", different.join("; ")))
     });
+    let progress = store.progress().await?;
+    findings.push(fold_finding(&progress));
+    findings.push(timeline_finding(&progress));
     Ok(())
+}
+
+fn fold_finding(progress: &Progress) -> Finding {
+    match progress.unfolded {
+        Some(age) if age > BACKGROUND_PATIENCE => Finding::bad(
+            "fold of the statistics",
+            format!(
+                "events have waited {} min to be folded, and every reader of statistics adds them up; start an instance of \
+                 oncare-live serve; if one runs, its log and its metric oncare_live_background_failures_total say why it \
+                 can't",
+                age.as_secs() / 60
+            ),
+        ),
+        _ => Finding::good("fold of the statistics"),
+    }
+}
+
+fn timeline_finding(progress: &Progress) -> Finding {
+    let subject = "timelines of the orders";
+    let waiting = if progress.is_far_behind() {
+        format!("more than {} events wait", progress.waiting - 1)
+    } else {
+        format!("{} events wait", progress.waiting)
+    };
+    let is_late = progress.unentered.is_some_and(|age| age > BACKGROUND_PATIENCE);
+    if !is_late {
+        return Finding::good(format!("{subject}: {waiting}"));
+    }
+    let remedy = if progress.is_held_up {
+        "a transaction that began before them is still open: end it (pg_stat_activity and pg_prepared_xacts have it)"
+    } else {
+        "start an instance of oncare-live serve; if one runs, its log and its metric \
+         oncare_live_background_failures_total say why it can't"
+    };
+    let told = format!("{waiting} to be entered, and whoever opens an order's page reads through them; {remedy}");
+    Finding::bad(subject, told)
 }
 
 /// Listens on one connection and notifies on another, as the service does.

@@ -6,111 +6,164 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Meter;
+use super::meter::Step;
 use crate::store::{Folded, Store, StoreError};
 
-/// How often is looked whether there is something to do.
+/// How often is looked whether there is something to do. Each step does a bounded part of it then.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How long events wait to be folded while nobody reads statistics from the database. What is not folded yet every such
 /// reader adds up; but the longer it waits the more changes of one sum become one.
 const FOLD_LATEST: Duration = Duration::from_secs(2);
 
+/// Events that wait until then also while somebody reads: to add them up costs less than to fold them four times a second.
+const FEW: i64 = 200;
+
 /// While more events than this come in a second, writers have the machine for themselves and timelines wait.
 const BUSY: f64 = 400.0;
-
-/// Events that may wait for a timeline at most. Whoever opens an order's page reads through them.
-const MOST_WAITING: u64 = 100_000;
 
 /// How often old events are looked for.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Pause between two batches of a prune, so that it never crowds out the host's own work.
-const PRUNE_PAUSE: Duration = Duration::from_millis(100);
+/// How often is looked how far behind the steps are.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a step that failed waits until it is tried again. The others go on meanwhile.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Folds, and prunes events older than `retention`, for ever.
 pub(super) async fn run(store: &Store, meter: &Meter, retention: Duration) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let now = Instant::now();
-    let mut folder =
-        Folder { store, meter, folded_at: None, waiting: 0, is_complete: false, is_busy: false, next_prune: now };
-    let mut failing = false;
+    let mut folder = Folder {
+        store,
+        meter,
+        retention,
+        folded_at: None,
+        is_complete: false,
+        is_busy: false,
+        is_far_behind: false,
+        steps: Step::ALL.map(|step| Turn { step, next: now, is_failing: false }),
+    };
     loop {
         ticks.tick().await;
-        let outcome = folder.turn(retention).await;
-        match outcome {
-            Ok(()) if failing => tracing::info!("folding again"),
-            Err(ref error) if !failing => tracing::warn!(error = error.chain(), "could not fold; trying on"),
-            _ => {}
-        }
-        failing = outcome.is_err();
+        folder.tick().await;
     }
+}
+
+/// When a step is to be taken next.
+struct Turn {
+    step: Step,
+    next: Instant,
+    is_failing: bool,
 }
 
 struct Folder<'a> {
     store: &'a Store,
     meter: &'a Meter,
+    retention: Duration,
     folded_at: Option<Instant>,
-    /// Events folded here that are not in the timelines yet.
-    waiting: u64,
-    /// Whether there was nothing to enter in the timelines when this was last tried. Then it is tried at the next fold alone, as a
+    /// Whether there was nothing to enter in the timelines when this was last tried. Then it is tried when folding alone, as a
     /// transaction that made some events wait may have ended.
     is_complete: bool,
     /// Whether events were many when they were last folded.
     is_busy: bool,
-    next_prune: Instant,
+    /// Whether too many events wait for the timelines. Whoever opens an order's page reads through them.
+    is_far_behind: bool,
+    steps: [Turn; Step::ALL.len()],
 }
 
 impl Folder<'_> {
-    async fn turn(&mut self, retention: Duration) -> Result<(), StoreError> {
-        let waited = self.folded_at.map_or(FOLD_LATEST, |at| at.elapsed());
-        let was_read = self.store.were_statistics_read();
-        if was_read || waited >= FOLD_LATEST {
-            self.is_busy = self.fold().await? as f64 / waited.as_secs_f64() > BUSY;
-            self.folded_at = Some(Instant::now());
-        } else if self.is_complete {
-            return Ok(());
+    /// Takes each step whose time has come. One that fails hinders none of the others.
+    async fn tick(&mut self) {
+        for place in 0..self.steps.len() {
+            let Turn { step, next, .. } = self.steps[place];
+            if Instant::now() < next {
+                continue;
+            }
+            let outcome = self.take(step).await;
+            let turn = &mut self.steps[place];
+            match &outcome {
+                Ok(_) if turn.is_failing => tracing::info!(step = step.name(), "the background work goes on again"),
+                Err(error) if !turn.is_failing => {
+                    tracing::warn!(step = step.name(), error = error.chain(), "background work failed; trying on");
+                }
+                _ => {}
+            }
+            turn.is_failing = outcome.is_err();
+            let pause = outcome.unwrap_or_else(|_| {
+                self.meter.background_failed(step);
+                RETRY_PAUSE
+            });
+            turn.next = Instant::now() + pause;
         }
-        if !self.is_busy || self.waiting > MOST_WAITING {
-            let entered = self.store.extend_timeline().await?;
-            self.waiting = self.waiting.saturating_sub(entered);
-            self.is_complete = entered == 0;
-        }
-        if Instant::now() >= self.next_prune {
-            self.prune(retention).await?;
-        }
-        Ok(())
     }
 
-    /// Folds, and gives the number of events.
-    async fn fold(&mut self) -> Result<u64, StoreError> {
-        match self.store.fold().await? {
+    /// Takes a step, and gives the pause until the next of its kind; none if it is to be taken at the next tick.
+    async fn take(&mut self, step: Step) -> Result<Duration, StoreError> {
+        match step {
+            Step::Fold => self.fold().await?,
+            Step::Timeline => self.extend_timeline().await?,
+            Step::Tidy if self.store.tidy_statistics().await? == 0 => return Ok(PRUNE_INTERVAL),
+            Step::Tidy => {}
+            Step::Prune => {
+                let pruned = self.store.prune(self.retention).await?;
+                self.meter.pruned.fetch_add(pruned, Relaxed);
+                if pruned == 0 {
+                    return Ok(PRUNE_INTERVAL);
+                }
+            }
+            Step::Progress => {
+                self.look_at_progress().await?;
+                return Ok(PROGRESS_INTERVAL);
+            }
+        }
+        Ok(Duration::ZERO)
+    }
+
+    async fn fold(&mut self) -> Result<(), StoreError> {
+        let waited = self.folded_at.map_or(FOLD_LATEST, |at| at.elapsed());
+        let is_due = waited >= FOLD_LATEST;
+        if !is_due && !self.store.were_statistics_read() {
+            return Ok(());
+        }
+        self.is_complete = false;
+        let events = match self.store.fold_if(if is_due { 1 } else { FEW }).await? {
             Folded::Events(events) => {
                 self.meter.folds.fetch_add(1, Relaxed);
-                self.waiting += events;
-                self.is_complete = false;
-                return Ok(events);
+                events
             }
             Folded::Rebuilt => {
                 tracing::info!("built the statistics anew from the orders");
                 self.meter.rebuilds.fetch_add(1, Relaxed);
-                self.is_complete = false;
+                0
             }
-            Folded::Nothing | Folded::Elsewhere => {}
-        }
-        Ok(0)
+            Folded::Nothing | Folded::Elsewhere if is_due => 0,
+            Folded::Nothing | Folded::Elsewhere => return Ok(()),
+        };
+        self.is_busy = events as f64 / waited.as_secs_f64() > BUSY;
+        self.folded_at = Some(Instant::now());
+        Ok(())
     }
 
-    async fn prune(&mut self, retention: Duration) -> Result<(), StoreError> {
-        self.store.tidy_statistics().await?;
-        loop {
-            let pruned = self.store.prune(retention).await?;
-            self.meter.pruned.fetch_add(pruned, Relaxed);
-            if pruned == 0 {
-                self.next_prune = Instant::now() + PRUNE_INTERVAL;
-                return Ok(());
-            }
-            tokio::time::sleep(PRUNE_PAUSE).await;
+    async fn extend_timeline(&mut self) -> Result<(), StoreError> {
+        if !self.is_complete && (!self.is_busy || self.is_far_behind) {
+            self.is_complete = self.store.extend_timeline().await? == 0;
         }
+        Ok(())
+    }
+
+    async fn look_at_progress(&mut self) -> Result<(), StoreError> {
+        let progress = self.store.progress().await?;
+        self.is_far_behind = progress.is_far_behind();
+        self.meter.timeline_waiting.store(progress.waiting, Relaxed);
+        let unpruned = progress.oldest.map(|age| age.saturating_sub(self.retention));
+        for (step, behind) in
+            [(Step::Fold, progress.unfolded), (Step::Timeline, progress.unentered), (Step::Prune, unpruned)]
+        {
+            self.meter.is_behind(step, behind.unwrap_or_default());
+        }
+        Ok(())
     }
 }

@@ -65,6 +65,41 @@ struct Awake {
     before: Duration,
 }
 
+/// One of the things that are done in the background, apart from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Events are folded into the statistics.
+    Fold,
+    /// Events are entered in the orders' timelines.
+    Timeline,
+    /// Sums of what no longer exists are deleted.
+    Tidy,
+    /// Old events are deleted.
+    Prune,
+    /// It is looked how far behind the others are.
+    Progress,
+}
+
+impl Step {
+    /// In the order of their turns.
+    pub const ALL: [Self; 5] = [Self::Fold, Self::Timeline, Self::Tidy, Self::Prune, Self::Progress];
+
+    /// Those of which it is known how far behind they are.
+    pub const MEASURED: [Self; 3] = [Self::Fold, Self::Timeline, Self::Prune];
+
+    /// As the metrics have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fold => "fold",
+            Self::Timeline => "timeline",
+            Self::Tidy => "tidy",
+            Self::Prune => "prune",
+            Self::Progress => "progress",
+        }
+    }
+}
+
 /// The counters of the live side.
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -96,6 +131,10 @@ pub struct Meter {
     pub rebuilds: AtomicU64,
     /// Events pruned.
     pub pruned: AtomicU64,
+    background_failures: [AtomicU64; Step::ALL.len()],
+    background_behind_millis: [AtomicU64; Step::ALL.len()],
+    /// Events that are not in the orders' timelines yet.
+    pub timeline_waiting: AtomicU64,
     /// How full the server's notification queue is, in millionths.
     pub queue_usage_ppm: AtomicU64,
 }
@@ -136,6 +175,27 @@ impl Meter {
         let bucket = AGE_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(AGE_BOUNDS.len());
         self.ages[bucket].fetch_add(1, Relaxed);
         self.age_micros.fetch_add(u64::try_from(age.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(super) fn background_failed(&self, step: Step) {
+        self.background_failures[step as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn is_behind(&self, step: Step, age: Duration) {
+        let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        self.background_behind_millis[step as usize].store(millis, Relaxed);
+    }
+
+    /// How often a step of the background work failed.
+    #[must_use]
+    pub fn background_failures(&self, step: Step) -> u64 {
+        self.background_failures[step as usize].load(Relaxed)
+    }
+
+    /// The age of what a step should have dealt with and has not, when it was last looked.
+    #[must_use]
+    pub fn background_behind(&self, step: Step) -> Duration {
+        Duration::from_millis(self.background_behind_millis[step as usize].load(Relaxed))
     }
 
     /// How old changes were when they were handed to their stream, from the trigger on.

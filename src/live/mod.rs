@@ -33,7 +33,7 @@ use crate::store::Store;
 pub use frame::Frame;
 pub use hub::{Hub, ListenerState, Subscriber, Subscription};
 pub use mailbox::Bye;
-pub use meter::{AgeBuckets, Meter, StreamCounts};
+pub use meter::{AgeBuckets, Meter, Step, StreamCounts};
 use recency::Recency;
 
 pub use stream::{EventStream, Told};

@@ -13,7 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::live::Live;
+use crate::live::{Live, Step};
 
 /// All metrics as one text.
 pub(super) fn encode(live: &Arc<Live>) -> Result<String, fmt::Error> {
@@ -86,6 +86,7 @@ impl Collector for LiveCollector {
         ] {
             counter(&mut encoder, name, help, value)?;
         }
+        self.background(&mut encoder)?;
         let usage = meter.queue_usage_ppm.load(Relaxed) as f64 / 1e6;
         let help = "Share of the server's notification queue that is in use. At 1, orders' commits fail.";
         let gauge = encoder.encode_descriptor("notification_queue_usage_ratio", help, None, MetricType::Gauge)?;
@@ -98,6 +99,26 @@ impl Collector for LiveCollector {
 }
 
 impl LiveCollector {
+    /// What is done in the background, step by step.
+    fn background(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let meter = &self.0.meter;
+        let help = "Steps of the background work that failed. Each is tried again after a second.";
+        let mut failures = encoder.encode_descriptor("background_failures", help, None, MetricType::Counter)?;
+        for step in Step::ALL {
+            let count = ConstCounter::new(meter.background_failures(step));
+            count.encode(failures.encode_family(&[("step", step.name())])?)?;
+        }
+        let help = "Age of the oldest event that a step should have dealt with and has not.";
+        let mut behind = encoder.encode_descriptor("background_behind_seconds", help, None, MetricType::Gauge)?;
+        for step in Step::MEASURED {
+            let age = ConstGauge::new(meter.background_behind(step).as_secs_f64());
+            age.encode(behind.encode_family(&[("step", step.name())])?)?;
+        }
+        let help = "Events that are not in the orders' timelines yet; 100001 if there are more than 100000.";
+        let waiting = i64::try_from(meter.timeline_waiting.load(Relaxed)).unwrap_or(i64::MAX);
+        gauge(encoder, "timeline_events_waiting", help, waiting)
+    }
+
     /// One look at the counts, so that opened, closed and open agree in every scrape.
     fn streams(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let counts = self.0.meter.streams();

@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, OptionFuture};
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
-use super::events::{RECENT, RECENT_OF_ALL, Recent};
+use super::events::{REACH, RECENT, RECENT_OF_ALL, Reach, Recent, TooMuch};
 use super::list::{self, Asked};
 use super::status_since::{STATUS_SINCE, StatusSince, status_since};
 use super::{
@@ -83,10 +83,10 @@ pub struct Sync {
 }
 
 /// A stream that is to begin: whose orders it tells of, and up to where its page knows.
-#[derive(Debug, Clone)]
 pub(super) struct SyncRequest {
     scope: Scope,
     since: Option<Cursor>,
+    too_much: Arc<TooMuch>,
 }
 
 impl Store {
@@ -144,7 +144,8 @@ impl Store {
     /// If the database can't be reached or read.
     pub async fn sync(&self, scope: Scope, since: Option<&Cursor>) -> Result<Sync, StoreError> {
         self.statistics_read.store(true, Relaxed);
-        self.gathered.syncs.ask(SyncRequest { scope, since: since.cloned() }).await
+        let too_much = Arc::clone(&self.gathered.too_much);
+        self.gathered.syncs.ask(SyncRequest { scope, since: since.cloned(), too_much }).await
     }
 }
 
@@ -176,53 +177,80 @@ async fn first_page(
     Ok(Some(Dashboard { cursor, summary, rows, pagination, visible, status_since }))
 }
 
-/// What many streams begin with, in one snapshot, all of it asked at once.
+/// What many streams begin with, in one snapshot.
 pub(super) fn read_syncs<'a>(
     client: &'a ClientWrapper,
     requests: &'a [SyncRequest],
 ) -> BoxFuture<'a, Result<Vec<Sync>, StoreError>> {
     async move {
-        let scopes: HashSet<Scope> = requests.iter().map(|request| request.scope).collect();
-        let returning = requests.iter().filter(|request| request.since.is_some());
-        let away: HashSet<Scope> = returning.clone().map(|request| request.scope).collect();
-        let oldest = returning.filter_map(|request| request.since.as_ref()).map(|since| since.snapshot.xmin()).min();
-        let reps: Vec<i64> = away.iter().filter_map(|scope| scope.rep()).map(|rep| rep.0).collect();
-        let (of_reps, of_all) = (oldest.filter(|_| !reps.is_empty()), oldest.filter(|_| away.contains(&Scope::All)));
-        // what is prepared already is not sent again
-        let wanted = [
-            Some(SELECT_PRESENT.as_str()),
-            scopes.iter().any(|scope| scope.rep().is_some()).then_some(SUMMARIES),
-            scopes.contains(&Scope::All).then_some(TOTAL_SUMMARY),
-            of_reps.map(|_| RECENT.as_str()),
-            of_all.map(|_| RECENT_OF_ALL.as_str()),
-        ];
-        prepare(client, &wanted.into_iter().flatten().collect::<Vec<_>>()).await.attempt("prepare to read")?;
-        let recent: OptionFuture<_> = of_reps.map(|oldest| Recent::read(client, &reps, oldest)).into();
-        let recent_of_all: OptionFuture<_> = of_all.map(|oldest| Recent::read_of_all(client, oldest)).into();
-        let ((), cursor, summaries, recent, recent_of_all, ()) = tokio::try_join!(
-            biased;
-            async { client.batch_execute(BEGIN).await.attempt("begin reading") },
-            present(client),
-            summaries(client, &scopes),
-            async { recent.await.transpose().attempt("read the missed events") },
-            async { recent_of_all.await.transpose().attempt("read the missed events of all") },
-            async { client.batch_execute("commit").await.attempt("end reading") },
-        )?;
-        let cursor = Arc::new(cursor);
-        let recent = recent.map(|rows| Recent::of(&rows)).transpose()?;
-        let recent_of_all = recent_of_all.map(|rows| Recent::of(&rows)).transpose()?;
-        let sync = |SyncRequest { scope, since }: &SyncRequest| {
-            let recent = if *scope == Scope::All { &recent_of_all } else { &recent };
-            let missed = since.as_ref().zip(recent.as_ref());
-            Sync {
-                cursor: Arc::clone(&cursor),
-                summary: summaries.get(scope).cloned().unwrap_or_default(),
-                missed: missed.and_then(|(since, recent)| recent.missed(*scope, since, &cursor)),
-            }
-        };
-        Ok(requests.iter().map(sync).collect())
+        let read = syncs(client, requests).await;
+        if read.is_err() {
+            // it may have failed before its end was sent; where it was, this only warns
+            let _ = client.batch_execute("rollback").await;
+        }
+        read
     }
     .boxed()
+}
+
+async fn syncs(client: &ClientWrapper, requests: &[SyncRequest]) -> Result<Vec<Sync>, StoreError> {
+    prepare(client, &[&REACH]).await.attempt("prepare to read")?;
+    let ((), reach) = tokio::try_join!(
+        biased;
+        async { client.batch_execute(BEGIN).await.attempt("begin reading") },
+        Reach::read(client),
+    )?;
+    // a cursor from which nothing can be told is left out before anything is read: one of them would make the others' read as
+    // long as its own
+    let can_be_told =
+        |request: &SyncRequest, since: &Cursor| reach.has(since) && !request.too_much.is_told_by(request.scope, since);
+    let returning: Vec<Option<&Cursor>> =
+        requests.iter().map(|request| request.since.as_ref().filter(|since| can_be_told(request, since))).collect();
+    let away: HashSet<Scope> = requests
+        .iter()
+        .zip(&returning)
+        .filter(|(_, since)| since.is_some())
+        .map(|(request, _)| request.scope)
+        .collect();
+    let oldest = returning.iter().flatten().map(|since| since.snapshot.xmin()).min();
+    let scopes: HashSet<Scope> = requests.iter().map(|request| request.scope).collect();
+    let reps: Vec<i64> = away.iter().filter_map(|scope| scope.rep()).map(|rep| rep.0).collect();
+    let (of_reps, of_all) = (oldest.filter(|_| !reps.is_empty()), oldest.filter(|_| away.contains(&Scope::All)));
+    // what is prepared already is not sent again
+    let wanted = [
+        scopes.iter().any(|scope| scope.rep().is_some()).then_some(SUMMARIES),
+        scopes.contains(&Scope::All).then_some(TOTAL_SUMMARY),
+        of_reps.map(|_| RECENT.as_str()),
+        of_all.map(|_| RECENT_OF_ALL.as_str()),
+    ];
+    prepare(client, &wanted.into_iter().flatten().collect::<Vec<_>>()).await.attempt("prepare to read")?;
+    let recent: OptionFuture<_> = of_reps.map(|oldest| Recent::read(client, &reps, oldest)).into();
+    let recent_of_all: OptionFuture<_> = of_all.map(|oldest| Recent::read_of_all(client, oldest)).into();
+    let (summaries, recent, recent_of_all, ()) = tokio::try_join!(
+        biased;
+        summaries(client, &scopes),
+        async { recent.await.transpose().attempt("read the missed events") },
+        async { recent_of_all.await.transpose().attempt("read the missed events of all") },
+        async { client.batch_execute("commit").await.attempt("end reading") },
+    )?;
+    let cursor = Arc::new(reach.now);
+    let recent = recent.map(|rows| Recent::of(&rows)).transpose()?;
+    let recent_of_all = recent_of_all.map(|rows| Recent::of(&rows)).transpose()?;
+    if let Some(SyncRequest { too_much, .. }) = requests.first() {
+        for (of_all, recent) in [(false, &recent), (true, &recent_of_all)] {
+            recent.iter().for_each(|recent| too_much.learn(of_all, cursor.epoch, recent));
+        }
+    }
+    let sync = |(SyncRequest { scope, .. }, since): (&SyncRequest, &Option<&Cursor>)| {
+        let recent = if *scope == Scope::All { &recent_of_all } else { &recent };
+        let missed = since.zip(recent.as_ref());
+        Sync {
+            cursor: Arc::clone(&cursor),
+            summary: summaries.get(scope).cloned().unwrap_or_default(),
+            missed: missed.and_then(|(since, recent)| recent.missed(*scope, since)),
+        }
+    };
+    Ok(requests.iter().zip(&returning).map(sync).collect())
 }
 
 const BEGIN: &str = "begin isolation level repeatable read, read only";

@@ -1,7 +1,7 @@
 //! Reading `live.order_event` since a cursor: the listener's tail and a stream's resume.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tokio_postgres::Row;
 
@@ -9,7 +9,7 @@ use super::dashboard::{ROW_COLUMNS, order_row, summaries};
 use super::{
     Attempt, Connection, Link, PRESENT, Store, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
 };
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Epoch};
 use crate::order::{Change, Money, Operation, OrderEvent, OrderId, OrderRow, RepId, Scope, Summary, Writer};
 
 /// The channel on which the triggers notify.
@@ -226,37 +226,96 @@ async fn concerned(client: &impl Connection, since: &Cursor) -> Result<News, Sto
     Ok(News::Much(rows.iter().filter_map(|row| row_rep(row, "rep")).collect()))
 }
 
-/// The events that concern some reps, from a transaction on; for [`Recent::of`].
+/// The newest events that concern some reps, from a transaction on; for [`Recent::of`].
 pub(super) static RECENT: LazyLock<String> = LazyLock::new(|| {
-    recent(&format!(
-        "select distinct e.id, r.rep
-         from recent e
-         {CONCERNED}
-         left join unnest($3::bigint[]) r (rep) on r.rep = c.rep
-         where r.rep is not null or e.operation in ('truncate', 'truncate_items')"
-    ))
+    let asked = "in (select unnest($3::bigint[]))";
+    recent(
+        &format!(
+            "select distinct c.rep from (select) always {CONCERNED}
+             where c.rep {asked} or e.operation in ('truncate', 'truncate_items')"
+        ),
+        // whose order an item belongs to is looked up for what is left by this alone
+        &format!(
+            "e.old_sales_rep_id {asked} or e.new_sales_rep_id {asked}
+             or e.operation in ('items', 'truncate', 'truncate_items')"
+        ),
+    )
 });
 
 /// The same of all orders, whoever has them.
-pub(super) static RECENT_OF_ALL: LazyLock<String> =
-    LazyLock::new(|| recent("select e.id, null::bigint as rep from recent e"));
+pub(super) static RECENT_OF_ALL: LazyLock<String> = LazyLock::new(|| recent("select null::bigint as rep", "true"));
 
-fn recent(concerned: &str) -> String {
+fn recent(concerned: &str, may_concern: &str) -> String {
     format!(
-        "with recent as materialized (
-         select * from live.order_event r where r.xid >= $1::text::xid8 order by r.xid desc limit $2
-     ), concerned as (
-         {concerned}
-     )
-     select bounds.*, c.rep as concerned, {EVENT_COLUMNS}
+        "select bounds.*, c.rep as concerned, {EVENT_COLUMNS}
      from (
-         select case when count(*) = $2 then (min(xid::text::numeric) + 1)::text else '0' end as complete_from,
-             coalesce((select pruned_xid from live.fold)::text, '18446744073709551615') as pruned
-         from recent
+         select coalesce((
+             select (r.xid::text::numeric + 1)::text from live.order_event r where r.xid >= $1::text::xid8
+             order by r.xid desc offset $2::bigint - 1 limit 1
+         ), '0') as complete_from
      ) bounds
-     left join (concerned c join recent e on e.id = c.id) on true
+     left join (
+         (select * from live.order_event r where r.xid >= $1::text::xid8 order by r.xid desc limit $2) e
+         cross join lateral ({concerned}) c
+     ) on {may_concern}
      order by e.id"
     )
+}
+
+/// Up to where what a page missed can be told, and from where on. It is known before any event is read.
+pub(super) struct Reach {
+    /// The snapshot in which it is told.
+    pub(super) now: Cursor,
+    /// The newest transaction of which events were pruned.
+    pruned: u64,
+}
+
+pub(super) static REACH: LazyLock<String> = LazyLock::new(|| {
+    format!("select {PRESENT}, coalesce((select pruned_xid from live.fold)::text, '18446744073709551615') as pruned")
+});
+
+impl Reach {
+    pub(super) async fn read(client: &impl Connection) -> Result<Self, StoreError> {
+        let rows = rows(client, &REACH, &[]).await.map_err(unless_standby("read the current snapshot"))?;
+        Ok(Self { now: cursor_of(rows.first())?, pruned: transaction_id(&rows, "pruned")? })
+    }
+
+    /// Whether anything can be told from this cursor on: it is of this epoch, not of the future, and nothing that it lacks is
+    /// pruned.
+    pub(super) fn has(&self, since: &Cursor) -> bool {
+        let is_ahead = since.revision().partial_cmp(&self.now.revision()).is_none_or(std::cmp::Ordering::is_gt);
+        !is_ahead && since.snapshot.xmin() > self.pruned
+    }
+}
+
+fn transaction_id(rows: &[Row], column: &str) -> Result<u64, StoreError> {
+    let text: Option<&str> = rows.first().map(|row| row.get(column));
+    text.unwrap_or_default().parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))
+}
+
+/// From which transaction on a read found all events, and no further back: what is older than that is too much to tell, and
+/// stays so within an epoch, as there are only more events later. Nobody reads them again to learn it.
+#[derive(Default)]
+pub(super) struct TooMuch(Mutex<HashMap<bool, (Epoch, u64)>>);
+
+impl TooMuch {
+    pub(super) fn is_told_by(&self, scope: Scope, since: &Cursor) -> bool {
+        let known = self.lock();
+        let complete_from = known.get(&(scope == Scope::All));
+        complete_from.is_some_and(|(epoch, from)| *epoch == since.epoch && since.snapshot.xmin() < *from)
+    }
+
+    /// What a read of one rep's or of all orders' events found, in that epoch.
+    pub(super) fn learn(&self, of_all: bool, epoch: Epoch, recent: &Recent) {
+        let mut known = self.lock();
+        let entry = known.entry(of_all).or_insert((epoch, 0));
+        let from = if entry.0 == epoch { entry.1 } else { 0 };
+        *entry = (epoch, from.max(recent.complete_from));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<bool, (Epoch, u64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What pages may have missed: the newest events, with the reps whom they concern.
@@ -266,8 +325,6 @@ pub(super) struct Recent {
     events: Vec<(Option<RepId>, OrderEvent)>,
     /// Events of this transaction and later ones are all here.
     complete_from: u64,
-    /// The newest transaction of which events were pruned.
-    pruned: u64,
 }
 
 impl Recent {
@@ -286,21 +343,16 @@ impl Recent {
     }
 
     pub(super) fn of(rows: &[Row]) -> Result<Self, StoreError> {
-        let number = |column| {
-            let text: Option<&str> = rows.first().map(|row| row.get(column));
-            text.unwrap_or_default().parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))
-        };
-        let (complete_from, pruned) = (number("complete_from")?, number("pruned")?);
+        let complete_from = transaction_id(rows, "complete_from")?;
         let is_event = |row: &&Row| row.get::<_, Option<&str>>("operation").is_some();
         let event = |row| Ok((row_rep(row, "concerned"), order_event(row)?));
         let events = rows.iter().filter(is_event).map(event).collect::<Result<_, StoreError>>()?;
-        Ok(Self { events, complete_from, pruned })
+        Ok(Self { events, complete_from })
     }
 
-    /// What a page missed since its cursor; `None` where that can't be told, or is too much to tell.
-    pub(super) fn missed(&self, scope: Scope, since: &Cursor, now: &Cursor) -> Option<Vec<Change>> {
-        let ahead = since.revision().partial_cmp(&now.revision()).is_none_or(std::cmp::Ordering::is_gt);
-        if ahead || since.snapshot.xmin() <= self.pruned || since.snapshot.xmin() < self.complete_from {
+    /// What a page missed since its cursor, which the reach has; `None` where that is too much to tell.
+    pub(super) fn missed(&self, scope: Scope, since: &Cursor) -> Option<Vec<Change>> {
+        if since.snapshot.xmin() < self.complete_from {
             return None;
         }
         let concerns = |of: Option<RepId>| of.is_none_or(|of| scope.has(Some(of)));

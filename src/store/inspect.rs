@@ -54,7 +54,7 @@ const TRIGGERS: [(&str, &str, &str); 8] = [
 ];
 
 /// What the service needs rights for: table, privileges.
-const PRIVILEGES: [(&str, &str); 16] = [
+const PRIVILEGES: [(&str, &str); 18] = [
     ("public.orders_order", "select update"),
     ("public.orders_orderitem", "select"),
     ("public.orders_orderstatushistory", "select insert"),
@@ -65,6 +65,8 @@ const PRIVILEGES: [(&str, &str); 16] = [
     ("live.order_timeline", "select insert delete"),
     ("live.order_stats", "select insert update delete"),
     ("live.fold", "select insert update"),
+    ("live.fold_position", "select insert delete"),
+    ("live.timeline_position", "select insert delete"),
     ("live.incarnation", "select insert"),
     ("live.session", "select insert delete"),
     ("live.viewing", "select insert update delete"),

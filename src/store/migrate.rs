@@ -45,7 +45,7 @@ enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-const MIGRATIONS: [Migration; 11] = [
+const MIGRATIONS: [Migration; 12] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -71,9 +71,15 @@ const MIGRATIONS: [Migration; 11] = [
         kind: Kind::LocksWhatIsWritten,
     },
     Migration {
-        version: 15,
+        version: 20,
+        name: "positions",
+        sql: include_str!("../../sql/0020_positions.sql"),
+        kind: Kind::LocksWhatIsWritten,
+    },
+    Migration {
+        version: 21,
         name: "live_functions",
-        sql: include_str!("../../sql/0015_live_functions.sql"),
+        sql: include_str!("../../sql/0021_live_functions.sql"),
         kind: Kind::Functions,
     },
     Migration {

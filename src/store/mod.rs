@@ -36,6 +36,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::cursor::{Cursor, Epoch};
 
 use dashboard::SyncRequest;
+use events::TooMuch;
 use gather::Gather;
 
 pub use account::{Account, MuteOutcome, MutedOrder, Preferences, ReadUpto};
@@ -47,7 +48,7 @@ pub use error::{StoreError, chain};
 
 use error::Attempt;
 pub use events::{Batch, Changed, News, is_canary};
-pub use fold::Folded;
+pub use fold::{Folded, Progress};
 pub use inspect::{Finding, TriggerState};
 pub use migrate::{Applied, oldest_supported_version};
 pub use newest::{ListedChange, MOST_UNREAD, Mark, NEWEST_CHANGES, Newest};
@@ -88,6 +89,7 @@ pub struct Store {
 struct Gathered {
     sessions: Gather<SessionHash, Option<SignedIn>>,
     syncs: Gather<SyncRequest, Sync>,
+    too_much: Arc<TooMuch>,
 }
 
 impl Store {
@@ -113,6 +115,7 @@ impl Store {
         let gathered = Gathered {
             sessions: Gather::new(pool.clone(), tls.clone(), accounts::check_sessions),
             syncs: Gather::new(pool.clone(), tls.clone(), dashboard::read_syncs),
+            too_much: Arc::default(),
         };
         Ok(Self { pool, url, tls, gathered: Arc::new(gathered), statistics_read: Arc::default() })
     }

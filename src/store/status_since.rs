@@ -24,14 +24,15 @@ fn shown(time: &str) -> String {
 /// orders. Writers of one order wait for each other, so that its events' ids are in the order of its changes.
 pub(super) static STATUS_SINCE: LazyLock<String> = LazyLock::new(|| {
     let event = "e.id, e.order_id, e.at, e.operation, e.new_status";
-    let entered = "coalesce((select f.timeline_before from live.fold f), '0')";
+    let entered = "(coalesce((select p.xid from live.timeline_position p order by p.turn desc limit 1), '0'), \
+                     coalesce((select p.id from live.timeline_position p order by p.turn desc limit 1), 0))";
     let of_status = "(e.operation in ('insert', 'delete') or e.old_status <> e.new_status)";
     let own_time = "case o.status when 'confirmed' then o.confirmed_at when 'shipped' then o.shipped_at \
                     when 'delivered' then o.delivered_at end";
     format!(
         "with recent as materialized (
              select {event} from live.order_event e
-             where e.xid >= {entered} and e.order_id = any ($1) and {of_status}
+             where (e.xid, e.id) > {entered} and e.order_id = any ($1) and {of_status}
          )
          select o.id::bigint as id, coalesce(
              last.at,
@@ -46,7 +47,7 @@ pub(super) static STATUS_SINCE: LazyLock<String> = LazyLock::new(|| {
                  select * from recent r where r.order_id = o.id
                  union all
                  select {event} from live.order_timeline t join live.order_event e on e.xid = t.xid and e.id = t.id
-                 where t.order_id = o.id and t.xid < {entered} and {of_status}
+                 where t.order_id = o.id and (t.xid, t.id) <= {entered} and {of_status}
              ) e
              order by e.id desc limit 1
          ) last on last.operation = 'update' and last.new_status = o.status

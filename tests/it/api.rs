@@ -226,8 +226,7 @@ async fn rows_that_a_page_shows_say_since_when_they_are_in_their_status() {
         (9, minute(9)),
         (10, minute(10)),
     ];
-    const WAITING: &str =
-        "select count(*) from live.order_event e where e.xid >= (select timeline_before from live.fold)";
+    const WAITING: &str = "select count(*) from live.order_event e where (e.xid, e.id) > (select p.xid, p.id from live.timeline_position p)";
     let service = Service::start(&database).await;
     let ana = service.signed_in("ana").await;
     let query = "?visible=1,2,3,4,5,6,7,8,9,10,77&status=cancelled";

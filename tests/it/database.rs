@@ -46,6 +46,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
             "live_tables",
             "leaner_events",
             "order_timeline",
+            "positions",
             "live_functions",
             "triggers",
             "viewing",
@@ -141,7 +142,7 @@ async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let (one, other) = (database.store(), database.store());
     let (one, other) = tokio::join!(one.migrate(), other.migrate());
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
-    assert_eq!(applied, 11);
+    assert_eq!(applied, 12);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());
     assert!(database.store().pending_migrations().await.unwrap().is_empty());
 }
@@ -300,6 +301,84 @@ async fn the_doctor_names_the_privileges_that_are_missing() {
 }
 
 #[tokio::test]
+async fn the_doctor_tells_how_far_behind_the_background_work_is() {
+    async fn said(database: &Database, subject: &str) -> String {
+        let findings = doctor::examine(&database.parsed_url()).await;
+        let finding = findings.into_iter().find(|finding| finding.subject.starts_with(subject)).unwrap();
+        format!("{}: {}", finding.subject, finding.problem.unwrap_or_else(|| "well".to_owned()))
+    }
+    const FOLD: &str = "fold of the statistics";
+    const TIMELINES: &str = "timelines of the orders";
+    let database = Database::new().await;
+    let store = database.store();
+    database.orders("(1, 1, 'pending', 'paid', 5)").await;
+    assert_eq!(said(&database, FOLD).await, "fold of the statistics: well");
+    assert_eq!(said(&database, TIMELINES).await, "timelines of the orders: 1 events wait: well");
+    database.sql("update live.order_event set at = now() - interval '1 hour'").await;
+    assert!(said(&database, FOLD).await.contains("have waited 60 min"));
+    assert!(said(&database, TIMELINES).await.contains("start an instance"));
+    store.fold().await.unwrap();
+    assert_eq!(said(&database, FOLD).await, "fold of the statistics: well");
+    crate::harness::eventually("the timeline is extended", async || {
+        store.extend_timeline().await.unwrap();
+        said(&database, TIMELINES).await.contains(": 0 events wait: well").then_some(())
+    })
+    .await;
+    // an older transaction that is open
+    let open = database.client().await;
+    open.batch_execute("begin; select pg_current_xact_id()").await.unwrap();
+    database
+        .sql("update orders_order set status = 'shipped'; update live.order_event set at = now() - interval '1 hour'")
+        .await;
+    assert!(said(&database, TIMELINES).await.contains("still open: end it"));
+}
+
+#[tokio::test]
+async fn how_far_the_version_before_was_is_carried_on_and_it_can_fold_no_more() {
+    let database = Database::new().await;
+    let store = database.store();
+    database.orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'pending', 'paid', 5)").await;
+    store.fold().await.unwrap();
+    crate::harness::eventually("the timeline is extended", async || {
+        store.extend_timeline().await.unwrap();
+        (database.value("select count(*) from live.order_timeline").await == "2").then_some(())
+    })
+    .await;
+    // as the version before left it
+    let timeline_before = database.value("select (max(xid)::text::bigint + 1) from live.order_event").await;
+    database
+        .sql(&format!(
+            "alter table live.fold add snapshot pg_snapshot, add folded_at timestamptz not null default now();
+             update live.fold set timeline_before = '{timeline_before}',
+                 snapshot = (select p.snapshot from live.fold_position p);
+             drop table live.fold_position, live.timeline_position;
+             drop function live.system_identifier, live.folded;
+             delete from live.migration where version in (20, 21);
+             create role \"older of {name}\"; grant select, delete on live.order_stats to \"older of {name}\"",
+            name = database.name
+        ))
+        .await;
+    database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    assert_eq!(store.migrate().await.unwrap().migrations, ["positions", "live_functions"]);
+    assert_eq!(
+        database.value("select xid || ' ' || id from live.timeline_position").await,
+        format!("{timeline_before} 0")
+    );
+    assert_eq!(database.value("select count(*) from live.events_of(1)").await, "2");
+    assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new());
+    let granted = format!(
+        "select bool_and(has_table_privilege('older of {}', 'live.fold_position', privilege) = granted)
+         from (values ('select', true), ('delete', true), ('insert', false)) p (privilege, granted)",
+        database.name
+    );
+    assert_eq!(database.value(&granted).await, "true", "what may be done with the summary");
+    let older = database.client().await;
+    let error = older.batch_execute("update live.fold set snapshot = pg_current_snapshot()").await.unwrap_err();
+    assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::UNDEFINED_COLUMN));
+    older.batch_execute("select rebuilds, pruned_xid, timeline_before from live.fold").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_dump_restored_elsewhere_voids_the_fold_and_its_events_are_no_news() {
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'shipped', 'paid', 5)").await;
@@ -308,7 +387,7 @@ async fn a_dump_restored_elsewhere_voids_the_fold_and_its_events_are_no_news() {
     // as if the rows had come from another cluster, whose transactions were far ahead
     database
         .sql(
-            "update live.fold set system_identifier = 42, snapshot = '900000:900000:';
+            "update live.fold set system_identifier = 42; update live.fold_position set snapshot = '900000:900000:';
         update live.order_event set xid = '900001'; update live.order_stats set orders = 7",
         )
         .await;

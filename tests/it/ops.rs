@@ -15,7 +15,7 @@ async fn readiness_says_what_is_missing() {
     assert_eq!(status, 503);
     assert!(
         text.contains(
-            "oncare_tables, live_tables, leaner_events, order_timeline, live_functions, triggers, viewing, saved_view, accounts, arrival, list_index missing"
+            "oncare_tables, live_tables, leaner_events, order_timeline, positions, live_functions, triggers, viewing, saved_view, accounts, arrival, list_index missing"
         ),
         "{text}"
     );
@@ -47,6 +47,37 @@ fn metrics(text: &str) -> HashMap<&str, f64> {
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(name, value)| (name, value.parse().unwrap()))
         .collect()
+}
+
+#[tokio::test]
+async fn what_fails_in_the_background_hinders_nothing_else_and_is_counted() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'pending', 'paid', 5)").await;
+    database.sql("update live.order_event set at = now() - interval '1 year' where order_id = 1").await;
+    database.store().fold().await.unwrap();
+    database.sql("alter function live.deltas_since(pg_snapshot) rename to away").await;
+    database.sql("update orders_order set status = 'shipped'").await;
+    let service = Service::start_with(&database, &["--retention", "1h"]).await;
+    eventually("the other steps go on", async || {
+        let left = "select count(*) || ' ' || (select count(*) from live.order_timeline) from live.order_event";
+        (database.value(left).await == "3 3").then_some(())
+    })
+    .await;
+    let failures = |step: &str| format!("oncare_live_background_failures_total{{step=\"{step}\"}}");
+    eventually("each failure is counted", async || (service.metric(&failures("fold")).await >= 2.0).then_some(()))
+        .await;
+    for step in ["timeline", "tidy", "prune", "progress"] {
+        assert_eq!(service.metric(&failures(step)).await, 0.0, "{step}");
+    }
+    eventually("it is told how far behind that is", async || {
+        (service.metric("oncare_live_background_behind_seconds{step=\"fold\"}").await > 0.0).then_some(())
+    })
+    .await;
+    let folded = "select pg_snapshot_xmax(snapshot) from live.fold_position";
+    let before = database.value(folded).await;
+    database.sql("alter function live.away(pg_snapshot) rename to deltas_since").await;
+    eventually("what failed goes on", async || (database.value(folded).await != before).then_some(())).await;
+    assert_eq!(database.store().statistics_that_differ().await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

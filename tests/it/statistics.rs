@@ -125,6 +125,70 @@ async fn one_instance_folds_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_truncation_voids_what_was_before_it() {
+    let database = Database::new().await;
+    let store = database.store();
+    database.orders("(1, 1, 'pending', 'paid', 5), (2, null, 'odd', 'paid', 5)").await;
+    store.fold().await.unwrap();
+    // before it in the same transaction, and after it
+    let again = order_sql("(1, 1, 'shipped', 'paid', 7)");
+    database
+        .sql(&format!(
+            "begin; update orders_order set status = 'confirmed'; truncate orders_order cascade; {again};
+             update orders_order set total_amount = 8; commit"
+        ))
+        .await;
+    assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new(), "before it is folded");
+    assert!(matches!(store.fold().await.unwrap(), Folded::Events(_)));
+    assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new(), "when it is folded");
+}
+
+#[tokio::test]
+async fn a_few_events_wait_until_they_are_many_or_old() {
+    let database = Database::new().await;
+    let store = database.store();
+    database.orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'pending', 'paid', 5)").await;
+    assert_eq!(store.fold_if(3).await.unwrap(), Folded::Nothing);
+    assert_eq!(store.fold_if(2).await.unwrap(), Folded::Events(2));
+}
+
+#[tokio::test]
+async fn a_prune_asks_once_how_far_the_fold_is() {
+    let database = Database::new().await;
+    let store = database.store();
+    let many: Vec<String> = (1..=50).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&many.join(", ")).await;
+    database.sql("update live.order_event set at = now() - interval '1 year'").await;
+    store.fold().await.unwrap();
+    database
+        .sql(
+            "create sequence live.asked; alter function live.folded() rename to really_folded;
+             create function live.folded() returns pg_snapshot language plpgsql as $$
+             begin perform nextval('live.asked'); return live.really_folded(); end $$",
+        )
+        .await;
+    assert_eq!(store.prune(Duration::from_secs(86_400)).await.unwrap(), 50);
+    assert_eq!(database.value("select last_value from live.asked").await, "1");
+}
+
+#[tokio::test]
+async fn one_instance_prunes_at_a_time() {
+    let database = Database::new().await;
+    let store = database.store();
+    database.orders("(1, 1, 'pending', 'paid', 5)").await;
+    database.sql("update live.order_event set at = now() - interval '1 year'").await;
+    store.fold().await.unwrap();
+    let other = database.client().await;
+    other.batch_execute("select pg_advisory_lock(x'6f6e6361666f6c64'::bigint)").await.unwrap();
+    assert_eq!(store.prune(Duration::from_secs(86_400)).await.unwrap(), 0);
+    drop(other);
+    crate::harness::eventually("the lock goes with its connection", async || {
+        (store.prune(Duration::from_secs(86_400)).await.unwrap() == 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn old_events_are_pruned_but_none_that_the_fold_needs() {
     let database = Database::new().await;
     let store = database.store();

@@ -236,11 +236,44 @@ async fn a_cursor_that_means_nothing_here_gets_the_whole_state() {
     // one whose events were pruned
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
     let store = database.store();
-    store.fold().await.unwrap();
     database.sql("update live.order_event set at = now() - interval '1 year'").await;
-    assert!(store.prune(std::time::Duration::from_secs(60)).await.unwrap() > 0);
+    // one instance is at it at a time, and the service is one
+    eventually("they are pruned", async || {
+        store.fold().await.unwrap();
+        store.prune(Duration::from_secs(60)).await.unwrap();
+        (database.value("select count(*) from live.order_event").await == "0").then_some(())
+    })
+    .await;
     let sync = ana.events_since(Some(&cursor)).await.wait_for("sync").await;
     assert_eq!(sync.data["missed"], Value::Null);
+}
+
+#[tokio::test]
+async fn for_a_cursor_from_which_nothing_can_be_told_no_event_is_read() {
+    let (database, service) = two_reps().await;
+    let (ana, rx) = (service.signed_in("ana").await, service.signed_in("rx").await);
+    let cursor = ana.events().await.wait_for("sync").await.id.unwrap();
+    let (epoch, _) = cursor.split_once('/').unwrap();
+    let pruned = format!("{epoch}/3:3:");
+    let events = "insert into live.order_event (operation, order_id) select 'update', 1 from generate_series(1, 20000)";
+    database.sql(&format!("{events}; update live.fold set pruned_xid = '5'")).await;
+    // of one that is too far back it is learnt once
+    for (client, path) in [(&ana, EVENTS), (&rx, "/orders/api/pharmacist/events/")] {
+        let sync = client.events_of(path, Some(&cursor)).await.wait_for("sync").await;
+        assert_eq!(sync.data["missed"], Value::Null);
+    }
+    let present = ana.events().await.wait_for("sync").await.id.unwrap();
+    // whoever reads an event now fails; the statistics read none of that column
+    database.sql("alter table live.order_event rename app_user to away").await;
+    for odd in ["0000000000000000/5:5:", &format!("{epoch}/999999999:999999999:"), &pruned, &cursor] {
+        let sync = ana.events_since(Some(odd)).await.wait_for("sync").await;
+        assert_eq!(sync.data["missed"], Value::Null, "{odd}");
+        let sync = rx.events_of("/orders/api/pharmacist/events/", Some(odd)).await.wait_for("sync").await;
+        assert_eq!(sync.data["missed"], Value::Null, "{odd}");
+    }
+    database.sql("alter table live.order_event rename away to app_user").await;
+    let sync = ana.events_since(Some(&present)).await.wait_for("sync").await;
+    assert_eq!(sync.data["missed"], json!([]), "and from one of this epoch everything is told");
 }
 
 #[tokio::test]

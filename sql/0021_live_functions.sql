@@ -31,16 +31,14 @@ create or replace function live.events_of(the_order bigint) returns setof live.o
 language sql stable as $$
     select e.*
     from live.order_timeline t join live.order_event e on e.xid = t.xid and e.id = t.id
-    where t.order_id = the_order and t.xid < coalesce((select f.timeline_before from live.fold f), '0')
+    where t.order_id = the_order and (t.xid, t.id) <= (
+        coalesce((select p.xid from live.timeline_position p order by p.turn desc limit 1), '0'),
+        coalesce((select p.id from live.timeline_position p order by p.turn desc limit 1), 0))
     union all
     select e.* from live.order_event e
-    where e.xid >= coalesce((select f.timeline_before from live.fold f), '0') and e.order_id = the_order
-$$;
-
--- The snapshot of the fold, or null where there is none that holds here.
-create or replace function live.folded() returns pg_snapshot
-language sql stable as $$
-    select snapshot from live.fold where system_identifier = (select system_identifier from pg_control_system())
+    where e.order_id = the_order and (e.xid, e.id) > (
+        coalesce((select p.xid from live.timeline_position p order by p.turn desc limit 1), '0'),
+        coalesce((select p.id from live.timeline_position p order by p.turn desc limit 1), 0))
 $$;
 
 -- The plain aggregate that the statistics must always equal. It is a function and no view, because a view would keep the
