@@ -79,8 +79,8 @@ async fn run(options: &Options, folder: &Path) -> anyhow::Result<bool> {
 fn tell(results: &Results, plan: &Plan, about: Value, options: &Options) -> anyhow::Result<()> {
     let targets = targets::targets(results, plan);
     results.print();
-    targets::print(&targets);
-    let others = about["other work, % of a core"].as_f64().unwrap_or(f64::NAN);
+    let others = about["other work, % of a core"].as_f64().unwrap_or(f64::INFINITY);
+    targets::print(&targets, others);
     println!("\nother work of this machine meanwhile: {} % of a core", shown(others));
     results.write(&options.json, about, targets::json(&targets))?;
     if let Some(folder) = &options.plots {

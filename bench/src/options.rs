@@ -72,7 +72,9 @@ pub enum Scenario {
     FanOut,
     /// What the triggers cost those who write.
     Writers,
-    /// The same on disks of which a flush takes its time, with the service running and without.
+    /// What those who write at a shop's rates notice.
+    Shop,
+    /// The same as writers, on disks of which a flush takes its time, with the service running and without.
     Disk,
     /// One statement that changes 10,000 orders.
     Bulk,
@@ -98,6 +100,7 @@ impl Scenario {
             Self::FastEvents => "Single-order updates, 4,000 commits/s",
             Self::FanOut => "One update, all streams are of its rep: from sending it to the receivers",
             Self::Writers => "16 writers of single orders, each as fast as it can",
+            Self::Shop => "Single-order updates at a shop's rates, from 8 connections",
             Self::Disk => {
                 "Writers of single orders by flush time and clients, and the delay of what they tell at a shop's rates"
             }

@@ -110,6 +110,25 @@ impl Table {
                 .collect();
             println!("  {name:first$}{line}");
         }
+        for (peer, times) in self.times_peers() {
+            let times: Vec<String> =
+                times.into_iter().map(|(column, times)| format!("{column} {}", shown(times))).collect();
+            println!("  service, times {peer}: {}", times.join("; "));
+        }
+    }
+
+    /// The service's figures as ratios to those of each peer that was measured as well.
+    fn times_peers(&self) -> Vec<(&str, Vec<(&str, f64)>)> {
+        let row = |wanted: &str| self.rows.iter().find(|(name, _)| name == wanted).map(|(_, cells)| cells);
+        let Some(service) = row("service") else { return Vec::new() };
+        let peers = ["floor", "tutorial", "node"].into_iter().filter_map(|peer| Some((peer, row(peer)?)));
+        let ratio = |column, of: &BTreeMap<String, f64>| Some(service.get(column)? / of.get(column)?);
+        peers
+            .map(|(peer, of)| {
+                let ratios = self.columns.iter().filter_map(|column| Some((column.as_str(), ratio(column, of)?)));
+                (peer, ratios.filter(|(_, ratio)| ratio.is_finite()).collect())
+            })
+            .collect()
     }
 
     fn json(&self) -> Value {

@@ -9,6 +9,7 @@ mod growth;
 mod idle;
 mod memory;
 mod polling;
+mod shop;
 mod stage;
 mod writers;
 
@@ -18,10 +19,11 @@ use crate::system::System;
 pub use disk::{AT_SHOP_RATES, LOWEST_OF_UNSERVED, LOWEST_WITHOUT_DELAY, WORST};
 pub use growth::{STEADY, median_column};
 pub use polling::DASHBOARDS;
+pub use shop::{BARE, RATES, SERVICE, row as shop_row};
 use stage::Stage;
 
 /// Those that need the databases with equal orders.
-pub const ON_EQUAL_ONES: [Scenario; 9] = [
+pub const ON_EQUAL_ONES: [Scenario; 10] = [
     Scenario::Connect,
     Scenario::Memory,
     Scenario::Idle,
@@ -29,6 +31,7 @@ pub const ON_EQUAL_ONES: [Scenario; 9] = [
     Scenario::FastEvents,
     Scenario::FanOut,
     Scenario::Writers,
+    Scenario::Shop,
     Scenario::Disk,
     Scenario::Bulk,
 ];
@@ -49,6 +52,9 @@ pub async fn run(bench: &mut Bench, options: &Options) {
     }
     if options.wants(Scenario::Writers) {
         bench.attempt(Scenario::Writers, writers::run).await;
+    }
+    if options.wants(Scenario::Shop) {
+        bench.attempt(Scenario::Shop, shop::run).await;
     }
     if options.wants(Scenario::Bulk) {
         bench.attempt(Scenario::Bulk, bulk::run).await;
