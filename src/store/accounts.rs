@@ -9,7 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
 
-use super::{Attempt, PRESENT, Store, StoreError, cursor_of, rows, unless_standby};
+use super::lent::BRIEFLY;
+use super::{Attempt, PRESENT, Store, StoreError, cursor_of, host_transaction, rows, unless_standby};
 use crate::cursor::Revision;
 use crate::order::{RepId, UserId};
 
@@ -184,7 +185,7 @@ impl Store {
         sessions: &[SessionHash],
         roles: &[&str],
     ) -> Result<Vec<SessionHash>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client_for(BRIEFLY).await?;
         let hashes: Vec<&[u8]> = sessions.iter().map(|session| session.0.as_slice()).collect();
         let rows = rows(&*client, &ENDED, &[&hashes, &roles]).await.attempt("check the open streams' sessions")?;
         rows.iter().map(|row| session_hash(row, "token_hash")).collect()
@@ -195,8 +196,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unsuitable`] if the login is taken.
     pub async fn create_user(&self, user: &NewUser<'_>) -> Result<UserId, StoreError> {
-        let client = self.client().await?;
-        let row = client
+        let mut client = self.client().await?;
+        let transaction = host_transaction(&mut client).await.attempt("begin to create the user")?;
+        let row = transaction
             .query_opt(
                 "insert into public.accounts_user (
                      password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined, role,
@@ -207,6 +209,7 @@ impl Store {
             )
             .await
             .attempt("create the user")?;
+        transaction.commit().await.attempt("create the user")?;
         row.map(|row| UserId(row.get(0)))
             .ok_or_else(|| StoreError::Unsuitable(format!("the user {:?} exists already", user.username)))
     }

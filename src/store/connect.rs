@@ -19,7 +19,8 @@ use tokio_postgres::{AsyncMessage, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
-use super::{Attempt, StoreError, session_settings};
+use super::session::{self, Purpose};
+use super::{Attempt, StoreError};
 
 /// How long the TCP connect to one address may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,6 +28,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connect, start-up and first statements may take in all. A server that accepts and then says nothing is
 /// not covered by the connect time-out.
 const LINK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long what was sent may stay unacknowledged, and when a silent connection is asked for a sign of life, how often and
+/// how many times. A peer that vanished is noticed within some ten seconds; by the system's defaults it takes a quarter of an
+/// hour, or two hours where nothing is sent.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+const KEEPALIVES_IDLE: Duration = Duration::from_secs(5);
+const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(2);
+const KEEPALIVES: u32 = 3;
 
 /// How the server's certificate is checked, as `sslmode` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +83,7 @@ impl DatabaseUrl {
         let mut verification = Verification::None;
         let mut ssl_mode = SslMode::Prefer;
         let mut root_certificate = None;
+        let mut given = Vec::new();
         let mut rest = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
@@ -92,7 +102,10 @@ impl DatabaseUrl {
                 }
                 "sslrootcert" => root_certificate = Some(PathBuf::from(value.as_ref())),
                 _ => {
+                    // the driver has another name for it than libpq
+                    let name = if name == "keepalives_count" { "keepalives_retries".into() } else { name };
                     rest.append_pair(&name, &value);
+                    given.push(name);
                 }
             }
         }
@@ -112,6 +125,19 @@ impl DatabaseUrl {
         }
         if config.get_application_name().is_none() {
             config.application_name("oncare-live");
+        }
+        let is_given = |name: &str| given.iter().any(|given| given == name);
+        if !is_given("tcp_user_timeout") {
+            config.tcp_user_timeout(UNACKNOWLEDGED);
+        }
+        if !is_given("keepalives_idle") {
+            config.keepalives_idle(KEEPALIVES_IDLE);
+        }
+        if !is_given("keepalives_interval") {
+            config.keepalives_interval(KEEPALIVES_INTERVAL);
+        }
+        if !is_given("keepalives_retries") {
+            config.keepalives_retries(KEEPALIVES);
         }
         let shown = without_password(base);
         Ok(Self { config, verification, root_certificate, shown })
@@ -277,7 +303,7 @@ impl Link {
                 }
             });
             let link = Self { client: ClientWrapper::new(client, driver), closed };
-            link.client.batch_execute(&session_settings()).await.attempt("prepare the session")?;
+            session::prepare(&link.client, Purpose::Link).await.attempt("prepare the session")?;
             Ok(link)
         };
         tokio::time::timeout(LINK_TIMEOUT, opening).await.unwrap_or_else(|elapsed| {
@@ -336,5 +362,19 @@ mod tests {
             assert_eq!((url.config.get_ssl_mode(), url.verification), (ssl, verification));
             assert_eq!(url.config.get_connect_timeout(), Some(&Duration::from_secs(3)));
         }
+    }
+
+    #[test]
+    fn a_peer_that_vanished_is_noticed_and_the_url_says_otherwise() {
+        let seconds = |text: &str| {
+            let config = DatabaseUrl::parse(&format!("postgres://h/d{text}")).unwrap().config;
+            let (idle, interval) = (config.get_keepalives_idle(), config.get_keepalives_interval());
+            let times = [config.get_tcp_user_timeout().copied(), Some(idle), interval];
+            (times.map(|time| time.unwrap_or_default().as_secs()), config.get_keepalives_retries())
+        };
+        assert_eq!(seconds(""), ([10, 5, 2], Some(3)));
+        let given = "?tcp_user_timeout=60&keepalives_idle=30&keepalives_interval=9&keepalives_count=7";
+        assert_eq!(seconds(given), ([60, 30, 9], Some(7)));
+        assert_eq!(seconds("?keepalives_retries=8"), ([10, 5, 2], Some(8)));
     }
 }

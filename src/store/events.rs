@@ -6,6 +6,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use tokio_postgres::Row;
 
 use super::dashboard::{ROW_COLUMNS, order_row, summaries};
+use super::lent::BRIEFLY;
 use super::{
     Attempt, Connection, Link, PRESENT, Store, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
 };
@@ -384,7 +385,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn send_canary(&self, nonce: &str) -> Result<f64, StoreError> {
-        let client = self.client().await?;
+        let client = self.client_for(BRIEFLY).await?;
         let sql = "select pg_notification_queue_usage(), pg_notify($1, $2)";
         let row = client.query_one(sql, &[&CANARY_CHANNEL, &nonce]).await.attempt("send the canary")?;
         Ok(row.get(0))
@@ -396,7 +397,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn notification_queue_usage(&self) -> Result<f64, StoreError> {
-        let client = self.client().await?;
+        let client = self.client_for(BRIEFLY).await?;
         let row =
             client.query_one("select pg_notification_queue_usage()", &[]).await.attempt("ask for the queue's usage")?;
         Ok(row.get(0))

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use tokio_postgres::IsolationLevel;
 
+use super::lent::{Lease, Lent};
 use super::{Attempt, Parameters, Store, StoreError};
 
 /// The key of the advisory lock under which one instance folds at a time: "oncafold" in ASCII.
@@ -27,6 +28,9 @@ const MOST_COUNTED: i64 = 100_000;
 
 /// With more events than this, counting the orders is the shorter way.
 const MOST_FOLDED: i64 = 500_000;
+
+/// How long folding, or counting the orders, may take on a server that has just answered.
+const LONGEST_FOLD: Duration = Duration::from_secs(600);
 
 /// What a turn at the fold did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +87,7 @@ impl Store {
         if !is_alone(&client).await? {
             return Ok(Folded::Elsewhere);
         }
+        let lease = client.lease();
         let folded = async {
             let transaction = client
                 .build_transaction()
@@ -93,7 +98,7 @@ impl Store {
             // a fold cut short would be begun again and again; but whoever locks its tables must not hold up the other steps
             let patience = "set local statement_timeout = 0; set local lock_timeout = '5s'";
             transaction.batch_execute(patience).await.attempt("begin folding")?;
-            let folded = fold_in(&transaction, least).await?;
+            let folded = fold_in(&transaction, &lease, least).await?;
             transaction.commit().await.attempt("commit the fold")?;
             Ok(folded)
         }
@@ -168,22 +173,23 @@ impl Store {
 }
 
 /// Whether this instance is the one that folds, until it gives way.
-async fn is_alone(client: &Object) -> Result<bool, StoreError> {
+async fn is_alone(client: &Lent) -> Result<bool, StoreError> {
     let locked = client.query_one("select pg_try_advisory_lock($1)", &[&FOLD_LOCK]).await.attempt("lock the fold")?;
     Ok(locked.get(0))
 }
 
 /// Lets others fold. A connection in doubt takes its lock with it.
-async fn give_way(client: Object, is_sound: bool) {
+async fn give_way(client: Lent, is_sound: bool) {
     let unlocked = client.execute("select pg_advisory_unlock($1)", &[&FOLD_LOCK]).await;
     if !is_sound || unlocked.is_err() {
-        drop(Object::take(client));
+        client.discard();
     }
 }
 
-async fn fold_in(transaction: &Transaction<'_>, least: i64) -> Result<Folded, StoreError> {
+async fn fold_in(transaction: &Transaction<'_>, lease: &Lease, least: i64) -> Result<Folded, StoreError> {
     let row = transaction.query_one("select live.folded()::text", &[]).await.attempt("read the fold's cursor")?;
     let Some(since) = row.get::<_, Option<String>>(0) else {
+        lease.extend(LONGEST_FOLD);
         transaction.batch_execute(&REBUILD).await.attempt("build the statistics anew")?;
         return Ok(Folded::Rebuilt);
     };
@@ -199,6 +205,7 @@ async fn fold_in(transaction: &Transaction<'_>, least: i64) -> Result<Folded, St
     if events < least {
         return Ok(Folded::Nothing);
     }
+    lease.extend(LONGEST_FOLD);
     if events > MOST_FOLDED {
         transaction.batch_execute(&REBUILD).await.attempt("build the statistics anew")?;
         return Ok(Folded::Rebuilt);

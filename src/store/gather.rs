@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Object, Pool};
+use deadpool_postgres::ClientWrapper;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::lent::lend;
-use super::{Attempt, StoreError};
+use super::StoreError;
+use super::lent::{Connections, lend};
 
 /// How many reads of one kind may be under way. Thousands may ask at once; the pool is not theirs alone.
 const CONCURRENT_READS: usize = 2;
@@ -26,8 +25,7 @@ pub(super) type Read<K, V> = for<'a> fn(&'a ClientWrapper, &'a [K]) -> BoxFuture
 /// Gathers questions while a read is under way and answers them with the next. An answer is always from a read that began
 /// after its question was asked; a lone question is read at once.
 pub(super) struct Gather<K, V> {
-    pool: Pool,
-    tls: MakeRustlsConnect,
+    connections: Connections,
     read: Read<K, V>,
     waiting: Arc<Mutex<Waiting<K, V>>>,
 }
@@ -38,9 +36,9 @@ struct Waiting<K, V> {
 }
 
 impl<K: Send + Sync + 'static, V: Send + 'static> Gather<K, V> {
-    pub(super) fn new(pool: Pool, tls: MakeRustlsConnect, read: Read<K, V>) -> Self {
+    pub(super) fn new(connections: Connections, read: Read<K, V>) -> Self {
         let waiting = Waiting { questions: Vec::new(), readers: 0 };
-        Self { pool, tls, read, waiting: Arc::new(Mutex::new(waiting)) }
+        Self { connections, read, waiting: Arc::new(Mutex::new(waiting)) }
     }
 
     /// The answer to one question.
@@ -60,18 +58,18 @@ impl<K: Send + Sync + 'static, V: Send + 'static> Gather<K, V> {
         if is_reader_needed {
             // of its own, as whoever asked may go while others wait for the same read
             let reader = Reader { waiting: Arc::clone(&self.waiting), is_counted: true };
-            tokio::spawn(read_while_asked(self.pool.clone(), self.tls.clone(), self.read, reader));
+            tokio::spawn(read_while_asked(self.connections.clone(), self.read, reader));
         }
         answered.await.unwrap_or_else(|_| Err(StoreError::unreadable("an answer", "the read was given up")))
     }
 }
 
-async fn read_while_asked<K: Sync, V>(pool: Pool, tls: MakeRustlsConnect, read: Read<K, V>, mut reader: Reader<K, V>) {
+async fn read_while_asked<K: Sync, V>(connections: Connections, read: Read<K, V>, mut reader: Reader<K, V>) {
     loop {
-        let client = pool.get().await.attempt("get a database connection");
+        let client = connections.borrow(PATIENCE).await;
         let Some((questions, askers)) = reader.take() else { return };
         let answers = match client {
-            Ok(client) => within_patience(client, &tls, read, &questions).await,
+            Ok(client) => lend(client, async |client| read(client, &questions).await).await,
             Err(error) => Err(error),
         };
         match answers {
@@ -83,18 +81,6 @@ async fn read_while_asked<K: Sync, V>(pool: Pool, tls: MakeRustlsConnect, read: 
             }
         }
     }
-}
-
-async fn within_patience<K, V>(
-    client: Object,
-    tls: &MakeRustlsConnect,
-    read: Read<K, V>,
-    questions: &[K],
-) -> Result<Vec<V>, StoreError> {
-    let answers = lend(client, tls, async |client| read(client, questions).await);
-    tokio::time::timeout(PATIENCE, answers).await.unwrap_or_else(|elapsed| {
-        Err(StoreError::Unavailable { attempted: "get an answer within 10 s", cause: elapsed.into() })
-    })
 }
 
 /// One of the readers. It is counted until it finds nothing to do, or panics.

@@ -1,9 +1,15 @@
 //! What `doctor` and the health checks ask the database.
 
+use std::time::Duration;
+
 use tokio_postgres::Client;
 
+use super::lent::BRIEFLY;
 use super::migrate::{defines_body, functions};
 use super::{Attempt, Store, StoreError};
+
+/// How long comparing the statistics with all orders may take.
+const LONGEST_COMPARISON: Duration = Duration::from_secs(600);
 
 /// Something that is as it should be, or isn't, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +95,7 @@ impl Store {
     /// # Errors
     /// If it doesn't.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client_for(BRIEFLY).await?;
         client.execute("select 1", &[]).await.attempt("reach the database")?;
         Ok(())
     }
@@ -190,7 +196,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn statistics_that_differ(&self) -> Result<Vec<String>, StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client_for(LONGEST_COMPARISON).await?;
         let transaction = client.transaction().await.attempt("begin comparing")?;
         transaction
             .batch_execute("set local statement_timeout = 0; set local enable_seqscan = on")

@@ -1,55 +1,309 @@
-//! A pooled connection for a read that may take long, and may be given up.
+//! Connections of the pool, and how they are lent: for so long, and not again before it is known that they still answer.
+//!
+//! Nothing that waits for the server can wait for ever. Whoever borrows a connection has it for a time; when that is over the
+//! connection is ended, whatever is under way on it fails, and nobody gets it again. The way to the server may be gone without
+//! a word, and something between may even go on acknowledging what is sent.
 
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Object};
+use deadpool::managed::{Manager, Metrics, Object, Pool, QueueMode, RecycleError, RecycleResult};
+use deadpool_postgres::{ClientWrapper, Runtime};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_postgres::{Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Store, StoreError};
+use super::session::{self, Purpose};
+use super::{Attempt, DatabaseUrl, Store, StoreError};
+
+/// How long whoever asks waits for a connection before it is told that the database is unavailable, and how long one may take
+/// to be made.
+const POOL_WAIT: Duration = Duration::from_secs(5);
+
+/// For how long a connection is lent: some more than the server gives one statement.
+const LENT_FOR: Duration = Duration::from_secs(20);
+
+/// The same for statements that take a millisecond, and on which depends what people are told.
+pub(super) const BRIEFLY: Duration = Duration::from_secs(3);
+
+/// How long a connection of which it is not known whether it is at rest may take to say so.
+const PROOF_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a connection is kept that nobody needs. The server would end it a minute later.
+const LONGEST_UNUSED: Duration = Duration::from_secs(60);
 
 /// How long the server may take to hear that a statement is not wanted any more.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl Store {
-    /// Reads on a connection of the pool. Of a read that is given up half-way, because its asker has left, the server ends the
-    /// statement.
+/// The pool. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Connections(Pool<Sessions>);
+
+impl Connections {
+    /// At most so many. Connects to nothing yet.
+    pub(super) fn new(url: &DatabaseUrl, most: usize) -> Result<Self, StoreError> {
+        let trust = Arc::new(Trust(Mutex::new(Instant::now())));
+        let sessions = Sessions { config: url.config(), tls: url.connector()?, trust };
+        let pool = Pool::builder(sessions)
+            .max_size(most)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(POOL_WAIT))
+            // those that are needed least are left unused, and dropped
+            .queue_mode(QueueMode::Lifo)
+            .build()
+            .attempt("prepare the connection pool")?;
+        Ok(Self(pool))
+    }
+
+    /// Borrows a connection for so long.
     ///
     /// # Errors
-    /// If there is no connection, and those of the read.
+    /// If none is free in time, or none can be made.
+    pub(super) async fn borrow(&self, time: Duration) -> Result<Lent, StoreError> {
+        self.0.retain(|_, metrics| metrics.last_used() < LONGEST_UNUSED);
+        let mut session = self.0.get().await.attempt("get a database connection")?;
+        session.lent_at = Instant::now();
+        session.lease.extend(time);
+        Ok(Lent { session, at_end: AtEnd::Prove })
+    }
+}
+
+impl Store {
+    /// A connection for a few statements.
+    pub(super) async fn client(&self) -> Result<Lent, StoreError> {
+        self.connections.borrow(LENT_FOR).await
+    }
+
+    /// A connection for so long.
+    pub(super) async fn client_for(&self, time: Duration) -> Result<Lent, StoreError> {
+        self.connections.borrow(time).await
+    }
+
+    /// Does something on a connection of the pool. Where that is given up half-way, because its asker has left, the server ends
+    /// the statement.
+    ///
+    /// # Errors
+    /// If there is no connection, and those of what is done.
     pub(super) async fn lend<T>(
         &self,
-        read: impl AsyncFnOnce(&mut ClientWrapper) -> Result<T, StoreError>,
+        work: impl AsyncFnOnce(&mut ClientWrapper) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        lend(self.client().await?, &self.tls, read).await
+        lend(self.client().await?, work).await
     }
 }
 
 /// The same on a connection that is at hand already.
 pub(super) async fn lend<T>(
-    connection: Object,
-    tls: &MakeRustlsConnect,
-    read: impl AsyncFnOnce(&mut ClientWrapper) -> T,
-) -> T {
-    let mut lent = Lent { connection: None, tls };
-    let answer = read(lent.connection.insert(connection)).await;
-    lent.connection = None;
+    mut lent: Lent,
+    work: impl AsyncFnOnce(&mut ClientWrapper) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    lent.at_end = AtEnd::Discard;
+    let answer = work(&mut lent).await;
+    // others of a failed statement's pipeline may be under way
+    lent.at_end = if answer.is_ok() { AtEnd::Keep } else { AtEnd::Prove };
     answer
 }
 
-/// A connection that goes back to the pool only after its answer: until then it is busy, whoever else needs it.
-struct Lent<'a> {
-    connection: Option<Object>,
-    tls: &'a MakeRustlsConnect,
+/// A connection while it is lent. It goes back when this is dropped.
+pub(super) struct Lent {
+    session: Object<Sessions>,
+    at_end: AtEnd,
 }
 
-impl Drop for Lent<'_> {
+/// What becomes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtEnd {
+    /// All that was asked was answered.
+    Keep,
+    /// Something may be under way. Whoever borrows it next has it say first that it is at rest.
+    Prove,
+    /// Nobody gets it again; what is under way on it is cancelled.
+    Discard,
+}
+
+impl Lent {
+    /// The time for which it is lent, for whoever finds out later that more is needed.
+    pub(super) fn lease(&self) -> Lease {
+        self.session.lease.clone()
+    }
+
+    /// Ends the session, with every lock that it holds.
+    pub(super) fn discard(mut self) {
+        self.at_end = AtEnd::Discard;
+    }
+}
+
+impl Deref for Lent {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        &self.session.client
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut ClientWrapper {
+        &mut self.session.client
+    }
+}
+
+impl Drop for Lent {
     fn drop(&mut self) {
-        let (Some(connection), Ok(runtime)) = (self.connection.take(), Handle::try_current()) else { return };
-        let (connection, tls) = (Object::take(connection), self.tls.clone());
-        runtime.spawn(async move {
-            // where that fails, the statement's own time-out ends it
-            let _ = tokio::time::timeout(CANCEL_TIMEOUT, connection.cancel_token().cancel_query(tls)).await;
+        let at_end = self.at_end;
+        let session = &mut *self.session;
+        if session.client.is_closed() {
+            session.trust.lost(session.lent_at);
+            if session.lease.is_over() {
+                session.discard();
+            }
+            return;
+        }
+        match at_end {
+            AtEnd::Keep => (session.answered_at, session.state) = (Instant::now(), State::AtRest),
+            AtEnd::Prove => session.state = State::Unknown,
+            AtEnd::Discard => return session.discard(),
+        }
+        session.lease.end();
+    }
+}
+
+/// Until when a connection is lent. Its driver ends it then.
+#[derive(Clone)]
+pub(super) struct Lease(watch::Sender<Option<Instant>>);
+
+impl Lease {
+    /// From now on for so long.
+    pub(super) fn extend(&self, time: Duration) {
+        self.0.send_replace(Some(Instant::now() + time));
+    }
+
+    fn end(&self) {
+        self.0.send_replace(None);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.borrow().is_some_and(|until| until <= Instant::now())
+    }
+}
+
+async fn expiry(mut lease: watch::Receiver<Option<Instant>>) {
+    loop {
+        let until = *lease.borrow_and_update();
+        let expires = async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = expires => return,
+            changed = lease.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Since when a connection must have answered to be lent without asking it. When one is lost, whatever took it may have taken
+/// all those that have not answered since it was lent.
+struct Trust(Mutex<Instant>);
+
+impl Trust {
+    fn lost(&self, lent_at: Instant) {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = lent_at.max(*since);
+    }
+
+    fn covers(&self, answered_at: Instant) -> bool {
+        answered_at >= *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection of the pool.
+pub(super) struct Session {
+    client: ClientWrapper,
+    lease: Lease,
+    state: State,
+    lent_at: Instant,
+    answered_at: Instant,
+    trust: Arc<Trust>,
+    tls: MakeRustlsConnect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    AtRest,
+    Unknown,
+    Discarded,
+}
+
+impl Session {
+    /// Has the server end what is under way, and nobody get this again.
+    fn discard(&mut self) {
+        self.state = State::Discarded;
+        self.lease.extend(Duration::ZERO);
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (statement, tls) = (self.client.cancel_token(), self.tls.clone());
+        // where that fails, the statement's own time-out ends it
+        runtime.spawn(async move { timeout(CANCEL_TIMEOUT, statement.cancel_query(tls)).await });
+    }
+
+    async fn prove(&mut self) -> bool {
+        let answers = matches!(timeout(PROOF_PATIENCE, self.client.simple_query("")).await, Ok(Ok(_)));
+        if answers {
+            (self.answered_at, self.state) = (Instant::now(), State::AtRest);
+        } else {
+            self.trust.lost(self.lent_at);
+            self.discard();
+        }
+        answers
+    }
+}
+
+/// Makes connections, and says which of those that came back may be lent again.
+pub(super) struct Sessions {
+    config: Config,
+    tls: MakeRustlsConnect,
+    trust: Arc<Trust>,
+}
+
+impl Manager for Sessions {
+    type Type = Session;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Session, Error> {
+        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        let (lease, lent) = watch::channel(None);
+        let driver = tokio::spawn(async move {
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::warn!(error = super::chain(&error), "a connection to the database broke");
+                },
+                // what waits for an answer fails, as nobody is left who would bring it
+                () = expiry(lent) => tracing::debug!("a connection to the database is given up"),
+            }
         });
+        let client = ClientWrapper::new(client, driver);
+        session::prepare(&client, Purpose::Pool).await?;
+        let now = Instant::now();
+        Ok(Session {
+            client,
+            lease: Lease(lease),
+            state: State::AtRest,
+            lent_at: now,
+            answered_at: now,
+            trust: Arc::clone(&self.trust),
+            tls: self.tls.clone(),
+        })
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+        let is_sound = !session.client.is_closed()
+            && session.state != State::Discarded
+            && self.trust.covers(session.answered_at)
+            && (session.state == State::AtRest || session.prove().await);
+        if is_sound { Ok(()) } else { Err(RecycleError::message("it may be lost")) }
     }
 }

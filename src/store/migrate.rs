@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
 use super::inspect::server;
+use super::lent::BRIEFLY;
 use super::{Attempt, DatabaseUrl, Folded, Link, Store, StoreError, TriggerState};
 
 /// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
@@ -169,7 +170,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn pending_migrations(&self) -> Result<Vec<&'static str>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client_for(BRIEFLY).await?;
         let row = client
             .query_one("select to_regclass('live.migration') is not null", &[])
             .await

@@ -16,6 +16,7 @@ mod migrate;
 mod newest;
 mod orders;
 mod saved_views;
+mod session;
 mod sleep;
 mod status;
 mod status_since;
@@ -23,21 +24,18 @@ mod viewing;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
-use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction,
-};
+use deadpool_postgres::{ClientWrapper, Transaction};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row, Statement};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::cursor::{Cursor, Epoch};
 
 use dashboard::SyncRequest;
 use events::TooMuch;
 use gather::Gather;
+use lent::Connections;
 
 pub use account::{Account, MuteOutcome, MutedOrder, Preferences, ReadUpto};
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
@@ -59,28 +57,11 @@ pub use status::{StatusChange, StatusOutcome};
 pub use status_since::StatusSince;
 pub use viewing::Viewed;
 
-/// How long a statement of the service may take before the server ends it.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long a request waits for a pooled connection before it is told that the database is unavailable.
-const POOL_WAIT: Duration = Duration::from_secs(5);
-
-/// What every connection of the service sets: short statements, no plan that reads a whole table where an index serves,
-/// one plan for each statement, no just-in-time compilation of plans that run for microseconds.
-fn session_settings() -> String {
-    let timeout = STATEMENT_TIMEOUT.as_millis();
-    format!(
-        "set statement_timeout = {timeout}; set idle_in_transaction_session_timeout = {timeout}; \
-         set enable_seqscan = off; set plan_cache_mode = force_generic_plan; set jit = off; set time zone 'UTC'"
-    )
-}
-
 /// The door to the database. Cheap to clone; all clones share one pool.
 #[derive(Clone)]
 pub struct Store {
-    pool: Pool,
+    connections: Connections,
     url: DatabaseUrl,
-    tls: MakeRustlsConnect,
     gathered: Arc<Gathered>,
     statistics_read: Arc<AtomicBool>,
 }
@@ -98,36 +79,19 @@ impl Store {
     /// # Errors
     /// If the URL names a certificate that can't be read.
     pub fn new(url: DatabaseUrl, connections: usize) -> Result<Self, StoreError> {
-        let recycling_method = RecyclingMethod::Fast;
-        let tls = url.connector()?;
-        let manager = Manager::from_config(url.config(), tls.clone(), ManagerConfig { recycling_method });
-        let pool = Pool::builder(manager)
-            .max_size(connections)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(POOL_WAIT))
-            .create_timeout(Some(POOL_WAIT))
-            .recycle_timeout(Some(POOL_WAIT))
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move { client.batch_execute(&session_settings()).await.map_err(HookError::Backend) })
-            }))
-            .build()
-            .attempt("prepare the connection pool")?;
+        let connections = Connections::new(&url, connections)?;
         let gathered = Gathered {
-            sessions: Gather::new(pool.clone(), tls.clone(), accounts::check_sessions),
-            syncs: Gather::new(pool.clone(), tls.clone(), dashboard::read_syncs),
+            sessions: Gather::new(connections.clone(), accounts::check_sessions),
+            syncs: Gather::new(connections.clone(), dashboard::read_syncs),
             too_much: Arc::default(),
         };
-        Ok(Self { pool, url, tls, gathered: Arc::new(gathered), statistics_read: Arc::default() })
+        Ok(Self { connections, url, gathered: Arc::new(gathered), statistics_read: Arc::default() })
     }
 
     /// The URL of the database, for a message.
     #[must_use]
     pub fn url(&self) -> &DatabaseUrl {
         &self.url
-    }
-
-    async fn client(&self) -> Result<Object, StoreError> {
-        self.pool.get().await.attempt("get a database connection")
     }
 }
 
@@ -184,6 +148,14 @@ async fn one_snapshot(client: &mut ClientWrapper) -> Result<Transaction<'_>, tok
     let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let transaction = transaction.start().await?;
     transaction.batch_execute(HOLD_ORDERS).await?;
+    Ok(transaction)
+}
+
+/// Begins a transaction that writes to the host's tables. Triggers of the host's run in it, which may find what is theirs by the
+/// search path that the database or the role has by default.
+async fn host_transaction(client: &mut ClientWrapper) -> Result<Transaction<'_>, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("set local search_path to default").await?;
     Ok(transaction)
 }
 

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use super::{Attempt, SignedIn, Store, StoreError};
+use super::{Attempt, SignedIn, Store, StoreError, host_transaction};
 use crate::order::{DeliveryMethod, OrderId, Standing, Status};
 
 /// How long a change waits for somebody else's of the same order. A person waits for it, perhaps for a hundred.
@@ -57,7 +57,7 @@ impl Store {
         is_allowed: impl Fn(&Status) -> bool,
     ) -> Result<WriteOutcome, StoreError> {
         let mut client = self.client().await?;
-        let transaction = client.transaction().await.attempt("begin the edit")?;
+        let transaction = host_transaction(&mut client).await.attempt("begin the edit")?;
         let locked = match lock_order(&transaction, id, user).await? {
             Ok(locked) => locked,
             Err(outcome) => return Ok(outcome),
@@ -105,7 +105,7 @@ impl Store {
         is_allowed: impl Fn(&Status) -> bool,
     ) -> Result<WriteOutcome, StoreError> {
         let mut client = self.client().await?;
-        let transaction = client.transaction().await.attempt("begin the cancellation")?;
+        let transaction = host_transaction(&mut client).await.attempt("begin the cancellation")?;
         let before = match lock_order(&transaction, id, user).await? {
             Ok(locked) => locked.standing,
             Err(outcome) => return Ok(outcome),

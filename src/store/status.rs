@@ -1,7 +1,7 @@
 //! Changing where an order stands, by the rules, as a person at a form asks for it.
 
 use super::orders::{LOCK_TIMEOUT, is_locked, standing, write_standing};
-use super::{Attempt, SignedIn, Store, StoreError};
+use super::{Attempt, SignedIn, Store, StoreError, host_transaction};
 use crate::order::{OrderId, Refusal, Standing, Wanted};
 
 /// A change of where orders stand.
@@ -42,7 +42,7 @@ impl Store {
         user: &SignedIn,
     ) -> Result<Option<(String, StatusOutcome)>, StoreError> {
         let mut client = self.client().await?;
-        let transaction = client.transaction().await.attempt("begin the change of status")?;
+        let transaction = host_transaction(&mut client).await.attempt("begin the change of status")?;
         let row = transaction
             .query_one(
                 "select set_config('app.user', $1, true), set_config('lock_timeout', $2, true),

@@ -40,6 +40,8 @@ struct State {
     target: SocketAddr,
     /// Counts up whenever every connection is to end.
     cuts: u64,
+    /// Counts up whenever every connection is to vanish.
+    vanished: u64,
     /// What has this text in it does not pass, nor what comes after it.
     held: Option<&'static str>,
 }
@@ -55,7 +57,8 @@ impl Wire {
     pub async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(watch::Sender::new(State { weather: Weather::Fair, target, cuts: 0, held: None }));
+        let state =
+            Arc::new(watch::Sender::new(State { weather: Weather::Fair, target, cuts: 0, vanished: 0, held: None }));
         let holding = Arc::new(AtomicUsize::new(0));
         let (watched, held) = (state.subscribe(), Arc::clone(&holding));
         tokio::spawn(async move {
@@ -83,6 +86,12 @@ impl Wire {
     pub fn release(&self) {
         self.holding.store(0, Ordering::SeqCst);
         self.state.send_modify(|state| state.held = None);
+    }
+
+    /// From now on everything given to the connections there are is swallowed, their ends included, as by something between
+    /// that goes on acknowledging. New ones are not concerned.
+    pub fn vanish(&self) {
+        self.state.send_modify(|state| state.vanished += 1);
     }
 
     pub fn set(&self, weather: Weather) {
@@ -144,6 +153,7 @@ async fn pipe(
     mut watched: watch::Receiver<State>,
     holding: &AtomicUsize,
 ) -> io::Result<()> {
+    let vanished = watched.borrow().vanished;
     let mut given = Vec::with_capacity(16_384);
     while from.read_buf(&mut given).await? > 0 {
         while watched.borrow_and_update().held.is_some_and(|text| contains(&given, text)) {
@@ -154,7 +164,8 @@ async fn pipe(
             }
         }
         while !given.is_empty() {
-            let weather = watched.borrow_and_update().weather;
+            let state = *watched.borrow_and_update();
+            let weather = if state.vanished > vanished { Weather::BlackHole } else { state.weather };
             match weather {
                 Weather::Fair | Weather::Cut => send(&mut to, &mut given, usize::MAX).await?,
                 Weather::Delay(time) => {
@@ -175,6 +186,9 @@ async fn pipe(
                 Weather::BlackHole => given.clear(),
             }
         }
+    }
+    if watched.borrow().vanished > vanished {
+        std::future::pending::<()>().await;
     }
     Ok(())
 }
