@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Hub;
-use crate::store::{Role, SessionHash, Store};
+use crate::store::{Role, SessionHash, Store, StoreError};
 
 /// How often the open streams' sessions are checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -18,31 +18,35 @@ const CHECKED_AT_ONCE: usize = 1_000;
 
 /// Checks for ever.
 pub(super) async fn run(store: &Store, hub: &Hub) {
-    let mut pause = CHECK_INTERVAL;
+    let mut failing = false;
     loop {
-        tokio::time::sleep(pause).await;
-        let (of_reps, of_all) = (hub.sessions(false), hub.sessions(true));
-        let are_checked = check(store, hub, Role::OF_ONE_REP, &of_reps).await
-            && check(store, hub, Role::OF_ALL_ORDERS, &of_all).await;
-        pause = if are_checked { CHECK_INTERVAL } else { RETRY_PAUSE };
+        tokio::time::sleep(if failing { RETRY_PAUSE } else { CHECK_INTERVAL }).await;
+        let outcome = check_all(store, hub).await;
+        match outcome {
+            Ok(()) if failing => tracing::info!("checking the open streams' sessions again"),
+            Err(ref error) if !failing => {
+                tracing::warn!(error = error.chain(), "could not check the open streams' sessions; trying on");
+            }
+            _ => {}
+        }
+        failing = outcome.is_err();
     }
 }
 
-/// Ends the streams of those of the sessions that don't hold any more for a user with one of the roles. Whether it could look
-/// at all of them.
-async fn check(store: &Store, hub: &Hub, roles: &[&str], sessions: &[SessionHash]) -> bool {
+async fn check_all(store: &Store, hub: &Hub) -> Result<(), StoreError> {
+    for (roles, sessions) in [(Role::OF_ONE_REP, hub.sessions(false)), (Role::OF_ALL_ORDERS, hub.sessions(true))] {
+        check(store, hub, roles, &sessions).await?;
+    }
+    Ok(())
+}
+
+/// Ends the streams of those of the sessions that don't hold any more for a user with one of the roles.
+async fn check(store: &Store, hub: &Hub, roles: &[&str], sessions: &[SessionHash]) -> Result<(), StoreError> {
     for sessions in sessions.chunks(CHECKED_AT_ONCE) {
-        match store.ended_sessions(sessions, roles).await {
-            Ok(ended) if ended.is_empty() => {}
-            Ok(ended) => {
-                let ended: HashSet<_> = ended.into_iter().collect();
-                hub.end_sessions(|session| ended.contains(&session));
-            }
-            Err(error) => {
-                tracing::warn!(error = error.chain(), "could not check the open streams' sessions");
-                return false;
-            }
+        let ended: HashSet<_> = store.ended_sessions(sessions, roles).await?.into_iter().collect();
+        if !ended.is_empty() {
+            hub.end_sessions(|session| ended.contains(&session));
         }
     }
-    true
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What people want to be told of and how, what they have read, and the orders they have muted.
 
 use chrono::{DateTime, Utc};
+use deadpool_postgres::ClientWrapper;
 
 use super::newest::Mark;
 use super::{Attempt, Role, SignedIn, Store, StoreError, rows};
@@ -97,8 +98,9 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn account(&self, user: &SignedIn) -> Result<Account, StoreError> {
-        let client = self.client().await?;
-        let read = rows(&*client, ACCOUNT, &[&user.id.0]).await.attempt("read the account")?;
+        let read =
+            async |client: &mut ClientWrapper| rows(client, ACCOUNT, &[&user.id.0]).await.attempt("read the account");
+        let read = self.lend(read).await?;
         let row = read.first().ok_or_else(|| StoreError::unreadable("the account", "no row"))?;
         let usual = Preferences::usual(user.role);
         let untold = row.get::<_, Option<Vec<&str>>>("untold_statuses");
@@ -206,9 +208,11 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn is_muted(&self, user: &SignedIn, id: OrderId) -> Result<bool, StoreError> {
-        let client = self.client().await?;
         let sql = "select from live.muted_order where user_id = $1 and order_id = $2";
-        Ok(!rows(&*client, sql, &[&user.id.0, &id.0]).await.attempt("look for the muted order")?.is_empty())
+        self.lend(async |client| {
+            Ok(!rows(client, sql, &[&user.id.0, &id.0]).await.attempt("look for the muted order")?.is_empty())
+        })
+        .await
     }
 }
 

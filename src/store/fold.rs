@@ -29,7 +29,7 @@ const MOST_COUNTED: i64 = 100_000;
 /// With more events than this, counting the orders is the shorter way.
 const MOST_FOLDED: i64 = 500_000;
 
-/// How long folding, or counting the orders, may take on a server that has just answered.
+/// How long folding very many events, or counting the orders, may take on a server that has just answered.
 const LONGEST_FOLD: Duration = Duration::from_secs(600);
 
 /// What a turn at the fold did.
@@ -205,7 +205,9 @@ async fn fold_in(transaction: &Transaction<'_>, lease: &Lease, least: i64) -> Re
     if events < least {
         return Ok(Folded::Nothing);
     }
-    lease.extend(LONGEST_FOLD);
+    if events > MOST_FOLDED / 10 {
+        lease.extend(LONGEST_FOLD);
+    }
     if events > MOST_FOLDED {
         transaction.batch_execute(&REBUILD).await.attempt("build the statistics anew")?;
         return Ok(Folded::Rebuilt);

@@ -68,19 +68,21 @@ impl Connections {
         let mut session = self.0.get().await.attempt("get a database connection")?;
         session.lent_at = Instant::now();
         session.lease.extend(time);
-        Ok(Lent { session, at_end: AtEnd::Prove })
+        Ok(Lent { session, at_end: AtEnd::Untouched })
     }
 }
 
 impl Store {
     /// A connection for a few statements.
     pub(super) async fn client(&self) -> Result<Lent, StoreError> {
-        self.connections.borrow(LENT_FOR).await
+        self.client_for(LENT_FOR).await
     }
 
     /// A connection for so long.
     pub(super) async fn client_for(&self, time: Duration) -> Result<Lent, StoreError> {
-        self.connections.borrow(time).await
+        let mut lent = self.connections.borrow(time).await?;
+        lent.at_end = AtEnd::Prove;
+        Ok(lent)
     }
 
     /// Does something on a connection of the pool. Where that is given up half-way, because its asker has left, the server ends
@@ -117,6 +119,8 @@ pub(super) struct Lent {
 /// What becomes of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AtEnd {
+    /// Nothing was asked on it.
+    Untouched,
     /// All that was asked was answered.
     Keep,
     /// Something may be under way. Whoever borrows it next has it say first that it is at rest.
@@ -163,6 +167,7 @@ impl Drop for Lent {
             return;
         }
         match at_end {
+            AtEnd::Untouched => {}
             AtEnd::Keep => (session.answered_at, session.state) = (Instant::now(), State::AtRest),
             AtEnd::Prove => session.state = State::Unknown,
             AtEnd::Discard => return session.discard(),

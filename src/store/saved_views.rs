@@ -29,10 +29,12 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn saved_views(&self, user: UserId, scope: Scope) -> Result<Vec<SavedView>, StoreError> {
-        let client = self.client().await?;
         let sql = "select name, query from live.saved_view where user_id = $1 and list = $2 order by lower(name), name";
-        let rows = super::rows(&*client, sql, &[&user.0, &list(scope)]).await.attempt("read the saved views")?;
-        Ok(rows.iter().map(|row| SavedView { name: row.get("name"), query: row.get("query") }).collect())
+        self.lend(async |client| {
+            let rows = super::rows(client, sql, &[&user.0, &list(scope)]).await.attempt("read the saved views")?;
+            Ok(rows.iter().map(|row| SavedView { name: row.get("name"), query: row.get("query") }).collect())
+        })
+        .await
     }
 
     /// Saves a view, in place of the one of that name. `false` if there are too many already.

@@ -43,7 +43,17 @@ async fn all_goes_on_after_every_connection_vanished() {
     anas.wait_for("ping").await;
     bens.wait_for("ping").await;
 
+    // the fold is under way, and waits for its answer
+    let busy = database.client().await;
+    busy.batch_execute("begin; lock table live.order_stats in share mode").await.unwrap();
+    database.sql("update orders_order set payment_status = 'pending'").await;
+    eventually("the fold waits", async || {
+        let waiting = "select count(*) from pg_locks where not granted and relation = 'live.order_stats'::regclass";
+        (database.value(waiting).await != "0").then_some(())
+    })
+    .await;
     wire.vanish();
+    busy.batch_execute("commit").await.unwrap();
     database
         .sql(
             "update accounts_user set is_active = false where username = 'ana';
