@@ -38,6 +38,10 @@ pub enum Command {
     Demo(Demo),
     /// Say what is wrong with the database or the configuration, and what to do about it.
     Doctor(Database),
+    /// Print the statements that grant a role everything that `serve` needs, to be run by the tables' owner.
+    Grants(Grants),
+    /// Take everything off again: triggers, schema `live` with all that is in it, and the index.
+    Uninstall(Uninstall),
     /// Create a user. The password is asked for, or read from standard input where that is no terminal.
     CreateUser(CreateUser),
 }
@@ -140,6 +144,25 @@ pub struct Migrate {
     /// Build the statistics anew from the orders.
     #[arg(long)]
     pub rebuild_statistics: bool,
+}
+
+/// Arguments of `grants`.
+#[derive(Debug, Clone, Args)]
+pub struct Grants {
+    /// The role that the service runs as.
+    #[arg(long, value_name = "NAME")]
+    pub role: String,
+}
+
+/// Arguments of `uninstall`.
+#[derive(Debug, Clone, Args)]
+pub struct Uninstall {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+    /// Take back what this role was granted by the statements of `grants`.
+    #[arg(long, value_name = "NAME")]
+    pub role: Option<String>,
 }
 
 /// Arguments of `demo`.

@@ -63,6 +63,9 @@ impl Collector for LiveCollector {
         let awake = i64::from(meter.listener_awake.load(Relaxed));
         let help = "1 while the listener reads without being notified, as commits are frequent or nobody is there.";
         gauge(&mut encoder, "listener_awake", help, awake)?;
+        let strangers = i64::try_from(meter.sleep_lock_strangers.load(Relaxed)).unwrap_or(i64::MAX);
+        let help = "Sessions of others that hold the lock by which listeners say that they sleep: doctor names them.";
+        gauge(&mut encoder, "sleep_lock_strangers", help, strangers)?;
         for (name, help, value) in [
             ("listener_reconnects", "Connections the listener made after its first.", &meter.reconnects),
             ("listener_batches", "Batches of events read.", &meter.batches),
