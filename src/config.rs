@@ -37,7 +37,7 @@ pub enum Command {
     /// Run everything on a private PostgreSQL with demonstration data.
     Demo(Demo),
     /// Say what is wrong with the database or the configuration, and what to do about it.
-    Doctor(Database),
+    Doctor(Doctor),
     /// Print the statements that grant a role everything that `serve` needs, to be run by the tables' owner.
     Grants(Grants),
     /// Take everything off again: triggers, schema `live` with all that is in it, and the index.
@@ -144,6 +144,17 @@ pub struct Migrate {
     /// Build the statistics anew from the orders.
     #[arg(long)]
     pub rebuild_statistics: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+    /// Also measure what triggers and index add to an update of an order, on copies that nobody sees, in some seconds.
+    #[arg(long)]
+    pub cost: bool,
 }
 
 /// Arguments of `grants`.
@@ -264,7 +275,7 @@ mod tests {
     #[test]
     fn a_wrong_url_is_refused_without_its_password() {
         let cli = parse(&["doctor", "--database-url", "mysql://u:s3cret@h/d"]).unwrap();
-        let Command::Doctor(database) = &cli.command else { panic!("not the doctor") };
+        let Command::Doctor(Doctor { database, .. }) = &cli.command else { panic!("not the doctor") };
         let error = format!("{:#} {cli:?}", database.url().unwrap_err());
         assert!(error.contains("--database-url: expected a URL such as") && !error.contains("s3cret"), "{error}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use oncare_live::config::{Cli, Command, CreateUser, Database, LogFormat, Migrate, Serve, Uninstall};
+use oncare_live::config::{Cli, Command, CreateUser, Doctor, LogFormat, Migrate, Serve, Uninstall};
 use oncare_live::server::{Listeners, run};
 use oncare_live::store::{NewUser, Removed, Store, Verdict, chain, grants};
 use oncare_live::{demo, doctor, password};
@@ -46,7 +46,7 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => serve_until_told(serve).await?,
         Command::Migrate(arguments) => migrate(arguments).await?,
         Command::Demo(arguments) => demo::run(arguments, told_to_stop()?).await?,
-        Command::Doctor(database) => return examine(&database).await,
+        Command::Doctor(arguments) => return examine(&arguments).await,
         Command::Grants(arguments) => print!("{}", grants(&arguments.role)),
         Command::Uninstall(arguments) => uninstall(arguments).await?,
         Command::CreateUser(arguments) => create_user(arguments).await?,
@@ -91,8 +91,12 @@ async fn migrate(Migrate { database, rebuild_statistics }: Migrate) -> anyhow::R
     Ok(())
 }
 
-async fn examine(database: &Database) -> anyhow::Result<ExitCode> {
-    let findings = doctor::examine(&database.url()?).await;
+async fn examine(Doctor { database, cost }: &Doctor) -> anyhow::Result<ExitCode> {
+    let url = database.url()?;
+    let mut findings = doctor::examine(&url).await;
+    if *cost {
+        findings.extend(doctor::cost(&url).await);
+    }
     for finding in &findings {
         match &finding.verdict {
             Verdict::Good => println!("ok       {}", finding.subject),

@@ -3,6 +3,7 @@
 mod account;
 mod accounts;
 mod connect;
+mod cost;
 mod dashboard;
 mod detail;
 mod error;
@@ -45,6 +46,7 @@ use gather::Gather;
 pub use account::{Account, MuteOutcome, MutedOrder, Preferences, ReadUpto};
 pub use accounts::{NewUser, Role, SessionHash, SignedIn, UserRecord};
 pub use connect::{DatabaseUrl, Link};
+pub use cost::Cost;
 pub use dashboard::{Dashboard, Listed, Shown, Sync};
 pub use detail::{Item, OrderDetail, Prescription};
 pub use error::{StoreError, chain};

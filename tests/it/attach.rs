@@ -455,3 +455,30 @@ async fn what_would_go_with_the_schema_is_refused_and_what_stays_granted_is_said
         "0"
     );
 }
+
+#[tokio::test]
+async fn the_doctor_measures_what_it_costs_and_leaves_no_trace() {
+    let database = Database::new().await;
+    let cost = doctor::cost(&database.parsed_url()).await;
+    assert!(matches!(&cost[0].verdict, Verdict::Warning(why) if why.contains("no orders")), "{cost:?}");
+    let many: Vec<String> = (1..=50).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&many.join(", ")).await;
+    let state = "select concat_ws(' ', (select md5(string_agg(o::text, ',' order by id)) from orders_order o),
+        (select count(*) || ' ' || max(id) from live.order_event), (select count(*) from pg_class))";
+    let before = database.value(state).await;
+    // somebody writes an order meanwhile, and need not let go of it
+    let writer = database.client().await;
+    writer.batch_execute("begin; update orders_order set status = 'shipped' where id = 1").await.unwrap();
+    let cost = database.store().cost().await.unwrap().unwrap();
+    writer.batch_execute("rollback").await.unwrap();
+    assert_eq!(cost.covered, ["public.orders_order_sales_rep_id_idx", "public.orders_order_sales_rep_id_status_idx"]);
+    assert_eq!(cost.updates, 50);
+    assert_eq!(database.value(state).await, before);
+    let said = format!("{:?}", doctor::cost(&database.parsed_url()).await);
+    assert!(said.contains("by the triggers") && said.contains("serves what they are there for"), "{said}");
+    assert_healthy(&database, "measured").await;
+
+    let (_, url) = role(&database, "poor").await;
+    let cost = doctor::cost(&DatabaseUrl::parse(&url).unwrap()).await;
+    assert!(matches!(&cost[0].verdict, Verdict::Warning(why) if why.contains("as the tables' owner")), "{cost:?}");
+}
