@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::store::{
-    DatabaseUrl, Finding, Link, Progress, Store, StoreError, TriggerState, is_canary, oldest_supported_version,
+    Cost, DatabaseUrl, Finding, Link, Progress, SchemaState, Store, StoreError, TriggerState, is_canary,
+    oldest_supported_version,
 };
 
 /// How long a notification may take to come back.
@@ -21,6 +22,48 @@ pub async fn examine(url: &DatabaseUrl) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Err(error) = examine_into(url, &mut findings).await {
         findings.push(Finding::bad("the examination", format!("{}; mend this and examine again", error.chain())));
+    }
+    findings
+}
+
+/// Measures what the triggers and the index add to an update of an order.
+pub async fn cost(url: &DatabaseUrl) -> Vec<Finding> {
+    let subject = "the cost of an update";
+    let measured = match Store::new(url.clone(), 2) {
+        Ok(store) => store.cost().await,
+        Err(error) => Err(error),
+    };
+    match measured {
+        Ok(Some(cost)) => told(&cost),
+        Ok(None) => vec![Finding::warning(subject, "there are no orders to measure it with")],
+        Err(error) => vec![Finding::warning(subject, format!("{}; measure it as the tables' owner", error.chain()))],
+    }
+}
+
+fn told(cost: &Cost) -> Vec<Finding> {
+    let Cost { bare, indexed, attached, without_covered, covered, updates } = cost;
+    let micros = |duration: &Duration| duration.as_secs_f64() * 1e6;
+    let added = |from: &Duration, to: &Duration| micros(to) - micros(from);
+    let mut findings = vec![Finding::good(format!(
+        "the cost of an update of an order: {:.0} µs with your own indexes alone, {:+.0} µs by the lists' index, {:+.0} µs by the \
+         triggers (medians of {updates} updates, measured on copies and without their commits)",
+        micros(bare),
+        added(bare, indexed),
+        added(indexed, attached),
+    ))];
+    if !covered.is_empty() {
+        findings.push(Finding::warning(
+            "indexes",
+            format!(
+                "the lists' index begins as {} and serves what {} for; without {} an update of an order takes {:.0} µs \
+                 instead of {:.0} µs",
+                covered.join(", "),
+                if covered.len() == 1 { "it is there" } else { "they are there" },
+                if covered.len() == 1 { "it" } else { "them" },
+                micros(without_covered),
+                micros(attached),
+            ),
+        ));
     }
     findings
 }
@@ -57,28 +100,40 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     findings.push(Finding::good("the server is a primary"));
     findings.push(notifications(url, &store).await);
 
-    let pending = store.pending_migrations().await;
-    if let Ok(pending) = &pending
-        && !pending.is_empty()
-    {
-        let missing = pending.join(", ");
-        findings.push(Finding::bad(
-            "migrations",
-            format!("{missing} missing; run oncare-live migrate as the tables' owner"),
-        ));
-        return Ok(());
+    let schema = store.schema().await;
+    match &schema {
+        Ok(SchemaState::Behind(pending)) => {
+            findings.extend(tables(&store).await?);
+            findings.push(Finding::bad(
+                "migrations",
+                format!("{} missing; run oncare-live migrate as the tables' owner", pending.join(", ")),
+            ));
+            return Ok(());
+        }
+        Ok(SchemaState::Newer(unknown)) => {
+            findings.push(Finding::bad(
+                "migrations",
+                format!(
+                    "schema live is of a newer version of oncare-live, with {}: use that one. This one may serve until then, \
+                     and must not migrate",
+                    unknown.join(", ")
+                ),
+            ));
+            return Ok(());
+        }
+        Ok(SchemaState::Current) | Err(_) => {}
     }
     // without a right on our schema, what was applied can't be read: that is told as what it is, a missing right
-    let missing = store.missing_privileges().await?;
+    let missing = store.missing_grants().await?;
     if !missing.is_empty() {
-        let grants: Vec<String> = missing.iter().map(|right| format!("grant {right} to <role>;")).collect();
-        let told = format!("the role of --database-url lacks some; run: {}", grants.join(" "));
+        let told = format!("the role of --database-url lacks some; as the tables' owner run: {}", missing.join(" "));
         findings.push(Finding::bad("privileges", told));
         return Ok(());
     }
     findings.push(Finding::good("privileges"));
-    pending?;
+    schema?;
     findings.push(Finding::good("migrations"));
+    findings.extend(tables(&store).await?);
     for (trigger, state) in store.triggers().await? {
         findings.push(trigger_finding(&trigger, state));
     }
@@ -90,16 +145,64 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
             format!("not those of this version: {}; run oncare-live migrate as the tables' owner", changed.join(", "));
         Finding::bad("functions of schema live", told)
     });
-    let different = store.statistics_that_differ().await?;
-    findings.push(if different.is_empty() {
-        Finding::good("statistics equal the orders")
+    findings.push(if store.has_list_index().await? {
+        Finding::good("the lists' index")
     } else {
-        Finding::bad("statistics", format!("{}; run oncare-live migrate --rebuild-statistics", different.join("; ")))
+        Finding::bad(
+            "the lists' index",
+            "it is missing or incomplete, so that lists are slow; run oncare-live migrate as the tables' owner: it builds it \
+             again, and no writer waits for that",
+        )
     });
+    findings.push(statistics(&store).await?);
     let progress = store.progress().await?;
     findings.push(fold_finding(&progress));
     findings.push(timeline_finding(&progress));
+    findings.extend(listening(&store).await?);
     Ok(())
+}
+
+/// The tables of the existing system, if there are any.
+async fn tables(store: &Store) -> Result<Option<Finding>, StoreError> {
+    let subject = "the OnCare tables";
+    let found = store.unsuitable_tables().await?;
+    Ok(found.map(|problems| match problems.as_slice() {
+        [] => Finding::good(subject),
+        problems => {
+            Finding::bad(subject, format!("{}; without that the service fails or misses changes", problems.join("; ")))
+        }
+    }))
+}
+
+/// Compared with the orders, where this role sees all of them.
+async fn statistics(store: &Store) -> Result<Finding, StoreError> {
+    let hidden = store.hidden_tables().await?;
+    if !hidden.is_empty() {
+        return Ok(Finding::bad(
+            "row-level security",
+            format!(
+                "it may hide rows of {} from the role of --database-url: lists and statistics lack what it hides, and the \
+                 two can't be compared. Give the role a policy for select with using (true), or the attribute bypassrls",
+                hidden.join(", ")
+            ),
+        ));
+    }
+    let different = store.statistics_that_differ().await?;
+    Ok(if different.is_empty() {
+        Finding::good("statistics equal the orders")
+    } else {
+        Finding::bad("statistics", format!("{}; run oncare-live migrate --rebuild-statistics", different.join("; ")))
+    })
+}
+
+/// What stands in the way of listeners that sleep, and of writers that then notify them.
+async fn listening(store: &Store) -> Result<Vec<Finding>, StoreError> {
+    let subject = "the lock by which listeners sleep";
+    let strangers = store.sleep_lock_strangers().await?;
+    if strangers.is_empty() {
+        return Ok(vec![Finding::good(subject)]);
+    }
+    Ok(strangers.iter().map(|stranger| Finding::warning(subject, stranger.to_string())).collect())
 }
 
 fn fold_finding(progress: &Progress) -> Finding {
@@ -172,11 +275,6 @@ async fn notifications(url: &DatabaseUrl, store: &Store) -> Finding {
 fn trigger_finding(trigger: &str, state: TriggerState) -> Finding {
     const REMEDY: &str = "so changes go unnoticed; run oncare-live migrate as the tables' owner: it puts the trigger back and \
                           builds the statistics anew";
-    let what = match state {
-        TriggerState::Current => return Finding::good(format!("trigger {trigger}")),
-        TriggerState::Missing => "it is missing",
-        TriggerState::Disabled => "it does not fire in every session",
-        TriggerState::Changed => "it is not the one of this version",
-    };
+    let Some(what) = state.fault() else { return Finding::good(format!("trigger {trigger}")) };
     Finding::bad(format!("trigger {trigger}"), format!("{what}, {REMEDY}"))
 }

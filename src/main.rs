@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use oncare_live::config::{Cli, Command, CreateUser, Database, LogFormat, Migrate, Serve};
+use oncare_live::config::{Cli, Command, CreateUser, Doctor, LogFormat, Migrate, Serve, Uninstall};
 use oncare_live::server::{Listeners, run};
-use oncare_live::store::{NewUser, Store, chain};
+use oncare_live::store::{NewUser, Removed, Store, Verdict, chain, grants};
 use oncare_live::{demo, doctor, password};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
@@ -46,7 +46,9 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => serve_until_told(serve).await?,
         Command::Migrate(arguments) => migrate(arguments).await?,
         Command::Demo(arguments) => demo::run(arguments, told_to_stop()?).await?,
-        Command::Doctor(database) => return examine(&database).await,
+        Command::Doctor(arguments) => return examine(&arguments).await,
+        Command::Grants(arguments) => print!("{}", grants(&arguments.role)),
+        Command::Uninstall(arguments) => uninstall(arguments).await?,
         Command::CreateUser(arguments) => create_user(arguments).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -73,8 +75,12 @@ async fn migrate(Migrate { database, rebuild_statistics }: Migrate) -> anyhow::R
     let store = Store::new(database.url()?, 2)?;
     let applied = store.migrate().await?;
     match applied.migrations.as_slice() {
+        [] if applied.put_back || applied.index_put_back => {}
         [] => println!("The database is up to date."),
         names => println!("Applied {}.", names.join(", ")),
+    }
+    if applied.index_put_back {
+        println!("Built the lists' index, which had been dropped or broken, again.");
     }
     if applied.put_back {
         println!("Put back triggers and functions that had been changed, and built the statistics anew.");
@@ -85,16 +91,53 @@ async fn migrate(Migrate { database, rebuild_statistics }: Migrate) -> anyhow::R
     Ok(())
 }
 
-async fn examine(database: &Database) -> anyhow::Result<ExitCode> {
-    let findings = doctor::examine(&database.url()?).await;
+async fn examine(Doctor { database, cost }: &Doctor) -> anyhow::Result<ExitCode> {
+    let url = database.url()?;
+    let mut findings = doctor::examine(&url).await;
+    if *cost {
+        findings.extend(doctor::cost(&url).await);
+    }
     for finding in &findings {
-        match &finding.problem {
-            None => println!("ok       {}", finding.subject),
-            Some(problem) => println!("PROBLEM  {}: {problem}", finding.subject),
+        match &finding.verdict {
+            Verdict::Good => println!("ok       {}", finding.subject),
+            Verdict::Warning(warning) => println!("warning  {}: {warning}", finding.subject),
+            Verdict::Problem(problem) => println!("PROBLEM  {}: {problem}", finding.subject),
         }
     }
-    let healthy = findings.iter().all(|finding| finding.problem.is_none());
+    let healthy = findings.iter().all(|finding| finding.problem().is_none());
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn uninstall(Uninstall { database, role }: Uninstall) -> anyhow::Result<()> {
+    let store = Store::new(database.url()?, 2)?;
+    let Removed { triggers, schema, index, left_granted, instances } = store.uninstall(role.as_deref()).await?;
+    if triggers.is_empty() && !schema && !index {
+        println!("There was nothing of oncare-live in this database.");
+    }
+    if !triggers.is_empty() {
+        println!("Took off {} triggers: {}.", triggers.len(), triggers.join(", "));
+    }
+    if schema {
+        println!("Dropped schema live.");
+    }
+    if index {
+        println!("Dropped the index orders_order_live_list_idx.");
+    }
+    if let Some(role) = role {
+        println!("Took back what {role} was granted on schema public.");
+    }
+    if !left_granted.is_empty() {
+        println!(
+            "Roles that could use the schema still have other rights. Where these were granted for oncare-live alone, run:"
+        );
+        left_granted.iter().for_each(|statement| println!("  {statement}"));
+    }
+    if instances > 0 {
+        println!(
+            "{instances} instances of the service are still connected: stop them, and their restarts with --migrate."
+        );
+    }
+    Ok(())
 }
 
 async fn create_user(CreateUser { database, username, role, name }: CreateUser) -> anyhow::Result<()> {

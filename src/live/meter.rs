@@ -1,7 +1,7 @@
 //! What is counted, for whoever wants to read it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -137,6 +137,8 @@ pub struct Meter {
     pub timeline_waiting: AtomicU64,
     /// How full the server's notification queue is, in millionths.
     pub queue_usage_ppm: AtomicU64,
+    /// How many strangers hold the lock by which listeners say that they sleep.
+    pub sleep_lock_strangers: AtomicUsize,
 }
 
 impl Meter {

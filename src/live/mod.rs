@@ -16,6 +16,7 @@ mod pulse;
 mod recency;
 mod sentinel;
 mod stream;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -72,7 +73,7 @@ impl Live {
         unchanged
     }
 
-    /// Starts the listener, the fold and the sessions' sentinel. They end when `stop` is cancelled.
+    /// Starts the listener, the fold, the sessions' sentinel and the watch. They end when `stop` is cancelled.
     pub fn start(self: &Arc<Self>, retention: Duration, tasks: &TaskTracker, stop: &CancellationToken) {
         let until = |stop: &CancellationToken| stop.clone().cancelled_owned();
         let live = Arc::clone(self);
@@ -89,6 +90,11 @@ impl Live {
         let stopped = until(stop);
         tasks.spawn(async move {
             tokio::select! { () = stopped => {}, () = sentinel::run(&live.store, &live.hub) => {} }
+        });
+        let (store, meter) = (self.store.clone(), Arc::clone(&self.meter));
+        let stopped = until(stop);
+        tasks.spawn(async move {
+            tokio::select! { () = stopped => {}, () = watch::run(&store, &meter) => {} }
         });
     }
 }

@@ -66,6 +66,9 @@ impl Collector for LiveCollector {
         let help = "Time for which the listener was awake, in seconds.";
         let seconds = encoder.encode_descriptor("listener_awake_seconds", help, None, MetricType::Counter)?;
         ConstCounter::new(awake.as_secs_f64()).encode(seconds)?;
+        let strangers = i64::try_from(meter.sleep_lock_strangers.load(Relaxed)).unwrap_or(i64::MAX);
+        let help = "Sessions of others that hold the lock by which listeners say that they sleep: doctor names them.";
+        gauge(&mut encoder, "sleep_lock_strangers", help, strangers)?;
         for (name, help, value) in [
             ("listener_reconnects", "Connections the listener made after its first.", &meter.reconnects),
             ("listener_batches", "Batches of events read.", &meter.batches),

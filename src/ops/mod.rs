@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::{ListenerState, Live};
-use crate::store::Store;
+use crate::store::{SchemaState, Store};
 
 /// How long the readiness check may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -44,33 +44,82 @@ struct Readiness {
     ready: bool,
     database: String,
     migrations: String,
+    triggers: String,
     listener: String,
+    /// What somebody should know though it serves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// What was found in the database: each is well, or not for a reason.
+struct Found {
+    database: Result<(), String>,
+    migrations: Result<(), String>,
+    triggers: Result<(), String>,
+    warnings: Vec<String>,
+}
+
+impl Found {
+    /// The database does not answer, so that nothing else is known.
+    fn nothing(why: &str) -> Self {
+        let unknown = || Err("not known while the database is unavailable".to_owned());
+        Self { database: Err(why.to_owned()), migrations: unknown(), triggers: unknown(), warnings: Vec::new() }
+    }
+}
+
+async fn look(store: &Store) -> Found {
+    if let Err(error) = store.ping().await {
+        return Found::nothing(&error.chain());
+    }
+    let mut warnings = Vec::new();
+    let mut is_newer = false;
+    let migrations = match store.schema().await {
+        Ok(SchemaState::Current) => Ok(()),
+        Ok(SchemaState::Behind(pending)) => Err(format!("{} missing: run oncare-live migrate", pending.join(", "))),
+        Ok(SchemaState::Newer(unknown)) => {
+            is_newer = true;
+            warnings
+                .push(format!("the schema is of a newer version, with {}: update this instance", unknown.join(", ")));
+            Ok(())
+        }
+        Err(error) => Err(error.chain()),
+    };
+    let triggers = match store.triggers().await {
+        // which triggers a newer version has is not known here
+        _ if is_newer => Ok(()),
+        Ok(triggers) => {
+            let faults: Vec<String> =
+                triggers.iter().filter_map(|(name, state)| Some(format!("{name}: {}", state.fault()?))).collect();
+            let told = || format!("{}; changes go unnoticed: run oncare-live migrate", faults.join(", "));
+            if faults.is_empty() { Ok(()) } else { Err(told()) }
+        }
+        Err(error) => Err(error.chain()),
+    };
+    if let Ok(strangers) = store.sleep_lock_strangers().await {
+        warnings.extend(strangers.iter().map(ToString::to_string));
+    }
+    Found { database: Ok(()), migrations, triggers, warnings }
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {
-    let checks = async {
-        let database = ops.store.ping().await.map_err(|error| error.chain());
-        let migrations = match &database {
-            Err(_) => Err("not known while the database is unavailable".to_owned()),
-            Ok(()) => match ops.store.pending_migrations().await {
-                Ok(pending) if pending.is_empty() => Ok(()),
-                Ok(pending) => Err(format!("{} missing: run oncare-live migrate", pending.join(", "))),
-                Err(error) => Err(error.chain()),
-            },
-        };
-        (database, migrations)
-    };
-    let slow = || Err("no answer within 3 s".to_owned());
-    let (database, migrations) = tokio::time::timeout(PATIENCE, checks).await.unwrap_or_else(|_| (slow(), slow()));
+    let found = tokio::time::timeout(PATIENCE, look(&ops.store)).await;
+    let found = found.unwrap_or_else(|_| Found::nothing("no answer within 3 s"));
     let listener = match ops.live.hub.listener_state() {
         _ if ops.stopping.is_cancelled() => Err("stopping".to_owned()),
         ListenerState::Live => Ok(()),
         ListenerState::Degraded(why) => Err(why),
     };
-    let ready = database.is_ok() && migrations.is_ok() && listener.is_ok();
+    let Found { database, migrations, triggers, warnings } = found;
+    let ready = [&database, &migrations, &triggers, &listener].iter().all(|check| check.is_ok());
     let said = |check: Result<(), String>| check.map_or_else(|why| why, |()| "ok".to_owned());
-    let readiness =
-        Readiness { ready, database: said(database), migrations: said(migrations), listener: said(listener) };
+    let readiness = Readiness {
+        ready,
+        database: said(database),
+        migrations: said(migrations),
+        triggers: said(triggers),
+        listener: said(listener),
+        warnings,
+    };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()
 }

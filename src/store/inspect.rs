@@ -11,26 +11,52 @@ use super::{Attempt, Store, StoreError};
 /// How long comparing the statistics with all orders may take.
 const LONGEST_COMPARISON: Duration = Duration::from_secs(600);
 
-/// Something that is as it should be, or isn't, with what to do about it.
+/// Something that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What was looked at.
     pub subject: String,
-    /// What is wrong and what to do, if anything is.
-    pub problem: Option<String>,
+    /// How it was found.
+    pub verdict: Verdict,
+}
+
+/// How something was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// It works, and somebody should know this.
+    Warning(String),
+    /// It does not work: why, and what to do.
+    Problem(String),
 }
 
 impl Finding {
     /// All is well.
     #[must_use]
     pub fn good(subject: impl Into<String>) -> Self {
-        Self { subject: subject.into(), problem: None }
+        Self { subject: subject.into(), verdict: Verdict::Good }
+    }
+
+    /// Something should be known.
+    #[must_use]
+    pub fn warning(subject: impl Into<String>, warning: impl Into<String>) -> Self {
+        Self { subject: subject.into(), verdict: Verdict::Warning(warning.into()) }
     }
 
     /// Something is wrong.
     #[must_use]
     pub fn bad(subject: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { subject: subject.into(), problem: Some(problem.into()) }
+        Self { subject: subject.into(), verdict: Verdict::Problem(problem.into()) }
+    }
+
+    /// What is wrong and what to do, if anything is.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        match &self.verdict {
+            Verdict::Problem(problem) => Some(problem),
+            Verdict::Good | Verdict::Warning(_) => None,
+        }
     }
 }
 
@@ -47,6 +73,19 @@ pub enum TriggerState {
     Current,
 }
 
+impl TriggerState {
+    /// What is wrong with it, if anything is.
+    #[must_use]
+    pub fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::Current => None,
+            Self::Missing => Some("it is missing"),
+            Self::Disabled => Some("it does not fire in every session"),
+            Self::Changed => Some("it is not the one of this version"),
+        }
+    }
+}
+
 /// The triggers: table, name, function.
 const TRIGGERS: [(&str, &str, &str); 8] = [
     ("orders_order", "!live_insert", "record_insert"),
@@ -57,28 +96,6 @@ const TRIGGERS: [(&str, &str, &str); 8] = [
     ("orders_orderitem", "live_update", "record_items"),
     ("orders_orderitem", "live_delete", "record_items"),
     ("orders_orderitem", "live_truncate", "record_truncate"),
-];
-
-/// What the service needs rights for: table, privileges.
-const PRIVILEGES: [(&str, &str); 18] = [
-    ("public.orders_order", "select update"),
-    ("public.orders_orderitem", "select"),
-    ("public.orders_orderstatushistory", "select insert"),
-    ("public.inventory_medicine", "select"),
-    ("public.accounts_user", "select"),
-    ("live.order_event", "select update delete"),
-    ("live.truncation", "select delete"),
-    ("live.order_timeline", "select insert delete"),
-    ("live.order_stats", "select insert update delete"),
-    ("live.fold", "select insert update"),
-    ("live.fold_position", "select insert delete"),
-    ("live.timeline_position", "select insert delete"),
-    ("live.incarnation", "select insert"),
-    ("live.session", "select insert delete"),
-    ("live.viewing", "select insert update delete"),
-    ("live.saved_view", "select insert update delete"),
-    ("live.account", "select insert update"),
-    ("live.muted_order", "select insert delete"),
 ];
 
 impl Store {
@@ -105,31 +122,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn triggers(&self) -> Result<Vec<(String, TriggerState)>, StoreError> {
-        let client = self.client().await?;
-        let mut states = Vec::with_capacity(TRIGGERS.len());
-        for (table, trigger, function) in TRIGGERS {
-            let row = client
-                .query_opt(
-                    "select t.tgenabled::text, n.nspname || '.' || p.proname, t.tgqual is null and t.tgattr::text = ''
-                     from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
-                     where t.tgrelid = to_regclass('public.' || $1) and t.tgname = $2",
-                    &[&table, &trigger],
-                )
-                .await
-                .attempt("look at the triggers")?;
-            let state = row.map_or(TriggerState::Missing, |row| {
-                let (enabled, called, always): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
-                if enabled != "A" {
-                    TriggerState::Disabled
-                } else if called != format!("live.{function}") || !always {
-                    TriggerState::Changed
-                } else {
-                    TriggerState::Current
-                }
-            });
-            states.push((format!("{table}.{trigger}"), state));
-        }
-        Ok(states)
+        triggers(&*self.client().await?).await
     }
 
     /// The functions of schema `live` that are missing or are not this version's.
@@ -137,58 +130,15 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn changed_functions(&self) -> Result<Vec<&'static str>, StoreError> {
-        let client = self.client().await?;
-        let rows = client
-            .query(
-                "select proname::text, prosrc, prosecdef, coalesce(array_to_string(proconfig, ' '), '')
-                 from pg_proc where pronamespace = to_regnamespace('live')",
-                &[],
-            )
-            .await
-            .attempt("look at the functions")?;
-        let is_right = |name: &str| {
-            rows.iter().any(|row| {
-                let (found, body, definer, settings): (&str, &str, bool, &str) =
-                    (row.get(0), row.get(1), row.get(2), row.get(3));
-                // what triggers call runs as its owner, whoever writes, and finds nothing of the writer's
-                let safe = definer && settings.contains("search_path=pg_catalog, pg_temp");
-                found == name
-                    && defines_body(name, body)
-                    && (safe || !TRIGGERS.iter().any(|(_, _, called)| *called == name))
-            })
-        };
-        Ok(functions().filter(|name| !is_right(name)).collect())
+        changed_functions(&*self.client().await?).await
     }
 
-    /// The privileges that the configured role lacks, as `select on public.orders_order`.
+    /// Whether the index is there that lists are read from.
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn missing_privileges(&self) -> Result<Vec<String>, StoreError> {
-        let client = self.client().await?;
-        let mut missing = Vec::new();
-        let usable = client
-            .query_one(
-                "select has_schema_privilege('live', 'usage') from pg_namespace where nspname = 'live'
-                 union all select true limit 1",
-                &[],
-            )
-            .await
-            .attempt("look at privileges")?;
-        if !usable.get::<_, bool>(0) {
-            return Ok(vec!["usage on schema live".to_owned()]);
-        }
-        let needed = PRIVILEGES.iter().chain(&[("live.migration", "select")]);
-        for (table, privilege) in needed.flat_map(|(table, all)| all.split(' ').map(move |one| (table, one))) {
-            let row = client
-                .query_one("select has_table_privilege(to_regclass($1), $2)", &[&table, &privilege])
-                .await
-                .attempt("look at privileges")?;
-            if row.get::<_, Option<bool>>(0) != Some(true) {
-                missing.push(format!("{privilege} on {table}"));
-            }
-        }
-        Ok(missing)
+    pub async fn has_list_index(&self) -> Result<bool, StoreError> {
+        has_list_index(&*self.client().await?).await
     }
 
     /// Where the statistics differ from the plain aggregate over the orders, in one snapshot: one line each, at most 20.
@@ -248,4 +198,77 @@ pub(super) async fn server(client: &Client) -> Result<(i32, String, bool), Store
         "select current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery()";
     let row = client.query_one(sql, &[]).await.attempt("ask for the server's version")?;
     Ok((row.get(0), row.get(1), row.get(2)))
+}
+
+/// Each trigger as `table.name` with its state.
+pub(super) async fn triggers(client: &Client) -> Result<Vec<(String, TriggerState)>, StoreError> {
+    let rows = client
+        .query(
+            "select c.relname::text, t.tgname::text, t.tgenabled::text, n.nspname || '.' || p.proname,
+                 t.tgqual is null and t.tgattr::text = ''
+             from pg_trigger t
+             join pg_class c on c.oid = t.tgrelid and c.relnamespace = to_regnamespace('public')
+             join pg_proc p on p.oid = t.tgfoid
+             join pg_namespace n on n.oid = p.pronamespace
+             where not t.tgisinternal",
+            &[],
+        )
+        .await
+        .attempt("look at the triggers")?;
+    let state = |(table, trigger, function): (&str, &str, &str)| {
+        let found = rows.iter().find(|row| row.get::<_, &str>(0) == table && row.get::<_, &str>(1) == trigger);
+        found.map_or(TriggerState::Missing, |row| {
+            let (enabled, called, always): (&str, &str, bool) = (row.get(2), row.get(3), row.get(4));
+            if enabled != "A" {
+                TriggerState::Disabled
+            } else if called != format!("live.{function}") || !always {
+                TriggerState::Changed
+            } else {
+                TriggerState::Current
+            }
+        })
+    };
+    Ok(TRIGGERS.iter().map(|one| (format!("{}.{}", one.0, one.1), state(*one))).collect())
+}
+
+/// The functions of schema `live` that are missing or are not this version's.
+pub(super) async fn changed_functions(client: &Client) -> Result<Vec<&'static str>, StoreError> {
+    let rows = client
+        .query(
+            "select proname::text, prosrc, prosecdef, coalesce(array_to_string(proconfig, ' '), '')
+             from pg_proc where pronamespace = to_regnamespace('live')",
+            &[],
+        )
+        .await
+        .attempt("look at the functions")?;
+    let is_right = |name: &str| {
+        rows.iter().any(|row| {
+            let (found, body, definer, settings): (&str, &str, bool, &str) =
+                (row.get(0), row.get(1), row.get(2), row.get(3));
+            // what triggers call runs as its owner, whoever writes, and finds nothing of the writer's
+            let safe = definer && settings.contains("search_path=pg_catalog, pg_temp");
+            found == name
+                && defines_body(name, body)
+                && (safe || !TRIGGERS.iter().any(|(_, _, called)| *called == name))
+        })
+    };
+    Ok(functions().filter(|name| !is_right(name)).collect())
+}
+
+/// Whether a valid, complete index with the list's leading columns exists, ours or the host's own.
+pub(super) async fn has_list_index(client: &Client) -> Result<bool, StoreError> {
+    let row = client
+        .query_one(
+            "select exists (
+                 select from pg_index i
+                 where i.indrelid = to_regclass('public.orders_order') and i.indisvalid and i.indpred is null
+                   and array(select pg_get_indexdef(i.indexrelid, k, false) from generate_series(1, 4) k)
+                       = array['sales_rep_id', 'status', 'created_at', 'id']
+                   and (i.indoption::int2[])[2:3] = array[3, 3]::int2[]
+             )",
+            &[],
+        )
+        .await
+        .attempt("look for the list's index")?;
+    Ok(row.get(0))
 }

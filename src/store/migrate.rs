@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::inspect::server;
+use super::host;
+use super::inspect::{changed_functions, has_list_index, server, triggers};
 use super::lent::BRIEFLY;
 use super::{Attempt, DatabaseUrl, Folded, Link, Store, StoreError, TriggerState};
 
@@ -15,11 +17,11 @@ const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
 /// index concurrently waits for all older snapshots.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
-/// How long creating the triggers may make writers wait behind it, and how often it is tried. A lock on the orders is
-/// asked for; a long transaction of the host would otherwise queue every writer behind our request.
-const TRIGGER_LOCK_TIMEOUT: &str = "300ms";
-const TRIGGER_LOCK_ATTEMPTS: usize = 60;
-const TRIGGER_LOCK_PAUSE: Duration = Duration::from_secs(1);
+/// How long a request for a lock on what is written may make writers wait behind it, and how often it is tried. A long
+/// transaction of the host would otherwise queue every writer behind our request.
+const LOCK_TIMEOUT: &str = "300ms";
+const LOCK_ATTEMPTS: usize = 60;
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
 const POSTGRES_13: i32 = 130_000;
 
@@ -46,7 +48,7 @@ enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -98,6 +100,7 @@ const MIGRATIONS: [Migration; 12] = [
     },
     Migration { version: 17, name: "accounts", sql: include_str!("../../sql/0017_accounts.sql"), kind: Kind::Plain },
     Migration { version: 18, name: "arrival", sql: include_str!("../../sql/0018_arrival.sql"), kind: Kind::Plain },
+    Migration { version: 22, name: "tidied", sql: include_str!("../../sql/0022_tidied.sql"), kind: Kind::Plain },
     // last, as it waits for the transactions of others
     Migration {
         version: 9,
@@ -107,10 +110,6 @@ const MIGRATIONS: [Migration; 12] = [
     },
 ];
 
-/// The tables of the existing system that this service reads.
-const HOST_TABLES: [&str; 5] =
-    ["accounts_user", "inventory_medicine", "orders_order", "orders_orderitem", "orders_orderstatushistory"];
-
 /// What a run of the migrations did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
@@ -118,6 +117,36 @@ pub struct Applied {
     pub migrations: Vec<&'static str>,
     /// Whether triggers or functions that somebody had changed were put back.
     pub put_back: bool,
+    /// Whether the list's index that somebody had dropped was built again.
+    pub index_put_back: bool,
+}
+
+/// How the schema that a database has compares with this program's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaState {
+    /// It is this program's.
+    Current,
+    /// These migrations are not applied.
+    Behind(Vec<&'static str>),
+    /// These migrations are of a newer version of the program. What this one would put back is older than what is there: it
+    /// must change nothing. It may serve, so that a service in several instances can be updated one by one: a newer
+    /// version leaves what an older one reads.
+    Newer(Vec<String>),
+}
+
+impl SchemaState {
+    fn of(applied: &[(i32, String)]) -> Self {
+        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        // older numbers that are not here were replaced by newer ones
+        let unknown = applied.iter().filter(|(version, _)| *version > newest);
+        let unknown: Vec<String> = unknown.map(|(version, name)| format!("{version:04}_{name}")).collect();
+        if !unknown.is_empty() {
+            return Self::Newer(unknown);
+        }
+        let is_applied = |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version);
+        let pending: Vec<&str> = MIGRATIONS.iter().filter(|m| !is_applied(m)).map(|m| m.name).collect();
+        if pending.is_empty() { Self::Current } else { Self::Behind(pending) }
+    }
 }
 
 /// The oldest PostgreSQL that has what the design needs: `xid8` and `pg_snapshot`.
@@ -128,19 +157,14 @@ pub fn oldest_supported_version() -> i32 {
 
 impl Store {
     /// Applies what is missing, under an advisory lock, and builds the statistics. Triggers that somebody took away or
-    /// changed are put back, and the statistics built anew, as changes went unnoticed.
+    /// changed are put back, and the statistics built anew, as changes went unnoticed; so is the list's index.
     ///
     /// # Errors
-    /// If the server is too old or a standby, the host's tables are there in part only, or the role lacks a right. What
-    /// was applied before stays applied; running it again goes on.
+    /// If the server is too old or a standby, the host's tables are there in part only or are not what triggers can
+    /// watch, the schema is of a newer version, or the role lacks a right. Of all this but the last nothing is changed then. What was applied before stays
+    /// applied; running it again goes on.
     pub async fn migrate(&self) -> Result<Applied, StoreError> {
-        let mut applied = migrate(&self.url).await?;
-        let triggers = self.triggers().await?;
-        let changed = triggers.iter().any(|(_, state)| *state != TriggerState::Current);
-        if changed || !self.changed_functions().await?.is_empty() {
-            put_back(&self.url).await?;
-            applied.put_back = true;
-        }
+        let applied = migrate(&self.url).await?;
         // between two migrations changes may have been recorded in the manner of neither
         if applied.put_back || !applied.migrations.is_empty() {
             self.discard_fold().await?;
@@ -165,25 +189,28 @@ impl Store {
         Ok(())
     }
 
-    /// The names of the migrations that are not applied.
+    /// How the database's schema compares with this program's.
     ///
     /// # Errors
-    /// If the database can't be reached.
-    pub async fn pending_migrations(&self) -> Result<Vec<&'static str>, StoreError> {
+    /// If the database can't be reached, or what was applied can't be read.
+    pub async fn schema(&self) -> Result<SchemaState, StoreError> {
         let client = self.client_for(BRIEFLY).await?;
-        let row = client
-            .query_one("select to_regclass('live.migration') is not null", &[])
-            .await
-            .attempt("look for applied migrations")?;
-        let applied: Vec<i32> = if row.get(0) {
-            let rows =
-                client.query("select version from live.migration", &[]).await.attempt("read applied migrations")?;
-            rows.iter().map(|row| row.get(0)).collect()
-        } else {
-            Vec::new()
-        };
-        Ok(MIGRATIONS.iter().filter(|m| !applied.contains(&m.version)).map(|m| m.name).collect())
+        Ok(SchemaState::of(&applied(&client).await?))
     }
+}
+
+/// The migrations that are applied, by number and name.
+async fn applied(client: &Client) -> Result<Vec<(i32, String)>, StoreError> {
+    let row = client
+        .query_one("select to_regclass('live.migration') is not null", &[])
+        .await
+        .attempt("look for applied migrations")?;
+    if !row.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let sql = "select version, name from live.migration order by version";
+    let rows = client.query(sql, &[]).await.attempt("read applied migrations")?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// The functions that the migrations define in schema `live`.
@@ -203,21 +230,23 @@ pub(super) fn defines_body(function: &str, body: &str) -> bool {
     bodies.take(1).any(|defined| defined == body)
 }
 
-async fn open(url: &DatabaseUrl) -> Result<Link, StoreError> {
+/// A session that may take its time, in which nothing depends on the role's search path, as all names are qualified.
+pub(super) async fn open(url: &DatabaseUrl) -> Result<Link, StoreError> {
     let link = Link::open(url, "migration", |_, _| {}).await?;
     link.client
-        .batch_execute("set statement_timeout = 0; set enable_seqscan = on; set client_min_messages = warning")
+        .batch_execute(
+            "set statement_timeout = 0; set enable_seqscan = on; set client_min_messages = warning;
+             set search_path = pg_catalog, pg_temp",
+        )
         .await
         .attempt("prepare the session")?;
     Ok(link)
 }
 
-async fn put_back(url: &DatabaseUrl) -> Result<(), StoreError> {
-    let link = open(url).await?;
-    lock(&link.client).await?;
+async fn put_back(client: &Client) -> Result<(), StoreError> {
     let again = [Kind::Functions, Kind::LocksWhatIsWritten];
     for migration in MIGRATIONS.iter().filter(|migration| again.contains(&migration.kind)) {
-        without_queueing_writers(&link.client, migration, "").await?;
+        without_queueing_writers(client, migration.sql, "").await.map_err(|e| told(migration, e))?;
     }
     Ok(())
 }
@@ -233,11 +262,19 @@ async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
         return Err(StoreError::Standby);
     }
     lock(client).await?;
-    // names in the migrations are qualified; nothing may depend on the role's search path
+    // everything that can be told beforehand is refused before anything is changed
+    let done = applied(client).await?;
+    if let SchemaState::Newer(unknown) = SchemaState::of(&done) {
+        return Err(StoreError::Unsuitable(format!(
+            "this database's schema live is of a newer version of oncare-live: this one does not know {}. Nothing was \
+             changed; run the version of oncare-live that made it, or a newer one",
+            unknown.join(", ")
+        )));
+    }
+    let has_tables = host::check(client).await?;
     client
         .batch_execute(
-            "set search_path = pg_catalog, pg_temp;
-             create schema if not exists live;
+            "create schema if not exists live;
              create table if not exists live.migration (
                  version integer constraint migration_pkey primary key,
                  name text not null,
@@ -246,22 +283,32 @@ async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
         )
         .await
         .attempt("create schema live")?;
-    let rows = client.query("select version from live.migration", &[]).await.attempt("read applied migrations")?;
-    let done: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
     let mut migrations = Vec::new();
-    for migration in MIGRATIONS.iter().filter(|migration| !done.contains(&migration.version)) {
-        apply(client, migration).await?;
+    for migration in MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version)) {
+        apply(client, migration, has_tables).await?;
         migrations.push(migration.name);
     }
     client
         .execute("insert into live.incarnation default values on conflict do nothing", &[])
         .await
         .attempt("name the server's incarnation")?;
-    Ok(Applied { migrations, put_back: false })
+    let changed = triggers(client).await?.iter().any(|(_, state)| *state != TriggerState::Current)
+        || !changed_functions(client).await?.is_empty();
+    if changed {
+        put_back(client).await?;
+    }
+    let mut index_put_back = false;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.kind == Kind::ConcurrentIndex) {
+        if !has_list_index(client).await? {
+            build_index(client, migration).await?;
+            index_put_back = true;
+        }
+    }
+    Ok(Applied { migrations, put_back: changed, index_put_back })
 }
 
 /// The lock belongs to the session and goes with it.
-async fn lock(client: &tokio_postgres::Client) -> Result<(), StoreError> {
+pub(super) async fn lock(client: &Client) -> Result<(), StoreError> {
     let mut waiting = false;
     loop {
         let row = client
@@ -278,40 +325,53 @@ async fn lock(client: &tokio_postgres::Client) -> Result<(), StoreError> {
     }
 }
 
-async fn apply(client: &tokio_postgres::Client, migration: &Migration) -> Result<(), StoreError> {
+async fn apply(client: &Client, migration: &Migration, has_host_tables: bool) -> Result<(), StoreError> {
     tracing::info!(migration = migration.name, "applying");
     match migration.kind {
-        Kind::HostTables if has_host_tables(client).await? => note(client, migration).await,
+        Kind::HostTables if has_host_tables => note(client, migration).await,
         Kind::HostTables | Kind::Plain | Kind::Functions => {
-            in_transaction(client, migration, "", &noting(migration)).await.map_err(|e| told(migration, e))
+            let outcome = in_transaction(client, "", migration.sql, &noting(migration)).await;
+            outcome.map_err(|e| told(migration, e))
         }
-        Kind::LocksWhatIsWritten => without_queueing_writers(client, migration, &noting(migration)).await,
+        Kind::LocksWhatIsWritten => {
+            let outcome = without_queueing_writers(client, migration.sql, &noting(migration)).await;
+            outcome.map_err(|e| told(migration, e))
+        }
         Kind::ConcurrentIndex => {
             if !has_list_index(client).await? {
-                client
-                    .batch_execute("drop index concurrently if exists public.orders_order_live_list_idx")
-                    .await
-                    .map_err(|e| told(migration, e))?;
-                client.batch_execute(migration.sql).await.map_err(|e| told(migration, e))?;
+                build_index(client, migration).await?;
             }
             note(client, migration).await
         }
     }
 }
 
-async fn without_queueing_writers(
-    client: &tokio_postgres::Client,
-    migration: &Migration,
+async fn build_index(client: &Client, migration: &Migration) -> Result<(), StoreError> {
+    // one of that name is incomplete, as a build that was broken off leaves it, or is another
+    client.batch_execute(DROP_LIST_INDEX).await.map_err(|e| told(migration, e))?;
+    client.batch_execute(migration.sql).await.map_err(|e| told(migration, e))
+}
+
+/// The index that is ours where the host has none like it.
+pub(super) const LIST_INDEX: &str = "public.orders_order_live_list_idx";
+
+/// Waits for the transactions of others, and makes nobody wait.
+pub(super) const DROP_LIST_INDEX: &str = "drop index concurrently if exists public.orders_order_live_list_idx";
+
+/// Runs statements in a transaction that gives up soon where it would make writers wait, and tries again.
+pub(super) async fn without_queueing_writers(
+    client: &Client,
+    sql: &str,
     after: &str,
-) -> Result<(), StoreError> {
-    let timeout = format!("set local lock_timeout = '{TRIGGER_LOCK_TIMEOUT}';");
+) -> Result<(), tokio_postgres::Error> {
+    let timeout = format!("set local lock_timeout = '{LOCK_TIMEOUT}';");
     for attempt in 1.. {
-        match in_transaction(client, migration, &timeout, after).await {
-            Err(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && attempt < TRIGGER_LOCK_ATTEMPTS => {
+        match in_transaction(client, &timeout, sql, after).await {
+            Err(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && attempt < LOCK_ATTEMPTS => {
                 tracing::warn!(attempt, "the orders are locked by another transaction; trying again in 1 s");
-                tokio::time::sleep(TRIGGER_LOCK_PAUSE).await;
+                tokio::time::sleep(LOCK_PAUSE).await;
             }
-            outcome => return outcome.map_err(|e| told(migration, e)),
+            outcome => return outcome,
         }
     }
     Ok(())
@@ -322,20 +382,15 @@ fn noting(Migration { version, name, .. }: &Migration) -> String {
     format!("insert into live.migration (version, name) values ({version}, '{name}');")
 }
 
-async fn in_transaction(
-    client: &tokio_postgres::Client,
-    migration: &Migration,
-    before: &str,
-    after: &str,
-) -> Result<(), tokio_postgres::Error> {
-    let outcome = client.batch_execute(&format!("begin; {before}\n{}\n{after} commit", migration.sql)).await;
+async fn in_transaction(client: &Client, before: &str, sql: &str, after: &str) -> Result<(), tokio_postgres::Error> {
+    let outcome = client.batch_execute(&format!("begin; {before}\n{sql}\n; {after} commit")).await;
     if outcome.is_err() {
         client.batch_execute("rollback").await?;
     }
     outcome
 }
 
-async fn note(client: &tokio_postgres::Client, migration: &Migration) -> Result<(), StoreError> {
+async fn note(client: &Client, migration: &Migration) -> Result<(), StoreError> {
     client.batch_execute(&noting(migration)).await.attempt("note the migration")
 }
 
@@ -345,40 +400,4 @@ fn told(migration: &Migration, error: tokio_postgres::Error) -> StoreError {
         "could not apply the migration {:04}_{}: {cause}",
         migration.version, migration.name
     ))
-}
-
-/// All of the host's tables are there, or none.
-async fn has_host_tables(client: &tokio_postgres::Client) -> Result<bool, StoreError> {
-    let names: Vec<&str> = HOST_TABLES.to_vec();
-    let rows = client
-        .query("select t from unnest($1::text[]) t where to_regclass('public.' || t) is null", &[&names])
-        .await
-        .attempt("look for the OnCare tables")?;
-    let missing: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    if missing.is_empty() || missing.len() == HOST_TABLES.len() {
-        return Ok(missing.is_empty());
-    }
-    Err(StoreError::Unsuitable(format!(
-        "this database has only a part of the OnCare tables: public.{} is missing. Use a complete OnCare database, or an \
-         empty one",
-        missing.join(", public.")
-    )))
-}
-
-/// Whether a valid, complete index with the list's leading columns exists, ours or the host's own.
-async fn has_list_index(client: &tokio_postgres::Client) -> Result<bool, StoreError> {
-    let row = client
-        .query_one(
-            "select exists (
-                 select from pg_index i
-                 where i.indrelid = 'public.orders_order'::regclass and i.indisvalid and i.indpred is null
-                   and array(select pg_get_indexdef(i.indexrelid, k, false) from generate_series(1, 4) k)
-                       = array['sales_rep_id', 'status', 'created_at', 'id']
-                   and (i.indoption::int2[])[2:3] = array[3, 3]::int2[]
-             )",
-            &[],
-        )
-        .await
-        .attempt("look for the list's index")?;
-    Ok(row.get(0))
 }

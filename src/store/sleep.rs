@@ -4,7 +4,7 @@ use super::events::CHANNEL;
 use super::{Attempt, Link, Store, StoreError, rows};
 
 /// The key of the lock, as in `live.listener_sleeps()`: "oncawake" in ASCII.
-const SLEEP_LOCK: i64 = 0x6f6e_6361_7761_6b65;
+pub(super) const SLEEP_LOCK: i64 = 0x6f6e_6361_7761_6b65;
 
 /// The first half of a lease's key: "onca" in ASCII. The second is the lease's period.
 const LEASE_LOCK: i32 = 0x6f6e_6361;

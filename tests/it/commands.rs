@@ -73,6 +73,27 @@ async fn doctor_exits_1_if_anything_is_wrong() {
     assert!(text.contains("up to date"), "{text}");
 }
 
+#[tokio::test]
+async fn what_is_granted_and_taken_off_is_said() {
+    let database = Database::empty().await;
+    let (status, text) = run(&["grants", "--role", "Odd \"role"]).await;
+    assert!(status == Some(0) && text.contains("grant select on live.migration to \"Odd \"\"role\";\n"), "{text}");
+    let (status, text) = run(&["uninstall", "--database-url", &database.url]).await;
+    assert!(status == Some(0) && text.contains("There was nothing of oncare-live"), "{text}");
+    run(&["migrate", "--database-url", &database.url]).await;
+    database.sql("insert into live.migration (version, name) values (9001, 'of_tomorrow')").await;
+    for command in ["migrate", "serve"] {
+        let arguments = [command, "--database-url", &database.url, "--migrate"];
+        let (status, text) = run(if command == "serve" { &arguments } else { &arguments[..3] }).await;
+        assert!(status == Some(1) && text.contains("9001_of_tomorrow"), "{command}: {text}");
+    }
+    let (status, text) = run(&["uninstall", "--database-url", &database.url]).await;
+    assert!(
+        status == Some(0) && text.contains("Took off 8 triggers") && text.contains("Dropped schema live"),
+        "{text}"
+    );
+}
+
 async fn create_user(database: &Database, username: &str, password: &str) -> (Option<i32>, String) {
     let mut child = program()
         .args([

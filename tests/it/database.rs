@@ -1,7 +1,7 @@
 //! Migrations: what they make on an empty database, what they leave alone on an OnCare database.
 
 use oncare_live::doctor;
-use oncare_live::store::{Finding, StoreError};
+use oncare_live::store::{Finding, SchemaState, StoreError};
 
 use crate::harness::database::{Database, order_sql};
 use crate::harness::service::Service;
@@ -53,6 +53,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
             "saved_view",
             "accounts",
             "arrival",
+            "tidied",
             "list_index"
         ]
     );
@@ -144,7 +145,7 @@ async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
     assert_eq!(applied, 12);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());
-    assert!(database.store().pending_migrations().await.unwrap().is_empty());
+    assert_eq!(database.store().schema().await.unwrap(), SchemaState::Current);
 }
 
 #[tokio::test]
@@ -224,7 +225,11 @@ async fn writers_do_not_queue_behind_the_making_of_triggers() {
 #[tokio::test]
 async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     async fn problems(database: &Database) -> Vec<Finding> {
-        doctor::examine(&database.parsed_url()).await.into_iter().filter(|finding| finding.problem.is_some()).collect()
+        doctor::examine(&database.parsed_url())
+            .await
+            .into_iter()
+            .filter(|finding| finding.problem().is_some())
+            .collect()
     }
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'paid', 5), (2, null, 'odd', 'paid', 5)").await;
@@ -261,7 +266,7 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
         let found = problems(&database).await;
         let finding = found.iter().find(|finding| finding.subject == subject);
         let finding = finding.unwrap_or_else(|| panic!("{breakage}: {found:?}"));
-        assert!(finding.problem.as_ref().unwrap().contains(advice), "{finding:?}");
+        assert!(finding.problem().unwrap().contains(advice), "{finding:?}");
         store.migrate().await.unwrap();
         if subject == "statistics" {
             store.rebuild_statistics().await.unwrap();
@@ -278,7 +283,7 @@ async fn the_doctor_names_the_privileges_that_are_missing() {
     let url = database.url.replace("oncare:oncare@", &format!("{role}:poor@"));
     let findings = doctor::examine(&oncare_live::store::DatabaseUrl::parse(&url).unwrap()).await;
     let finding = findings.iter().find(|finding| finding.subject == "privileges").unwrap();
-    let problem = finding.problem.as_ref().unwrap();
+    let problem = finding.problem().unwrap();
     assert!(problem.contains("grant select on public.orders_order to"), "{problem}");
 
     // what the README grants is enough to serve with
@@ -290,7 +295,7 @@ async fn the_doctor_names_the_privileges_that_are_missing() {
         ))
         .await;
     let findings = doctor::examine(&oncare_live::store::DatabaseUrl::parse(&url).unwrap()).await;
-    assert!(findings.iter().all(|finding| finding.problem.is_none()), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.problem().is_none()), "{findings:?}");
     database.orders("(1, 1, 'pending', 'paid', 5)").await;
     let service = Service::start_unready(&url, &[]).await;
     service.ready().await;

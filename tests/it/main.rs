@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod api;
+mod attach;
 mod browser;
 mod browser_accessibility;
 mod browser_faults;
@@ -29,6 +30,7 @@ mod lists;
 mod news;
 mod ops;
 mod pages;
+mod rights;
 mod screenshots;
 mod sessions;
 mod statistics;
