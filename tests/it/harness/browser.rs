@@ -21,7 +21,7 @@ exec 3<&0
 chromedriver --port=0 </dev/null 3<&- &
 driver=$!
 read -r line <&3
-kill -- -$driver
+kill -KILL -- -$driver
 wait $driver
 "#;
 

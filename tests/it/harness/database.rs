@@ -37,9 +37,20 @@ async fn cluster(folder: &Path, name: &str) -> (Cluster, Database) {
     let cluster = Cluster::start(folder, 0, Durability::None).await.expect("the test cluster starts");
     cluster.create_database(name).await.unwrap();
     let database = Database { url: cluster.url(name), name: name.to_owned(), _own: None };
-    database.store().migrate().await.unwrap();
+    migrate(&database.url).await;
     database.sql(&people()).await;
     (cluster, database)
+}
+
+/// Migrates a database. A file that `MUTANT_SQL` names then puts its functions in the place of ours: a mistake of
+/// `tests/mutants`, which a test must find.
+pub async fn migrate(url: &str) {
+    Store::new(DatabaseUrl::parse(url).unwrap(), 2).unwrap().migrate().await.unwrap();
+    if let Some(file) = std::env::var_os("MUTANT_SQL") {
+        let mistaken = std::fs::read_to_string(&file).expect("the file that MUTANT_SQL names can be read");
+        let done = connect(url).await.batch_execute(&mistaken).await;
+        done.unwrap_or_else(|error| panic!("the file that MUTANT_SQL names is executed: {error:?}"));
+    }
 }
 
 /// A folder that no other run uses. Those of runs that are over are removed.
