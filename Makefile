@@ -1,6 +1,6 @@
 # Everything that a person needs to know is in README.md.
 
-.PHONY: run test lint tools chaos latency screenshots bench
+.PHONY: run test test-postgres lint tools chaos latency screenshots bench
 
 run: ## set up what is missing, build, and run the demonstration
 	@scripts/install-tools postgresql
@@ -8,9 +8,13 @@ run: ## set up what is missing, build, and run the demonstration
 	@exec target/release/oncare-live demo
 
 test: tools lint ## set up what is missing and run everything
-	cargo test --locked --workspace
-	cargo test --locked --test it -- --ignored --nocapture chaos::every_fault_once
+	programs=$$(scripts/install-postgres 18) && POSTGRES_BIN=$$programs scripts/run-tests
+	scripts/check-postgres 13
+	cargo test --locked --workspace --test it -- --ignored --nocapture chaos::every_fault_once
 	scripts/check-mutants
+
+test-postgres: tools ## run what speaks to PostgreSQL, and needs no browser, on each version that is supported
+	scripts/check-postgres 13 14 15 16 17 18
 
 lint: tools
 	cargo fmt --all --check
@@ -33,8 +37,6 @@ bench: ## measure the service beside its peers, and compare with the targets
 	cargo build --release --locked --workspace
 	target/release/oncare-bench --plots docs/benchmarks
 
-# without faketime the nemesis leaves the clock alone
 tools:
-	@scripts/install-tools postgresql chromium node
+	@scripts/install-tools postgresql chromium node faketime
 	@scripts/install-axe
-	-@scripts/install-tools faketime

@@ -15,6 +15,9 @@ use tokio::time::{Instant, sleep};
 const ROLE: &str = "oncare";
 const PASSWORD: &str = "oncare";
 
+/// The environment variable that names the folder of the server's programs, where they are not looked for.
+const PROGRAMS: &str = "POSTGRES_BIN";
+
 /// How long the server may take to start, or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,9 +30,12 @@ pub enum ClusterError {
     #[error(
         "PostgreSQL's server programs were not found on the PATH nor in /usr/lib/postgresql. Install them (Debian, \
          Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; macOS: brew install postgresql) and \
-         try again"
+         try again, or name their folder in POSTGRES_BIN"
     )]
     NotInstalled,
+    /// The programs are not where the environment says.
+    #[error("POSTGRES_BIN names {0}, where initdb, postgres and pg_ctl are not all to be found")]
+    NotThere(PathBuf),
     /// The programs refuse to run as root, and there is nobody else.
     #[error(
         "PostgreSQL does not run as root and there is no user postgres or nobody to run it as; run this as another user"
@@ -109,7 +115,7 @@ impl Cluster {
         durability: Durability,
         environment: &[(String, String)],
     ) -> Result<Self, ClusterError> {
-        let programs = find_programs().ok_or(ClusterError::NotInstalled)?;
+        let programs = programs()?;
         let folder = prepare_folder(folder)?;
         let owner = owner_of(&folder)?;
         if !folder.join("PG_VERSION").exists() {
@@ -184,6 +190,19 @@ impl Cluster {
     }
 }
 
+/// Those that the environment names, of whatever version, and else the newest that are installed.
+fn programs() -> Result<PathBuf, ClusterError> {
+    match std::env::var_os(PROGRAMS).filter(|named| !named.is_empty()).map(PathBuf::from) {
+        Some(named) if has_programs(&named) => std::path::absolute(&named).map_err(|_| ClusterError::NotThere(named)),
+        Some(named) => Err(ClusterError::NotThere(named)),
+        None => find_programs().ok_or(ClusterError::NotInstalled),
+    }
+}
+
+fn has_programs(folder: &Path) -> bool {
+    ["initdb", "postgres", "pg_ctl"].iter().all(|name| folder.join(name).is_file())
+}
+
 fn find_programs() -> Option<PathBuf> {
     let on_path =
         std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
@@ -198,8 +217,7 @@ fn find_programs() -> Option<PathBuf> {
         let digits = name.unwrap_or_default().trim_start_matches("postgresql@").parse::<f64>().unwrap_or_default();
         std::cmp::Reverse((digits * 10.0) as i64)
     });
-    let has_all = |folder: &PathBuf| ["initdb", "postgres", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
-    on_path.into_iter().chain([PathBuf::from("/usr/pgsql/bin")]).chain(versions).find(has_all)
+    on_path.into_iter().chain([PathBuf::from("/usr/pgsql/bin")]).chain(versions).find(|folder| has_programs(folder))
 }
 
 fn prepare_folder(folder: &Path) -> Result<PathBuf, ClusterError> {
@@ -276,7 +294,7 @@ async fn init(programs: &Path, folder: &Path, owner: Option<Owner>) -> Result<()
     chown(&password, owner.map(|owner| owner.uid), owner.map(|owner| owner.gid)).map_err(failed)?;
     let mut command = program(programs, "initdb", owner);
     command.arg("-D").arg(folder).args(["-U", ROLE, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C"]);
-    command.arg("--no-instructions").arg("--pwfile").arg(&password);
+    command.arg("--pwfile").arg(&password);
     let outcome = run("initdb", &mut command).await;
     std::fs::remove_file(&password).map_err(failed)?;
     outcome

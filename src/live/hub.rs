@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tokio::sync::Notify;
 
 use super::mailbox::{Bye, Delivery, Mailbox};
-use super::meter::role;
+use super::meter::{CLIENT_GONE, role};
 use super::{Frame, Meter};
 use crate::cursor::{Cursor, Revision};
 use crate::order::{OrderEvent, RepId, Scope, Summary};
@@ -136,7 +136,7 @@ impl Hub {
         self.open.fetch_add(1, Relaxed);
         self.opened.notify_one();
         self.meter.opened(role(subscriber.scope));
-        Subscription { hub: Arc::clone(self), scope: subscriber.scope, mailbox, reason: "client_gone" }
+        Subscription { hub: Arc::clone(self), scope: subscriber.scope, mailbox, reason: CLIENT_GONE }
     }
 
     /// Returns when a stream was opened since this was last asked.

@@ -27,7 +27,7 @@ pub enum Bye {
 impl Bye {
     /// As the page and the metrics have it.
     #[must_use]
-    pub fn reason(self) -> &'static str {
+    pub const fn reason(self) -> &'static str {
         match self {
             Self::Draining => "draining",
             Self::SignedOut => "signed_out",

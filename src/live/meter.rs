@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Bye;
 use crate::order::Scope;
 
 /// Upper bounds of the histogram of event ages, in seconds.
@@ -13,6 +14,13 @@ const AGE_BOUNDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 /// The roles whose streams there are, as the metrics have them.
 const SALES_REP: &str = "sales_rep";
 const PHARMACIST: &str = "pharmacist";
+const ROLES: [&str; 2] = [SALES_REP, PHARMACIST];
+
+/// Why streams are closed, as the metrics have it, where no [`Bye`] says it: their client went, or their state could not be read.
+pub(super) const CLIENT_GONE: &str = "client_gone";
+pub(super) const UNAVAILABLE: &str = "unavailable";
+const REASONS: [&str; 5] =
+    [CLIENT_GONE, UNAVAILABLE, Bye::Draining.reason(), Bye::SignedOut.reason(), Bye::Replaced.reason()];
 
 /// Whose streams tell of these orders. Administrators count as pharmacists: they use the same pages.
 pub(super) fn role(scope: Scope) -> &'static str {
@@ -32,9 +40,11 @@ pub struct StreamCounts {
 }
 
 impl Default for StreamCounts {
-    /// A count that is there from the start, so that nobody waits for a metric that comes only with the first stream.
+    /// Counts that are there from the start, so that nobody waits for a metric that comes only with the first stream, and
+    /// an increase from 0 to 1 is one.
     fn default() -> Self {
-        Self { opened: BTreeMap::from([(SALES_REP, 0), (PHARMACIST, 0)]), closed: BTreeMap::new() }
+        let closed = |role| REASONS.map(|reason| ((role, reason), 0));
+        Self { opened: ROLES.map(|role| (role, 0)).into(), closed: ROLES.into_iter().flat_map(closed).collect() }
     }
 }
 

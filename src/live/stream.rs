@@ -15,6 +15,7 @@ use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::mailbox::Delivery;
+use super::meter::UNAVAILABLE;
 use super::{Bye, Frame, Live, Subscriber, Subscription, frame, pulse};
 use crate::cursor::Cursor;
 use crate::order::Scope;
@@ -39,7 +40,7 @@ impl Live {
     ) -> Result<EventStream, StoreError> {
         let mut subscription = self.hub.subscribe(subscriber);
         let first =
-            self.sync(subscription.scope(), since).await.inspect_err(|_| subscription.closes_because("unavailable"))?;
+            self.sync(subscription.scope(), since).await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
         let next_ping = self.next_ping();
         let beginning = [frame::retry(retry_time()), frame::sync(&first), self.ping(next_ping)].concat();
         Ok(EventStream {

@@ -222,9 +222,9 @@ async fn the_doctor_and_readiness_say_what_the_host_changed_later() {
     let service = Service::start(&database).await;
     for (change, back, told) in [
         (
-            "alter table orders_order disable trigger live_update",
-            "alter table orders_order enable always trigger live_update",
-            "orders_order.live_update: it does not fire in every session",
+            "alter table orders_order disable trigger \"!live_update\"",
+            "alter table orders_order enable always trigger \"!live_update\"",
+            "orders_order.!live_update: it does not fire in every session",
         ),
         ("drop trigger live_insert on orders_orderitem", "", "orders_orderitem.live_insert: it is missing"),
     ] {

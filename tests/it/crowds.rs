@@ -1,6 +1,7 @@
 //! Thousands of pages at once: one that stops reading, some that vanish, all of them dropped together.
 
 use std::collections::HashSet;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -136,9 +137,13 @@ async fn one_reader_that_stops_costs_a_thousand_others_nothing_and_is_cut() {
     let stopped = Stream::request(socket.connect(instance.web).await.unwrap(), FIRST_REP + 55).await.unwrap();
     eventually("it is counted", async || (instance.metric(OPEN).await == READERS as f64 + 1.0).then_some(())).await;
     let began = Instant::now();
-    let beside = rounds(&mut readers, 40).await;
+    let mut beside = rounds(&mut readers, 40).await;
+    // how much its socket takes before its mailbox fills depends on the machine
+    while instance.metric("oncare_live_mailboxes_overrun_total").await == 0.0 {
+        assert_eq!(instance.metric(OPEN).await, READERS as f64 + 1.0, "it is overrun before it is cut");
+        beside = beside.max(rounds(&mut readers, 5).await);
+    }
     let more = memory(instance.pid()).saturating_sub(before);
-    assert!(instance.metric("oncare_live_mailboxes_overrun_total").await > 0.0, "it stopped reading");
     assert!(more < LITTLE, "{more} kB more");
     println!("last of {READERS} receivers: {alone:?} at worst, and {beside:?} beside one that stopped; {more} kB more");
     while instance.metric(OPEN).await > READERS as f64 {
@@ -155,19 +160,18 @@ async fn one_reader_that_stops_costs_a_thousand_others_nothing_and_is_cut() {
 }
 
 /// An address of this machine that packets do not reach any more. Needs the right to administer the network.
-struct Unreachable(&'static str);
+struct Unreachable(Ipv4Addr);
 
 impl Unreachable {
-    fn route(change: &str, address: &str) -> bool {
+    fn route(change: &str, address: Ipv4Addr) -> bool {
         let mut ip = std::process::Command::new("ip");
-        let ip = ip.args(["route", change, "blackhole", address, "table", "local"]);
-        ip.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
+        let ip = ip.args(["route", change, "blackhole", &address.to_string(), "table", "local"]);
+        ip.status().is_ok_and(|status| status.success())
     }
 
-    fn make(address: &'static str) -> Option<Self> {
-        // of a run that was killed
-        Self::route("del", address);
-        Self::route("add", address).then_some(Self(address))
+    fn make(address: Ipv4Addr) -> Self {
+        assert!(Self::route("add", address), "whoever runs this may change routes, as root may, and has iproute2's ip");
+        Self(address)
     }
 }
 
@@ -178,23 +182,22 @@ impl Drop for Unreachable {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the right to change routes: `make test` runs it for root, and says so for others"]
 async fn who_vanishes_without_a_word_is_no_longer_counted() {
     const NOTICED: Duration = Duration::from_secs(30);
-    const ADDRESS: &str = "127.0.0.77";
+    // of no other run's
+    let address = Ipv4Addr::new(127, 77, rand::random(), rand::random_range(1..255));
     let database = Database::new().await;
     sign_in(&database, 2).await;
     let instance = ready(&database).await;
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(format!("{ADDRESS}:0").parse().unwrap()).unwrap();
+    socket.bind((address, 0).into()).unwrap();
     let mut vanishing = Stream::request(socket.connect(instance.web).await.unwrap(), FIRST_REP).await.unwrap();
     let mut staying = Stream::open(&instance, FIRST_REP + 1).await.unwrap();
     vanishing.until("event: ping").await.unwrap();
     staying.until("event: ping").await.unwrap();
     assert_eq!(instance.metric(OPEN).await, 2.0);
-    let Some(_vanished) = Unreachable::make(ADDRESS) else {
-        println!("left out: whoever runs this may not change routes");
-        return;
-    };
+    let _vanished = Unreachable::make(address);
     let began = Instant::now();
     while instance.metric(OPEN).await > 1.0 {
         assert!(began.elapsed() < NOTICED, "it is noticed in time");

@@ -253,7 +253,7 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
             "record_delete; run oncare-live migrate",
         ),
         ("alter function live.record_update() security invoker", "functions of schema live", "record_update"),
-        ("create or replace function live.notify(reps bigint[]) returns void language sql as ''", "functions of schema live", "notify"),
+        ("create or replace function live.notify() returns void language sql as ''", "functions of schema live", "notify"),
         ("delete from live.migration where version = 9", "migrations", "oncare-live migrate"),
         ("update live.order_stats set orders = orders + 1 where status = 'odd'", "statistics", "--rebuild-statistics"),
     ] {
@@ -310,7 +310,7 @@ async fn the_doctor_tells_how_far_behind_the_background_work_is() {
     async fn said(database: &Database, subject: &str) -> String {
         let findings = doctor::examine(&database.parsed_url()).await;
         let finding = findings.into_iter().find(|finding| finding.subject.starts_with(subject)).unwrap();
-        format!("{}: {}", finding.subject, finding.problem.unwrap_or_else(|| "well".to_owned()))
+        format!("{}: {}", finding.subject, finding.problem().unwrap_or("well"))
     }
     const FOLD: &str = "fold of the statistics";
     const TIMELINES: &str = "timelines of the orders";

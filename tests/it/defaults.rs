@@ -159,11 +159,11 @@ async fn no_default_of_the_database_or_the_role_reaches_the_service() {
     store.fold().await.unwrap();
     store.prune(std::time::Duration::ZERO).await.unwrap();
     let findings = doctor::examine(&DatabaseUrl::parse(&url).unwrap()).await;
-    let problems: Vec<_> = findings.iter().filter(|finding| finding.problem.is_some()).collect();
+    let problems: Vec<_> = findings.iter().filter(|finding| finding.problem().is_some()).collect();
     assert!(problems.is_empty(), "{problems:?}");
 
     // what somebody changed is put back by the same sessions
-    database.sql("drop trigger live_insert on orders_order").await;
+    database.sql("drop trigger \"!live_insert\" on orders_order").await;
     assert!(store.migrate().await.unwrap().put_back);
 
     let noted = database.client().await;

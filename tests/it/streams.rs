@@ -10,7 +10,10 @@ use crate::harness::http::{API, Browserless, EVENTS, Event};
 use crate::harness::service::Service;
 
 async fn two_reps() -> (Database, Service) {
-    let database = Database::new().await;
+    two_reps_in(Database::new().await).await
+}
+
+async fn two_reps_in(database: Database) -> (Database, Service) {
     database
         .orders("(1, 1, 'pending', 'paid', 10), (2, 1, 'delivered', 'pending', 20), (3, 2, 'pending', 'paid', 30)")
         .await;
@@ -357,7 +360,7 @@ async fn a_notification_that_never_came_is_made_up_for() {
     stream.wait_for("ping").await;
     service.until_listener_is_awake(false).await;
     // as if it were lost on the way
-    database.sql("create or replace function live.notify(reps bigint[]) returns void language sql as ''").await;
+    database.sql("create or replace function live.notify() returns void language sql as ''").await;
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
     stream.patch_of(1).await;
     eventually("it is counted", async || {
@@ -431,9 +434,11 @@ async fn queued(database: &Database) -> i64 {
 async fn the_queue_is_cleaned_up_after_whoever_held_it_up() {
     const BATCH: &str = "select count(*) from (
         select pg_notify('somebody', left(repeat(n::text || ' ', 4000), 7990)) from generate_series(1, 400) n) n";
-    let (database, service) = two_reps().await;
+    let (database, service) = two_reps_in(Database::alone().await).await;
     let stuck = database.client().await;
-    stuck.batch_execute("listen somebody; begin; select 1").await.unwrap();
+    // in a statement of its own, else it would be part of the transaction and not in force yet
+    stuck.batch_execute("listen somebody").await.unwrap();
+    stuck.batch_execute("begin; select 1").await.unwrap();
     for _ in 0..3 {
         database.value(BATCH).await;
     }

@@ -14,7 +14,7 @@ async fn assert_complete(database: &Database, when: &str) {
     assert_eq!(database.value(DIFFERENCES).await, "0", "{when}");
 }
 
-/// Takes steps until so many entries are there. Any transaction of the cluster, also of another test, makes it wait.
+/// Takes steps until so many entries are there. Any transaction of the cluster makes it wait.
 async fn extend_to(database: &Database, entries: usize) -> usize {
     let store = database.store();
     let mut steps = 0;
@@ -31,7 +31,7 @@ async fn extend_to(database: &Database, entries: usize) -> usize {
 
 #[tokio::test]
 async fn an_orders_events_are_all_found_and_each_once() {
-    let database = Database::new().await;
+    let database = Database::alone().await;
     database.orders("(1, 1, 'pending', 'paid', 5), (2, 2, 'shipped', 'paid', 5)").await;
     database.store().fold().await.unwrap();
     assert_complete(&database, "before any step").await;
@@ -59,7 +59,7 @@ async fn an_orders_events_are_all_found_and_each_once() {
 
 #[tokio::test]
 async fn pruned_events_leave_the_timeline_too() {
-    let database = Database::new().await;
+    let database = Database::alone().await;
     let store = database.store();
     database.orders("(1, 1, 'pending', 'paid', 5)").await;
     database.sql("update live.order_event set at = now() - interval '1 year'").await;
@@ -73,7 +73,7 @@ async fn pruned_events_leave_the_timeline_too() {
 
 #[tokio::test]
 async fn a_dump_restored_elsewhere_keeps_its_timelines() {
-    let database = Database::new().await;
+    let database = Database::alone().await;
     let store = database.store();
     database.orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'shipped', 'paid', 5)").await;
     store.fold().await.unwrap();
@@ -116,7 +116,7 @@ async fn what_a_dump_brought_along_is_entered_step_by_step() {
 
 #[tokio::test]
 async fn a_fold_that_was_lost_begins_them_anew() {
-    let database = Database::new().await;
+    let database = Database::alone().await;
     let store = database.store();
     database.orders("(1, 1, 'pending', 'paid', 5), (2, 1, 'shipped', 'paid', 5)").await;
     store.fold().await.unwrap();

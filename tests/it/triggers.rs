@@ -117,6 +117,10 @@ async fn start() -> Database {
 async fn every_statement_records_what_it_changed_and_the_statistics_follow() {
     for (statement, events) in STATEMENTS {
         let database = start().await;
+        if statement.starts_with("merge ") && database.version().await < 15 {
+            println!("left out, as PostgreSQL before 15 does not know it: {statement}");
+            continue;
+        }
         database.sql(statement).await;
         assert_eq!(&database.value(EVENTS).await, events, "{statement}");
         let store = database.store();

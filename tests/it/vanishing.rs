@@ -115,7 +115,7 @@ async fn a_listener_whose_host_is_gone_does_not_have_writers_notify_for_ever() {
     let asleep = "select count(*) from pg_locks l join pg_stat_activity a using (pid)
         where l.locktype = 'advisory' and l.mode = 'ExclusiveLock' and a.datname = current_database()
             and a.application_name = 'oncare-live listener'";
-    assert_eq!(database.value(asleep).await, "1");
+    assert_ne!(database.value(asleep).await, "0");
 
     wire.vanish();
     // what is left of it in this process finds no other way

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use oncare_live::demo::{Cluster, Durability};
 use oncare_live::store::{Link, Sleeper};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::harness::database::{Database, connect, people, temporary_folder};
+use crate::harness::database::{Database, connect};
 use crate::harness::eventually;
 use crate::harness::http::{Browserless, Events};
 use crate::harness::service::Service;
@@ -538,19 +537,7 @@ async fn what_comes_without_a_notification_is_counted_under_steady_traffic_too()
 /// PostgreSQL refuses to prepare a transaction that has notified. Where a server allows two-phase commits no listener sleeps.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_can_be_prepared_where_the_server_allows_it() {
-    let folder = temporary_folder("oncare-live-prepare");
-    let cluster = Cluster::start(&folder, 0, Durability::None).await.unwrap();
-    connect(&cluster.url("postgres"))
-        .await
-        .batch_execute("alter system set max_prepared_transactions = 5")
-        .await
-        .unwrap();
-    cluster.stop().await.unwrap();
-    let cluster = Cluster::start(&folder, 0, Durability::None).await.unwrap();
-    cluster.create_database("shop").await.unwrap();
-    let database = Database { url: cluster.url("shop"), name: "shop".to_owned() };
-    database.store().migrate().await.unwrap();
-    database.sql(&people()).await;
+    let database = Database::alone_with("max_prepared_transactions = 5").await;
     database.orders("(1, 2, 'pending', 'paid', 1)").await;
     let service = Service::start(&database).await;
     let ben = service.signed_in("ben").await;
@@ -563,6 +550,4 @@ async fn a_transaction_can_be_prepared_where_the_server_allows_it() {
     assert!(service.is_listener_awake().await);
     database.sql("commit prepared 'order'").await;
     assert_eq!(patched(&mut stream, 1).await["orders"][0]["status"], "confirmed");
-    service.stop().await;
-    cluster.stop().await.unwrap();
 }

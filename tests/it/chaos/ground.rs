@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use oncare_live::demo::{Cluster, Durability};
-use oncare_live::store::{DatabaseUrl, Store};
 use tokio_postgres::{Client, Connection, NoTls, Socket, tls::NoTlsStream};
 
-use crate::harness::database::{connect, order_sql, people, temporary_folder};
+use crate::harness::database::{connect, migrate, order_sql, people, temporary_folder};
 use crate::harness::eventually;
 
 const DATABASE: &str = "chaos";
@@ -69,7 +68,7 @@ impl Ground {
         }
         ground.restart("fast").await;
         let url = ground.address().url();
-        Store::new(DatabaseUrl::parse(&url).unwrap(), 2).unwrap().migrate().await.unwrap();
+        migrate(&url).await;
         let client = connect(&url).await;
         client.batch_execute(&people()).await.unwrap();
         client.batch_execute(include_str!("audit.sql")).await.unwrap();

@@ -17,6 +17,7 @@ struct Told {
     lines: Vec<String>,
     counts: BTreeMap<&'static str, u64>,
     faults: BTreeMap<&'static str, u64>,
+    left_out: BTreeMap<&'static str, String>,
     worst: BTreeMap<&'static str, f64>,
     violations: Vec<String>,
 }
@@ -28,6 +29,7 @@ impl History {
             lines: Vec::new(),
             counts: BTreeMap::new(),
             faults: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             worst: BTreeMap::new(),
             violations: Vec::new(),
         })))
@@ -41,6 +43,16 @@ impl History {
 
     pub fn fault(&self, kind: &'static str) {
         *self.0.lock().unwrap().faults.entry(kind).or_default() += 1;
+    }
+
+    /// A fault that this machine can't have.
+    pub fn left_out(&self, kind: &'static str, why: &str) {
+        self.tell(format!("LEFT OUT: {kind}: {why}"));
+        self.0.lock().unwrap().left_out.insert(kind, why.to_owned());
+    }
+
+    pub fn all_left_out(&self) -> BTreeMap<&'static str, String> {
+        self.0.lock().unwrap().left_out.clone()
     }
 
     pub fn count(&self, what: &'static str, more: u64) {

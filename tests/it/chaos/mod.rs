@@ -15,7 +15,7 @@ mod scenarios;
 mod window;
 mod writers;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ async fn run(seed: u64, mut faults: impl FnMut(&mut StdRng, Duration) -> Option<
         windows.push(Window::open(&base, person, query).await);
     }
     let gate: Gate = Arc::new(RwLock::new(()));
-    let _writers = Writers::start(WRITERS, seed, &world.ground.address(), &gate, &history);
+    let writers = Writers::start(WRITERS, seed, &world.ground.address(), &gate, &history);
     let mut oracle = Oracle { audit: Audit::default(), history: history.clone(), last: HashMap::new() };
     while let Some(faults) = faults(&mut random, began.elapsed()) {
         for fault in faults {
@@ -113,10 +113,15 @@ async fn run(seed: u64, mut faults: impl FnMut(&mut StdRng, Duration) -> Option<
         let _quiet = gate.write().await;
         world.wait_until_ready().await;
         oracle.judge(&world, &readers, &windows, &telling).await;
+        // what panics in a task of its own must not pass for silence
+        assert!(windows.iter().all(Window::is_watched), "a window is no longer looked at");
+        assert!(readers.iter().all(Reader::is_open), "a page is no longer open");
+        assert!(writers.all_write(), "a writer no longer writes");
         if !history.violations().is_empty() {
             break;
         }
     }
+    assert_eq!(history.all_left_out(), BTreeMap::new(), "every fault is had");
     assert!(history.violations().is_empty(), "violated with seed {seed}: {:#?}", history.violations());
     assert!(history.counted("states compared") > 0 && history.counted("pages compared") > 0, "nothing was compared");
     println!("{history}");

@@ -151,10 +151,8 @@ impl World {
         match fault {
             Fault::ListenerTerminated => terminate(&address, "oncare-live listener").await,
             Fault::PoolTerminated => terminate(&address, "oncare-live").await,
-            Fault::ListenerStopped => {
-                stop_for(&address, "oncare-live listener", Duration::from_secs(11), &history).await
-            }
-            Fault::PoolStopped => stop_for(&address, "oncare-live", Duration::from_secs(6), &history).await,
+            Fault::ListenerStopped => stop_for(&address, "oncare-live listener", Duration::from_secs(11)).await,
+            Fault::PoolStopped => stop_for(&address, "oncare-live", Duration::from_secs(6)).await,
             Fault::ServerRestarted => self.ground.restart("fast").await,
             Fault::ServerCrashed => {
                 // ids of transactions that were not over come a second time
@@ -194,7 +192,7 @@ impl World {
             Fault::ClockStepped => {
                 let seconds = *[-86_400, -600, -5, 5, 600, 86_400].choose(random).unwrap();
                 if !self.instances[self.serving].set_clock(seconds).await {
-                    return history.tell("no libfaketime here: the clock is not stepped");
+                    return history.left_out(fault.name(), "there is no libfaketime; install it with `make tools`");
                 }
                 sleep(Duration::from_secs(2) + a_while).await;
                 self.instances[self.serving].set_clock(0).await;
@@ -262,23 +260,24 @@ async fn terminate(address: &Address, application: &str) {
 }
 
 /// Stops a backend that waits for its client, as one that holds a lock of the server stops the server.
-async fn stop_for(address: &Address, application: &str, time: Duration, history: &History) {
+async fn stop_for(address: &Address, application: &str, time: Duration) {
     let client = address.connect().await;
     let signal = |name: &str, pid: i32| Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success();
-    for _ in 0..50 {
-        let Some(pid) = backends(&client, application).await.first().copied() else { continue };
+    let stopped = eventually("a backend is idle and is stopped", async || {
+        let pid = *backends(&client, application).await.first()?;
         if !signal("-STOP", pid) {
-            continue;
+            return None;
         }
         // it may have begun to work in between
-        if backends(&client, application).await.contains(&pid) {
-            sleep(time).await;
+        if !backends(&client, application).await.contains(&pid) {
             signal("-CONT", pid);
-            return;
+            return None;
         }
-        signal("-CONT", pid);
-    }
-    history.tell(format!("no backend of {application} was idle long enough to be stopped"));
+        Some(pid)
+    })
+    .await;
+    sleep(time).await;
+    signal("-CONT", stopped);
 }
 
 /// Forged, malformed and oversized notifications.

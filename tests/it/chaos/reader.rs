@@ -65,6 +65,11 @@ impl Drop for Reader {
 pub type Telling = Arc<Mutex<Vec<Told>>>;
 
 impl Reader {
+    /// Whether the page is still open: an event that it can't read ends it.
+    pub fn is_open(&self) -> bool {
+        !self.task.is_finished()
+    }
+
     pub async fn open(base: &str, page: usize, (rep, name): (i64, &str), telling: &Telling, history: &History) -> Self {
         let client = Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).build().unwrap();
         eventually("the page signs in", async || {

@@ -66,6 +66,11 @@ impl Drop for Window {
 }
 
 impl Window {
+    /// Whether it is still looked at: a look that panics ends that.
+    pub fn is_watched(&self) -> bool {
+        !self.task.is_finished()
+    }
+
     pub async fn open(base: &str, (rep, name): (i64, &str), query: &str) -> Self {
         let browser = Browser::live_dashboard(base, name, query).await;
         let looks = Arc::new(Mutex::new(Vec::new()));

@@ -33,6 +33,10 @@ impl Drop for Writers {
 }
 
 impl Writers {
+    pub fn all_write(&self) -> bool {
+        !self.0.iter().any(JoinHandle::is_finished)
+    }
+
     pub fn start(count: u64, seed: u64, address: &Address, gate: &Gate, history: &History) -> Self {
         let writer = |number| Writer {
             random: StdRng::seed_from_u64(seed ^ (number << 32)),

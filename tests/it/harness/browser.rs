@@ -13,16 +13,13 @@ use tokio::sync::OnceCell;
 use super::database::PASSWORD;
 use super::eventually;
 
-/// Ends ChromeDriver, and with it its browsers, when this process ends, however it ends. They are one process group, as ChromeDriver
-/// leaves the browsers of failed tests behind.
+/// Ends ChromeDriver, and with it its browsers, when this process ends, however it ends. They are one process group with
+/// it, as ChromeDriver leaves the browsers of failed tests behind.
 const SUPERVISOR: &str = r#"
-set -m
 exec 3<&0
 chromedriver --port=0 </dev/null 3<&- &
-driver=$!
 read -r line <&3
-kill -- -$driver
-wait $driver
+kill -KILL 0
 "#;
 
 struct Driver {
@@ -37,6 +34,8 @@ async fn driver() -> &'static Driver {
         .get_or_init(|| async {
             let mut supervisor = Command::new("/bin/sh")
                 .args(["-c", SUPERVISOR])
+                // a shell without a terminal makes no groups
+                .process_group(0)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())

@@ -26,16 +26,31 @@ static SHARED: OnceCell<Shared> = OnceCell::const_new();
 async fn shared() -> &'static Shared {
     SHARED
         .get_or_init(|| async {
-            let folder = temporary_folder("oncare-live-test");
-            let cluster = Cluster::start(&folder, 0, Durability::None).await.expect("the test cluster starts");
-            cluster.create_database(TEMPLATE).await.unwrap();
-            let url = cluster.url(TEMPLATE);
-            Store::new(DatabaseUrl::parse(&url).unwrap(), 2).unwrap().migrate().await.unwrap();
-            let template = Database { url, name: TEMPLATE.to_owned() };
-            template.sql(&people()).await;
+            let (cluster, _) = cluster(&temporary_folder("oncare-live-test"), TEMPLATE).await;
             Shared { cluster, next: AtomicUsize::new(1) }
         })
         .await
+}
+
+/// A new cluster in a folder, and a database in it with schema, people and no orders.
+async fn cluster(folder: &Path, name: &str) -> (Cluster, Database) {
+    let cluster = Cluster::start(folder, 0, Durability::None).await.expect("the test cluster starts");
+    cluster.create_database(name).await.unwrap();
+    let database = Database { url: cluster.url(name), name: name.to_owned(), _own: None };
+    migrate(&database.url).await;
+    database.sql(&people()).await;
+    (cluster, database)
+}
+
+/// Migrates a database. A file that `MUTANT_SQL` names then puts its functions in the place of ours: a mistake of
+/// `tests/mutants`, which a test must find.
+pub async fn migrate(url: &str) {
+    Store::new(DatabaseUrl::parse(url).unwrap(), 2).unwrap().migrate().await.unwrap();
+    if let Some(file) = std::env::var_os("MUTANT_SQL") {
+        let mistaken = std::fs::read_to_string(&file).expect("the file that MUTANT_SQL names can be read");
+        let done = connect(url).await.batch_execute(&mistaken).await;
+        done.unwrap_or_else(|error| panic!("the file that MUTANT_SQL names is executed: {error:?}"));
+    }
 }
 
 /// A folder that no other run uses. Those of runs that are over are removed.
@@ -81,6 +96,22 @@ pub fn people() -> String {
 pub struct Database {
     pub url: String,
     pub name: String,
+    /// Dropped with it.
+    _own: Option<OwnCluster>,
+}
+
+/// A cluster that no other test uses.
+struct OwnCluster {
+    cluster: Option<Cluster>,
+    folder: PathBuf,
+}
+
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        // the server ends with its pipe and does not need its files for that
+        drop(self.cluster.take());
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
 }
 
 impl Database {
@@ -94,12 +125,36 @@ impl Database {
         Self::create("template template0").await
     }
 
+    /// In a cluster of its own, with schema, people and no orders: for what the transactions or notifications of any other
+    /// database would change.
+    pub async fn alone() -> Self {
+        Self::alone_with("").await
+    }
+
+    /// The same, on a server with that setting, as `ALTER SYSTEM` has it.
+    pub async fn alone_with(setting: &str) -> Self {
+        static ALONE: AtomicUsize = AtomicUsize::new(1);
+        let name = format!("alone_{}", ALONE.fetch_add(1, Ordering::Relaxed));
+        let folder = temporary_folder("oncare-live-alone").join(&name);
+        if !setting.is_empty() {
+            let cluster = Cluster::start(&folder, 0, Durability::None).await.unwrap();
+            connect(&cluster.url("postgres"))
+                .await
+                .batch_execute(&format!("alter system set {setting}"))
+                .await
+                .unwrap();
+            cluster.stop().await.unwrap();
+        }
+        let (cluster, database) = cluster(&folder, &name).await;
+        Self { _own: Some(OwnCluster { cluster: Some(cluster), folder }), ..database }
+    }
+
     async fn create(how: &str) -> Self {
         let shared = shared().await;
         let name = format!("test_{}", shared.next.fetch_add(1, Ordering::Relaxed));
         let admin = connect(&shared.cluster.url("postgres")).await;
         admin.batch_execute(&format!("create database {name} {how}")).await.unwrap();
-        Self { url: shared.cluster.url(&name), name }
+        Self { url: shared.cluster.url(&name), name, _own: None }
     }
 
     pub fn parsed_url(&self) -> DatabaseUrl {
@@ -113,6 +168,11 @@ impl Database {
     /// A connection of another client.
     pub async fn client(&self) -> Client {
         connect(&self.url).await
+    }
+
+    /// The server's major version.
+    pub async fn version(&self) -> u32 {
+        self.value("select current_setting('server_version_num')::int / 10000").await.parse().unwrap()
     }
 
     /// Runs statements as another client would, each run on a connection of its own.

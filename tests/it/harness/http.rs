@@ -156,6 +156,13 @@ impl Events {
     }
 }
 
+/// The value of a metric in a scrape, named with its labels. Every one that the service has is there from the start: a name
+/// that is not there is a mistake, which must not pass for a count of 0.
+pub fn metric(scrape: &str, name: &str) -> f64 {
+    let line = scrape.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("there is no metric {name} in\n{scrape}")).parse().unwrap()
+}
+
 pub fn parse(block: &str) -> Option<Event> {
     let field =
         |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));

@@ -9,6 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::eventually;
+use super::http::metric;
 
 /// One process of the service. Dropping it kills it.
 pub struct Instance {
@@ -122,9 +123,9 @@ impl Instance {
         peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
+    /// The value of a metric, named with its labels.
     pub async fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.ops("/metrics").await.expect("the metrics are there");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        metric(&text, name)
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::database::Database;
 use super::eventually;
-use super::http::Browserless;
+use super::http::{Browserless, metric};
 
 /// A running service. Dropping it stops it.
 pub struct Service {
@@ -86,8 +86,7 @@ impl Service {
     /// The value of a metric, named with its labels.
     pub async fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.get_ops("/metrics").await;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        metric(&text, name)
     }
 
     pub async fn is_listener_awake(&self) -> bool {
@@ -115,6 +114,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        let ended_by_itself = self.stop.is_some() && self.task.is_finished();
         self.task.abort();
+        assert!(!ended_by_itself || std::thread::panicking(), "the service ended though nobody told it to");
     }
 }
