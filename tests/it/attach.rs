@@ -319,7 +319,7 @@ async fn a_stranger_who_holds_the_listeners_lock_is_told() {
 
     for (lock, unlock, how) in [
         ("pg_advisory_lock_shared", "pg_advisory_unlock_shared", "shared: no listener can sleep"),
-        ("pg_advisory_lock", "pg_advisory_unlock", "exclusively: every writer of orders notifies"),
+        ("pg_advisory_lock", "pg_advisory_unlock", "exclusively: no listener can sleep"),
     ] {
         let stranger = database.client().await;
         stranger.batch_execute(&format!("set application_name = 'a stranger'; select {lock}({KEY})")).await.unwrap();
