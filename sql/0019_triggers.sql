@@ -1,5 +1,5 @@
 -- The triggers that record what changed and wake a listener that sleeps. However much a transaction changes, it sends one
--- notification. The functions are `security definer`, so that a writer needs no right on schema live, and touch
+-- notification, or two where it overlaps another. The functions are `security definer`, so that a writer needs no right on schema live, and touch
 -- nothing that another writer could hold a lock on. Run again, this file puts back what somebody took away.
 
 -- Whether a listener sleeps, so that it must be notified. A listener that sleeps holds the first lock exclusively; one that is
@@ -13,7 +13,7 @@
 -- for ever. So a sleeper is believed only while it also holds the lock of the present five seconds, which it takes anew while
 -- it lives. Who finds that lock free holds it instead, so that no listener can fall asleep over what it changes. (A
 -- transaction that outlasts these five seconds, and then the stranger's lock, is found by the listener's periodic read.) The key
--- is "onca" with the number of the five seconds.
+-- is "onca" with the number of the five seconds; a transaction that writes for hours beside a stranger's lock holds one for each.
 create or replace function live.listener_sleeps() returns boolean
 language sql volatile as $$
     select case
@@ -134,7 +134,6 @@ begin
 end
 $$;
 
--- Before the truncation, so that what another trigger puts into the emptied table comes after it.
 create or replace function live.record_truncate() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -185,42 +184,49 @@ $$;
 -- of earlier versions
 drop function if exists live.notify(text);
 drop function if exists live.notify(bigint[]);
-drop trigger if exists live_insert on public.orders_order;
-drop trigger if exists live_update on public.orders_order;
 
--- Triggers fire in the order of their names. These two are before the host's, one of which may change the order once more: what
--- it does then is recorded after what caused it, and the events' ids tell the order of changes.
-drop trigger if exists "!live_insert" on public.orders_order;
+-- All of ours, whatever they were called.
+do $$
+declare
+    ours record;
+begin
+    for ours in
+        select t.tgname as name, t.tgrelid::pg_catalog.regclass as relation
+        from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
+        where t.tgrelid in ('public.orders_order'::pg_catalog.regclass, 'public.orders_orderitem'::pg_catalog.regclass)
+            and p.pronamespace = 'live'::pg_catalog.regnamespace and not t.tgisinternal
+    loop
+        execute pg_catalog.format('drop trigger %I on %s', ours.name, ours.relation);
+    end loop;
+end
+$$;
+
+-- Triggers fire in the order of their names. Those that begin with a mark are before the host's, one of which may change the order
+-- once more, or fill a table that was emptied: what it does then is recorded after what caused it, and the events' ids tell the
+-- order of changes.
 create trigger "!live_insert" after insert on public.orders_order
     for each row execute function live.record_insert();
-drop trigger if exists "!live_update" on public.orders_order;
 create trigger "!live_update" after update on public.orders_order
     for each row execute function live.record_update();
-drop trigger if exists live_delete on public.orders_order;
 create trigger live_delete after delete on public.orders_order
     referencing old table as old_rows for each statement execute function live.record_delete();
-drop trigger if exists live_truncate on public.orders_order;
-create trigger live_truncate before truncate on public.orders_order
+create trigger "!live_truncate" after truncate on public.orders_order
     for each statement execute function live.record_truncate('truncate');
 
-drop trigger if exists live_insert on public.orders_orderitem;
 create trigger live_insert after insert on public.orders_orderitem
     referencing new table as new_rows for each statement execute function live.record_items();
-drop trigger if exists live_update on public.orders_orderitem;
 create trigger live_update after update on public.orders_orderitem
     referencing old table as old_rows new table as new_rows for each statement execute function live.record_items();
-drop trigger if exists live_delete on public.orders_orderitem;
 create trigger live_delete after delete on public.orders_orderitem
     referencing old table as old_rows for each statement execute function live.record_items();
-drop trigger if exists live_truncate on public.orders_orderitem;
-create trigger live_truncate before truncate on public.orders_orderitem
+create trigger live_truncate after truncate on public.orders_orderitem
     for each statement execute function live.record_truncate('truncate_items');
 
 -- Also for a session that sets session_replication_role = replica, as bulk loaders do: any client that writes is heard.
 alter table public.orders_order enable always trigger "!live_insert";
 alter table public.orders_order enable always trigger "!live_update";
 alter table public.orders_order enable always trigger live_delete;
-alter table public.orders_order enable always trigger live_truncate;
+alter table public.orders_order enable always trigger "!live_truncate";
 alter table public.orders_orderitem enable always trigger live_insert;
 alter table public.orders_orderitem enable always trigger live_update;
 alter table public.orders_orderitem enable always trigger live_delete;

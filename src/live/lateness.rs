@@ -52,6 +52,11 @@ impl Lateness {
         }
     }
 
+    /// How many events were read of which no notification was heard so far.
+    pub(super) fn unheard(&self) -> u64 {
+        self.unheard.values().map(|(_, events)| events).sum()
+    }
+
     /// How many events have turned out to be late since this was last asked.
     pub(super) fn found(&mut self, now: Instant) -> u64 {
         let is_late = |found: &Instant| now.duration_since(*found) > LATEST_NOTIFICATION;

@@ -193,13 +193,14 @@ impl Tail<'_> {
 
     /// Reads when it is notified, and now and then in any case. Returns when writers need not notify any more.
     async fn stay_asleep(&mut self, mut sleeper: Sleeper) -> Result<(), StoreError> {
-        let mut next_read = Instant::now() + SAFETY_READ;
+        // put off by nothing: a lease is to be renewed however much is read meanwhile
+        let mut next_look = Instant::now() + SAFETY_READ;
         let mut next_check = Instant::now() + SLEEPER_CHECK;
         let mut lateness = Lateness::new(Instant::now());
         loop {
             tokio::select! {
                 () = self.heard.something() => {}
-                () = sleep_until(next_read) => {}
+                () = sleep_until(next_look) => {}
                 () = sleep_until(next_check), if sleeper == Sleeper::Another => {}
                 () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
                 lost = lost(&self.link) => return Err(lost),
@@ -215,12 +216,20 @@ impl Tail<'_> {
                     lateness = Lateness::new(now);
                 }
             }
-            let is_due = now >= next_read;
-            if let Sleeper::Ourselves(lease) = sleeper
-                && is_due
-            {
-                let renewed = in_time("go on sleeping within 20 s", self.link.renew(lease)).await?;
-                sleeper = renewed.map_or(Sleeper::Nobody, Sleeper::Ourselves);
+            let is_due = now >= next_look;
+            if is_due {
+                next_look = now + SAFETY_READ;
+                if let Sleeper::Ourselves(lease) = sleeper {
+                    let renewed = in_time("go on sleeping within 20 s", self.link.renew(lease)).await?;
+                    sleeper = renewed.map_or(Sleeper::Nobody, Sleeper::Ourselves);
+                    if sleeper == Sleeper::Nobody {
+                        // writers did not believe in this sleep any more, and it did not know
+                        tracing::warn!("the listener slept longer than its lease; changes may have come late");
+                        let read = self.read().await?;
+                        lateness.read(read.recorded.into_iter(), now);
+                        self.live.meter.events_found_late.fetch_add(lateness.unheard(), Relaxed);
+                    }
+                }
             }
             let rises = self.pace.rises(news.notifications, news.is_crowded, now) || is_due && self.is_idle();
             if rises || sleeper == Sleeper::Nobody {
@@ -230,7 +239,6 @@ impl Tail<'_> {
                 return Ok(());
             }
             let read = self.read().await?;
-            next_read = now + SAFETY_READ;
             lateness.read(read.recorded.into_iter(), now);
             self.live.meter.events_found_late.fetch_add(lateness.found(now), Relaxed);
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::migrate::{LIST_INDEX, open};
@@ -11,6 +12,9 @@ use super::{Attempt, Store, StoreError};
 /// that what else the machine does meanwhile concerns all kinds alike.
 const ORDERS: i64 = 400;
 const ROUNDS: usize = 7;
+
+/// How long all of it may take. The connection is given up then, and with it the transaction.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// A transaction holds back the host's vacuum, and a lock on its table somebody's migration: neither for long.
 const LIMITS: &str = "set local statement_timeout = '10s'; set local lock_timeout = '300ms'";
@@ -67,7 +71,11 @@ impl Store {
         let link = open(&self.url).await?;
         let client = &link.client;
         client.batch_execute(&format!("begin; {LIMITS}")).await.attempt("begin measuring")?;
-        let measured = measure(client).await;
+        // whoever alters the host's table waits for this, and its writers for them
+        let measured = timeout(LONGEST, measure(client)).await.map_err(|elapsed| StoreError::TooSlow {
+            attempted: "measure within 10 s what an update costs",
+            cause: elapsed.into(),
+        })?;
         client.batch_execute("rollback").await.attempt("end measuring")?;
         measured
     }
@@ -172,9 +180,19 @@ async fn copy(
     triggers: &[(String, String)],
 ) -> Result<i64, StoreError> {
     let wanted = |index: &&Index| (!index.is_ours || *has_list_index) && (!index.is_covered || *has_covered);
+    let columns: String = client
+        .query_one(
+            "select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+             where attrelid = 'public.orders_order'::regclass and attnum > 0 and not attisdropped and attgenerated = ''",
+            &[],
+        )
+        .await
+        .attempt("look at the columns of the orders")?
+        .get(0);
     let mut sql = format!(
         "create table {table} (like public.orders_order including all excluding indexes);
-         insert into {table} overriding system value select * from public.orders_order limit {ORDERS};"
+         insert into {table} ({columns}) overriding system value
+             select {columns} from public.orders_order limit {ORDERS};"
     );
     for Index { before, after, .. } in indexes.iter().filter(wanted) {
         sql.extend([before, " ", table, after, ";\n"]);

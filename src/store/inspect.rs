@@ -69,6 +69,8 @@ pub enum TriggerState {
     Disabled,
     /// It calls another function, or only sometimes.
     Changed,
+    /// It is one too many, which calls a function of ours.
+    Surplus,
     /// All is well.
     Current,
 }
@@ -82,6 +84,7 @@ impl TriggerState {
             Self::Missing => Some("it is missing"),
             Self::Disabled => Some("it does not fire in every session"),
             Self::Changed => Some("it is not the one of this version"),
+            Self::Surplus => Some("it is none of this version's, and records changes once more"),
         }
     }
 }
@@ -91,7 +94,7 @@ const TRIGGERS: [(&str, &str, &str); 8] = [
     ("orders_order", "!live_insert", "record_insert"),
     ("orders_order", "!live_update", "record_update"),
     ("orders_order", "live_delete", "record_delete"),
-    ("orders_order", "live_truncate", "record_truncate"),
+    ("orders_order", "!live_truncate", "record_truncate"),
     ("orders_orderitem", "live_insert", "record_items"),
     ("orders_orderitem", "live_update", "record_items"),
     ("orders_orderitem", "live_delete", "record_items"),
@@ -228,7 +231,14 @@ pub(super) async fn triggers(client: &Client) -> Result<Vec<(String, TriggerStat
             }
         })
     };
-    Ok(TRIGGERS.iter().map(|one| (format!("{}.{}", one.0, one.1), state(*one))).collect())
+    let ours = TRIGGERS.iter().map(|one| (format!("{}.{}", one.0, one.1), state(*one)));
+    // of another version, or of a dump that was restored in part: each would record a change once more
+    let surplus = rows.iter().filter(|row| row.get::<_, &str>(3).starts_with("live.")).filter_map(|row| {
+        let (table, trigger): (&str, &str) = (row.get(0), row.get(1));
+        let is_known = TRIGGERS.iter().any(|one| (one.0, one.1) == (table, trigger));
+        (!is_known).then(|| (format!("{table}.{trigger}"), TriggerState::Surplus))
+    });
+    Ok(ours.chain(surplus).collect())
 }
 
 /// The functions of schema `live` that are missing or are not this version's.

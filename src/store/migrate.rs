@@ -17,9 +17,10 @@ const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
 /// index concurrently waits for all older snapshots.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
-/// How long a request for a lock on what is written may make writers wait behind it, and how often it is tried. A long
+/// How long a request for a lock on what is written may make writers wait behind it, and how often it is tried. The triggers are on two
+/// tables: nobody waits for more than 300 ms. A long
 /// transaction of the host would otherwise queue every writer behind our request.
-const LOCK_TIMEOUT: &str = "300ms";
+const LOCK_TIMEOUT: &str = "150ms";
 const LOCK_ATTEMPTS: usize = 60;
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
@@ -367,7 +368,7 @@ pub(super) async fn without_queueing_writers(
     let timeout = format!("set local lock_timeout = '{LOCK_TIMEOUT}';");
     for attempt in 1.. {
         match in_transaction(client, &timeout, sql, after).await {
-            Err(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && attempt < LOCK_ATTEMPTS => {
+            Err(e) if e.code().is_some_and(is_of_locks) && attempt < LOCK_ATTEMPTS => {
                 tracing::warn!(attempt, "the orders are locked by another transaction; trying again in 1 s");
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
@@ -375,6 +376,11 @@ pub(super) async fn without_queueing_writers(
         }
     }
     Ok(())
+}
+
+/// A lock was not to be had in time, or two asked for each other's.
+fn is_of_locks(state: &SqlState) -> bool {
+    [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(state)
 }
 
 /// The statement that notes a migration as applied.

@@ -15,7 +15,7 @@ const PERIOD: &str = "floor(date_part('epoch', clock_timestamp()) / 5)::integer"
 /// The payload with which an instance says that it no longer sleeps.
 pub const RISEN: &str = "risen";
 
-/// Up to the end of which period writers believe that this connection sleeps.
+/// The later of the two periods in which writers believe that this connection sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease(i32);
 
@@ -57,7 +57,8 @@ impl Link {
             return Ok(if is_free { Sleeper::Nobody } else { Sleeper::Another });
         }
         let lease = Lease(period + 1);
-        let is_ours = self.take(period).await? && self.take(lease.0).await? && self.period().await? <= lease.0;
+        let is_ours =
+            self.take(period).await? && self.take(lease.0).await? && (period..=lease.0).contains(&self.period().await?);
         if !is_ours {
             self.rise().await?;
             return Ok(Sleeper::Nobody);
@@ -72,10 +73,11 @@ impl Link {
     /// If the connection is lost.
     pub async fn renew(&self, lease: Lease) -> Result<Option<Lease>, StoreError> {
         let period = self.period().await?;
-        if period < lease.0 {
+        // the server's clock may have been set back
+        if period == lease.0 - 1 {
             return Ok(Some(lease));
         }
-        if period > lease.0 || !self.take(period + 1).await? {
+        if period != lease.0 || !self.take(period + 1).await? {
             return Ok(None);
         }
         self.is_granted("select pg_advisory_unlock($1, $2)", &[&LEASE_LOCK, &(period - 1)]).await?;

@@ -80,7 +80,8 @@ fn revocations(role: &str) -> impl Iterator<Item = String> {
     of_host.map(move |right| format!("revoke {right} from {};", quoted(role)))
 }
 
-/// A cascade would drop views, keys and functions of the host's that name something in the schema.
+/// A cascade would drop whatever of the host's names something in the schema: views, keys, functions, defaults, policies. Only the
+/// triggers that call our functions are ours wherever they are.
 async fn refuse_if_others_depend(client: &Client) -> Result<(), StoreError> {
     let rows = client
         .query(
@@ -96,11 +97,16 @@ async fn refuse_if_others_depend(client: &Client) -> Result<(), StoreError> {
              from ours
              join pg_depend d on d.refclassid = ours.class and d.refobjid = ours.oid and d.deptype = 'n'
              left join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+             left join pg_attrdef a on d.classid = 'pg_attrdef'::regclass and a.oid = d.objid
              left join pg_class c on c.oid = case d.classid when 'pg_rewrite'::regclass then w.ev_class
+                                                            when 'pg_attrdef'::regclass then a.adrelid
                                                             when 'pg_class'::regclass then d.objid end
              left join pg_proc p on d.classid = 'pg_proc'::regclass and p.oid = d.objid
+             left join pg_type t on d.classid = 'pg_type'::regclass and t.oid = d.objid
              left join pg_constraint k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid
-             where coalesce(c.relnamespace, p.pronamespace, k.connamespace) <> to_regnamespace('live')
+             where d.classid <> 'pg_trigger'::regclass
+               and coalesce(c.relnamespace, p.pronamespace, t.typnamespace, k.connamespace)
+                   is distinct from to_regnamespace('live')
              order by 1",
             &[],
         )

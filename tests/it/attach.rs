@@ -61,7 +61,7 @@ async fn a_newer_schema_is_refused_by_name_and_nothing_is_put_back() {
         .sql(
             "insert into live.migration (version, name) values (9001, 'of_tomorrow');
              create or replace function live.listener_sleeps() returns boolean language sql volatile as 'select true';
-             drop trigger live_truncate on orders_order;
+             drop trigger \"!live_truncate\" on orders_order;
              drop index orders_order_live_list_idx",
         )
         .await;

@@ -350,7 +350,7 @@ async fn how_far_the_version_before_was_is_carried_on_and_it_can_fold_no_more() 
     })
     .await;
     // as the version before left it
-    let timeline_before = database.value("select (max(xid)::text::bigint + 1) from live.order_event").await;
+    let timeline_before = database.value("select max(xid::text::bigint) + 1 from live.order_event").await;
     database
         .sql(&format!(
             "alter table live.fold add snapshot pg_snapshot, add folded_at timestamptz not null default now();

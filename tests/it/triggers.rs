@@ -421,6 +421,10 @@ async fn what_the_hosts_own_triggers_do_is_recorded_after_what_caused_it() {
                  return null;
              end $$;
              create trigger a_host after insert or update on orders_order for each row execute function take_on();
+             create function archive() returns trigger language plpgsql as $$ begin
+                 update orders_order set status = 'archived'; return null;
+             end $$;
+             create trigger zz_archive before truncate on orders_order for each statement execute function archive();
              create table kept as select * from orders_order where id = 4;
              create function refill() returns trigger language plpgsql as $$ begin
                  insert into orders_order select * from kept; return null;

@@ -500,6 +500,26 @@ async fn a_sleeper_goes_on_being_believed() {
     assert_nothing_was_late(&service).await;
 }
 
+/// Nor does steady traffic keep it from renewing its lease: each update is notified, and comes at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleeper_that_reads_all_the_time_goes_on_being_believed() {
+    let (database, service, _ben, mut stream) = asleep().await;
+    let writer = database.client().await;
+    let period = "select floor(extract(epoch from clock_timestamp()) / 5)::integer";
+    let began: i32 = writer.query_one(period, &[]).await.unwrap().get(0);
+    let notified = service.metric("oncare_live_listener_notifications_total").await;
+    let mut updates = 0.0;
+    while writer.query_one(period, &[]).await.unwrap().get::<_, i32>(0) < began + 3 {
+        writer.batch_execute("update orders_order set total_amount = total_amount + 1 where id = 1").await.unwrap();
+        patched(&mut stream, 1).await;
+        updates += 1.0;
+        // a shop's pace: often enough that nothing is read for want of news, and too rarely to rise
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(service.metric("oncare_live_listener_notifications_total").await, notified + updates);
+    assert_nothing_was_late(&service).await;
+}
+
 /// Two transactions that notify flush one after the other: a listener that hears of it rises, and the next ones don't.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_rises_when_transactions_overlap_however_few_they_are() {
