@@ -89,7 +89,7 @@ pub(super) async fn prepare(client: &Client, purpose: Purpose) -> Result<(), tok
 }
 
 /// The defaults may make every statement too slow, serializable, or resolve operators in a stranger's schema: those are set
-/// first, and the rest in a transaction that has none of them.
+/// first, and the rest in a transaction that has none of them. It may be one that only reads: on a standby there is no other.
 ///
 /// A server that executes a statement notices that its client is gone only where it looks, which it can on Linux.
 fn preparation(purpose: Purpose) -> String {
@@ -107,7 +107,7 @@ fn preparation(purpose: Purpose) -> String {
     }
     format!(
         "set statement_timeout = 0;
-         begin isolation level read committed, read write, not deferrable;
+         begin isolation level read committed, not deferrable;
          set local search_path = pg_catalog, pg_temp;
          select set_config(s.name, v.value, false)
          from (values {values}
