@@ -1,7 +1,7 @@
 //! Whether a listener sleeps: the locks that tell writers to notify. See `live.listener_sleeps()` in `sql/`.
 
 use super::events::CHANNEL;
-use super::{Attempt, Link, Store, StoreError, rows};
+use super::{Attempt, Link, Parameters, Store, StoreError, rows};
 
 /// The key of the lock, as in `live.listener_sleeps()`: "oncawake" in ASCII.
 pub(super) const SLEEP_LOCK: i64 = 0x6f6e_6361_7761_6b65;
@@ -103,7 +103,7 @@ impl Link {
         self.is_granted("select pg_try_advisory_lock($1, $2)", &[&LEASE_LOCK, &period]).await
     }
 
-    async fn is_granted(&self, sql: &str, key: super::Parameters<'_>) -> Result<bool, StoreError> {
+    async fn is_granted(&self, sql: &str, key: Parameters<'_>) -> Result<bool, StoreError> {
         let answer = rows(&self.client, sql, key).await.attempt("take a lock of the listener's sleep")?;
         Ok(answer.first().is_some_and(|row| row.get(0)))
     }
