@@ -5,7 +5,7 @@
 //!
 //! 1. Somebody commits `update orders_order set status = 'shipped' …`, with psql, from a Django admin, anywhere. The
 //!    trigger (`sql/0019_triggers.sql`) has recorded who changed what in `live.order_event`, in the same transaction, and
-//!    sends `NOTIFY live_orders` if the listener sleeps, which it says with advisory locks (`store/sleep.rs`). While
+//!    sends `NOTIFY live_orders` if the listener sleeps, which it says with advisory locks (`store/tail/sleep.rs`). While
 //!    commits overlap or are frequent it is awake and reads by itself (`live/pace.rs`), so that they can share a flush.
 //! 2. The **listener** ([`live`], `listener.rs`) reads a batch from the [`store`]: the events that were committed since its
 //!    [`cursor`] and the changed rows, in one snapshot and one statement; while few reps have a page open, only theirs. The
@@ -19,13 +19,13 @@
 //!    which keeps no buffers for one that only waits.
 //! 5. In the browser one page has the stream for all that are open (`static/js/shared_stream.js`, `stream.js`) and hands the
 //!    event on; in each, `patch.js` sets the texts and attributes that changed, unless the page knows a newer revision already,
-//!    and `news.js` tells the person what changed, as they prefer (`store/account.rs`): by the bell, toasts, a sound, the desktop.
+//!    and `news.js` tells the person what changed, as they prefer (`store/people/preferences.rs`): by the bell, toasts, a sound, the desktop.
 //!    An order's page, which shows more than an event tells, reads itself anew (`renewal.js`, `parts.js`).
 //!
-//! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/fold.rs`) sums events into
+//! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/tail/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. When commits are few it also enters the events in
 //! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive.
-//! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/gather.rs`).
+//! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/database/gather.rs`).
 //! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`).
 //!
 //! # The rooms, and who may know whom

@@ -13,7 +13,7 @@ use crate::http;
 use crate::live::Live;
 use crate::ops::{self, Ops};
 use crate::password::Passwords;
-use crate::store::{DatabaseUrl, Store, StoreError};
+use crate::store::{DatabaseUrl, Sessions, Store, StoreError};
 use crate::web::{self, App, WebSettings};
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
@@ -69,6 +69,7 @@ pub async fn run(
     };
     let app = App {
         store: store.clone(),
+        sessions: Sessions::new(&store),
         live: Arc::clone(&live),
         passwords: Passwords::default(),
         settings: Arc::new(settings),

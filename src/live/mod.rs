@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cursor::Revision;
 use crate::order::Scope;
-use crate::store::Store;
+use crate::store::{Store, Syncs};
 
 pub use frame::Frame;
 pub use hub::{Hub, ListenerState, Subscriber, Subscription};
@@ -47,6 +47,7 @@ pub struct Live {
     pub meter: Arc<Meter>,
     recency: Recency,
     store: Store,
+    syncs: Syncs,
     zone: Tz,
     started: Instant,
 }
@@ -57,7 +58,15 @@ impl Live {
     pub fn new(store: Store, zone: Tz) -> Arc<Self> {
         let meter = Arc::new(Meter::default());
         let hub = Arc::new(Hub::new(Arc::clone(&meter)));
-        Arc::new(Self { hub, meter, recency: Recency::default(), store, zone, started: Instant::now() })
+        Arc::new(Self {
+            hub,
+            meter,
+            recency: Recency::default(),
+            syncs: Syncs::new(&store),
+            store,
+            zone,
+            started: Instant::now(),
+        })
     }
 
     /// A page polls for these orders and will want to know whether anything changed since this answer.

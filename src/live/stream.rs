@@ -65,7 +65,7 @@ impl Live {
 
     /// Reads the state of these orders, and keeps it as what is known of them.
     async fn sync(&self, scope: Scope, since: Option<&Cursor>) -> Result<Sync, StoreError> {
-        let sync = self.store.sync(scope, since).await?;
+        let sync = self.syncs.read(scope, since).await?;
         self.hub.learn(scope, &sync.cursor, &sync.summary);
         Ok(sync)
     }

@@ -13,7 +13,7 @@ use super::App;
 use super::failure::Failure;
 use super::session::{Pharmacist, SalesRep};
 use crate::order::{Filter, Money, OrderId, Scope};
-use crate::store::{Listed, SignedIn, Store};
+use crate::store::{Listed, Sessions, SignedIn, Store};
 
 /// Orders that are read and sent at once.
 const AT_ONCE: usize = 500;
@@ -43,7 +43,16 @@ async fn export(app: &App, scope: Scope, user: SignedIn, query: Option<String>) 
     let filter = Filter::parse(&query.unwrap_or_default()).map_err(Failure::Invalid)?;
     let zone = app.settings.zone;
     let ids = app.store.list_ids(scope, &filter, zone).await?;
-    let export = Export { store: app.store.clone(), user, scope, zone, ids: ids.into(), sent: 0, has_begun: false };
+    let export = Export {
+        store: app.store.clone(),
+        sessions: app.sessions.clone(),
+        user,
+        scope,
+        zone,
+        ids: ids.into(),
+        sent: 0,
+        has_begun: false,
+    };
     let body = stream::try_unfold(export, |mut export| async {
         let next = export.next().await;
         next.map(|bytes| bytes.map(|bytes| (bytes, export))).inspect_err(|error| {
@@ -60,6 +69,7 @@ async fn export(app: &App, scope: Scope, user: SignedIn, query: Option<String>) 
 
 struct Export {
     store: Store,
+    sessions: Sessions,
     user: SignedIn,
     scope: Scope,
     zone: Tz,
@@ -86,7 +96,7 @@ impl Export {
             return Ok(None);
         }
         // it may take long, and whoever has been signed out meanwhile, or is another role's, gets no more
-        let reader = self.store.signed_in(self.user.session).await?;
+        let reader = self.sessions.signed_in(self.user.session).await?;
         if reader.is_none_or(|reader| reader.role != self.user.role) {
             return Err("its reader is signed out".into());
         }

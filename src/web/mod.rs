@@ -42,7 +42,7 @@ use tower_http::trace::TraceLayer;
 use crate::live::Live;
 use crate::order::{Currency, LateAfter};
 use crate::password::Passwords;
-use crate::store::Store;
+use crate::store::{Sessions, Store};
 
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,6 +56,8 @@ const BODY_LIMIT: usize = 256 * 1_024;
 pub struct App {
     /// The database.
     pub store: Store,
+    /// Who is signed in.
+    pub sessions: Sessions,
     /// The streams.
     pub live: Arc<Live>,
     /// The checking of passwords.

@@ -68,7 +68,7 @@ pub(super) struct Visitor(pub(super) SignedIn);
 /// Who sent the request, if somebody who is signed in.
 pub(super) async fn who(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, StoreError> {
     match token(headers) {
-        Some(token) => app.store.signed_in(token.hash()).await,
+        Some(token) => app.sessions.signed_in(token.hash()).await,
         None => Ok(None),
     }
 }

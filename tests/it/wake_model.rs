@@ -1,5 +1,5 @@
 //! Every order in which writers and listeners can take their steps, looked through: no listener sleeps on an event that
-//! nobody tells it of. The steps are those of `live.listener_sleeps()`, `store/sleep.rs` and `live/listener.rs`; tests of the
+//! nobody tells it of. The steps are those of `live.listener_sleeps()`, `store/tail/sleep.rs` and `live/listener.rs`; tests of the
 //! real thing are in `wake.rs`. Rules left out one by one show that this would find their lack.
 //!
 //! One listener dies, or its lease ends as its machine stood still, or a stranger takes the sleep lock. That a lease is

@@ -1,0 +1,155 @@
+//! What goes wrong with the database, with what was attempted and its cause.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use tokio_postgres::error::SqlState;
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// A failed attempt at the database. `Display` says what was attempted; [`StoreError::chain`] says all.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database can't be reached, or ended the connection. Trying again later may help.
+    #[error("could not {attempted}: the database is unavailable")]
+    Unavailable {
+        /// What was attempted.
+        attempted: &'static str,
+        /// What the driver said.
+        #[source]
+        cause: Cause,
+    },
+    /// The statement took too long, or somebody ended it.
+    #[error("could not {attempted} in time")]
+    TooSlow {
+        /// What was attempted.
+        attempted: &'static str,
+        /// What the driver said.
+        #[source]
+        cause: Cause,
+    },
+    /// The database refused the statement.
+    #[error("could not {attempted}")]
+    Refused {
+        /// What was attempted.
+        attempted: &'static str,
+        /// What the driver said.
+        #[source]
+        cause: Cause,
+    },
+    /// A value from the database is not what it must be.
+    #[error("could not read {what} from the database")]
+    Unreadable {
+        /// Which value.
+        what: &'static str,
+        /// What is wrong with it.
+        #[source]
+        cause: Cause,
+    },
+    /// The server just recovered from a crash and its new epoch is not named yet; the listener names it on connecting.
+    #[error("the server has just recovered from a crash")]
+    NoEpoch,
+    /// The configured server is a standby: it cannot notify, and its snapshots can omit transactions in progress.
+    #[error("the database server is a standby; the URL must name the primary")]
+    Standby,
+    /// The database can't be used as it is, and says what to do.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// A read that answered many at once failed for all of them.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
+}
+
+impl StoreError {
+    pub(in crate::store) fn of(error: tokio_postgres::Error, attempted: &'static str) -> Self {
+        if error.code() == Some(&SqlState::QUERY_CANCELED) {
+            Self::TooSlow { attempted, cause: error.into() }
+        } else if is_outage(&error) {
+            Self::Unavailable { attempted, cause: error.into() }
+        } else {
+            Self::Refused { attempted, cause: error.into() }
+        }
+    }
+
+    pub(in crate::store) fn unreadable(what: &'static str, cause: impl Into<Cause>) -> Self {
+        Self::Unreadable { what, cause: cause.into() }
+    }
+
+    /// Whether the database is out of reach, rather than the request wrong.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::NoEpoch | Self::Standby => true,
+            Self::Shared(error) => error.is_outage(),
+            Self::TooSlow { .. } | Self::Refused { .. } | Self::Unreadable { .. } | Self::Unsuitable(_) => false,
+        }
+    }
+
+    /// Whether the database answers, and only this took it too long.
+    #[must_use]
+    pub fn is_slowness(&self) -> bool {
+        match self {
+            Self::TooSlow { .. } => true,
+            Self::Shared(error) => error.is_slowness(),
+            _ => false,
+        }
+    }
+
+    /// What was attempted and every cause below it, on one line. (The driver's own `Display` says only "db error".)
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// An error and every cause below it, on one line.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Says what was attempted when it failed.
+pub(in crate::store) trait Attempt<T> {
+    /// Adds what was attempted to an error, as in "could not {attempted}".
+    ///
+    /// # Errors
+    /// The same, told better.
+    fn attempt(self, attempted: &'static str) -> Result<T, StoreError>;
+}
+
+impl<T> Attempt<T> for Result<T, tokio_postgres::Error> {
+    fn attempt(self, attempted: &'static str) -> Result<T, StoreError> {
+        self.map_err(|error| StoreError::of(error, attempted))
+    }
+}
+
+impl<T> Attempt<T> for Result<T, deadpool_postgres::PoolError> {
+    fn attempt(self, attempted: &'static str) -> Result<T, StoreError> {
+        self.map_err(|error| StoreError::Unavailable { attempted, cause: error.into() })
+    }
+}
+
+impl<T> Attempt<T> for Result<T, deadpool_postgres::BuildError> {
+    fn attempt(self, attempted: &'static str) -> Result<T, StoreError> {
+        self.map_err(|error| StoreError::Refused { attempted, cause: error.into() })
+    }
+}
+
+/// Lost connections have no SQL state. Classes 08, 53 and 57P say that the server can't serve now,
+/// 25006 that it is a standby.
+fn is_outage(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>()),
+        Some(state) => ["08", "25006", "53", "57P"].iter().any(|class| state.code().starts_with(class)),
+    }
+}

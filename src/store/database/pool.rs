@@ -1,0 +1,296 @@
+//! Connections of the pool, and how they are lent: for so long, and not again before it is known that they still answer.
+//!
+//! Nothing that waits for the server can wait for ever. Whoever borrows a connection has it for a time; when that is over the
+//! connection is ended, whatever is under way on it fails, and nobody gets it again. The way to the server may be gone without
+//! a word, and something between may even go on acknowledging what is sent.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Object, Pool, QueueMode, RecycleError, RecycleResult};
+use deadpool_postgres::{ClientWrapper, Runtime};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_postgres::{Config, Error};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::{Attempt, StoreError, chain};
+use super::settings::{self, Purpose};
+use super::url::DatabaseUrl;
+
+/// How long whoever asks waits for a connection before it is told that the database is unavailable, and how long one may take
+/// to be made.
+const POOL_WAIT: Duration = Duration::from_secs(5);
+
+/// The same for statements that take a millisecond, and on which depends what people are told.
+pub(in crate::store) const BRIEFLY: Duration = Duration::from_secs(3);
+
+/// How long a connection of which it is not known whether it is at rest may take to say so.
+const PROOF_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a connection is kept that nobody needs. The server would end it a minute later.
+const LONGEST_UNUSED: Duration = Duration::from_secs(60);
+
+/// How long the server may take to hear that a statement is not wanted any more.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pool. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::store) struct Connections(Pool<Sessions>);
+
+impl Connections {
+    /// At most so many. Connects to nothing yet.
+    pub(in crate::store) fn new(url: &DatabaseUrl, most: usize) -> Result<Self, StoreError> {
+        let trust = Arc::new(Trust(Mutex::new(Instant::now())));
+        let sessions = Sessions { config: url.config(), tls: url.connector()?, trust };
+        let pool = Pool::builder(sessions)
+            .max_size(most)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(POOL_WAIT))
+            // those that are needed least are left unused, and dropped
+            .queue_mode(QueueMode::Lifo)
+            .build()
+            .attempt("prepare the connection pool")?;
+        Ok(Self(pool))
+    }
+
+    /// Borrows a connection for so long.
+    ///
+    /// # Errors
+    /// If none is free in time, or none can be made.
+    pub(in crate::store) async fn borrow(&self, time: Duration) -> Result<Lent, StoreError> {
+        self.0.retain(|_, metrics| metrics.last_used() < LONGEST_UNUSED);
+        let mut session = self.0.get().await.attempt("get a database connection")?;
+        session.lent_at = Instant::now();
+        session.lease.extend(time);
+        Ok(Lent { session, at_end: AtEnd::Untouched })
+    }
+
+    /// The same for whoever does not say when all that was asked is answered.
+    ///
+    /// # Errors
+    /// Those of [`Connections::borrow`].
+    pub(in crate::store) async fn borrow_to_prove(&self, time: Duration) -> Result<Lent, StoreError> {
+        let mut lent = self.borrow(time).await?;
+        lent.at_end = AtEnd::Prove;
+        Ok(lent)
+    }
+}
+
+/// Does something on a connection: see [`Store::lend`](super::store::Store::lend).
+pub(in crate::store) async fn lend<T>(
+    mut lent: Lent,
+    work: impl AsyncFnOnce(&mut ClientWrapper) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    lent.at_end = AtEnd::Discard;
+    let answer = work(&mut lent).await;
+    // others of a failed statement's pipeline may be under way
+    lent.at_end = if answer.is_ok() { AtEnd::Keep } else { AtEnd::Prove };
+    answer
+}
+
+/// A connection while it is lent. It goes back when this is dropped.
+pub(in crate::store) struct Lent {
+    session: Object<Sessions>,
+    at_end: AtEnd,
+}
+
+/// What becomes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtEnd {
+    /// Nothing was asked on it.
+    Untouched,
+    /// All that was asked was answered.
+    Keep,
+    /// Something may be under way. Whoever borrows it next has it say first that it is at rest.
+    Prove,
+    /// Nobody gets it again; what is under way on it is cancelled.
+    Discard,
+}
+
+impl Lent {
+    /// The time for which it is lent, for whoever finds out later that more is needed.
+    pub(in crate::store) fn lease(&self) -> Lease {
+        self.session.lease.clone()
+    }
+
+    /// Ends the session, with every lock that it holds.
+    pub(in crate::store) fn discard(mut self) {
+        self.at_end = AtEnd::Discard;
+    }
+}
+
+impl Deref for Lent {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        &self.session.client
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut ClientWrapper {
+        &mut self.session.client
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let at_end = self.at_end;
+        let session = &mut *self.session;
+        if session.client.is_closed() {
+            session.trust.lost(session.lent_at);
+            if session.lease.is_over() {
+                session.discard();
+            }
+            return;
+        }
+        match at_end {
+            AtEnd::Untouched => {}
+            AtEnd::Keep => (session.answered_at, session.state) = (Instant::now(), State::AtRest),
+            AtEnd::Prove => session.state = State::Unknown,
+            AtEnd::Discard => return session.discard(),
+        }
+        session.lease.end();
+    }
+}
+
+/// Until when a connection is lent. Its driver ends it then.
+#[derive(Clone)]
+pub(in crate::store) struct Lease(watch::Sender<Option<Instant>>);
+
+impl Lease {
+    /// From now on for so long.
+    pub(in crate::store) fn extend(&self, time: Duration) {
+        self.0.send_replace(Some(Instant::now() + time));
+    }
+
+    fn end(&self) {
+        self.0.send_replace(None);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.borrow().is_some_and(|until| until <= Instant::now())
+    }
+}
+
+async fn expiry(mut lease: watch::Receiver<Option<Instant>>) {
+    loop {
+        let until = *lease.borrow_and_update();
+        let expires = async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = expires => return,
+            changed = lease.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Since when a connection must have answered to be lent without asking it. When one is lost, whatever took it may have taken
+/// all those that have not answered since it was lent.
+struct Trust(Mutex<Instant>);
+
+impl Trust {
+    fn lost(&self, lent_at: Instant) {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = lent_at.max(*since);
+    }
+
+    fn covers(&self, answered_at: Instant) -> bool {
+        answered_at >= *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection of the pool.
+pub(in crate::store) struct Session {
+    client: ClientWrapper,
+    lease: Lease,
+    state: State,
+    lent_at: Instant,
+    answered_at: Instant,
+    trust: Arc<Trust>,
+    tls: MakeRustlsConnect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    AtRest,
+    Unknown,
+    Discarded,
+}
+
+impl Session {
+    /// Has the server end what is under way, and nobody get this again.
+    fn discard(&mut self) {
+        self.state = State::Discarded;
+        self.lease.extend(Duration::ZERO);
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (statement, tls) = (self.client.cancel_token(), self.tls.clone());
+        // where that fails, the statement's own time-out ends it
+        runtime.spawn(async move { timeout(CANCEL_TIMEOUT, statement.cancel_query(tls)).await });
+    }
+
+    async fn prove(&mut self) -> bool {
+        let answers = matches!(timeout(PROOF_PATIENCE, self.client.simple_query("")).await, Ok(Ok(_)));
+        if answers {
+            (self.answered_at, self.state) = (Instant::now(), State::AtRest);
+        } else {
+            self.trust.lost(self.lent_at);
+            self.discard();
+        }
+        answers
+    }
+}
+
+/// Makes connections, and says which of those that came back may be lent again.
+pub(in crate::store) struct Sessions {
+    config: Config,
+    tls: MakeRustlsConnect,
+    trust: Arc<Trust>,
+}
+
+impl Manager for Sessions {
+    type Type = Session;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Session, Error> {
+        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        let (lease, lent) = watch::channel(None);
+        let driver = tokio::spawn(async move {
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::warn!(error = chain(&error), "a connection to the database broke");
+                },
+                // what waits for an answer fails, as nobody is left who would bring it
+                () = expiry(lent) => tracing::debug!("a connection to the database is given up"),
+            }
+        });
+        let client = ClientWrapper::new(client, driver);
+        settings::prepare(&client, Purpose::Pool).await?;
+        let now = Instant::now();
+        Ok(Session {
+            client,
+            lease: Lease(lease),
+            state: State::AtRest,
+            lent_at: now,
+            answered_at: now,
+            trust: Arc::clone(&self.trust),
+            tls: self.tls.clone(),
+        })
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+        let is_sound = !session.client.is_closed()
+            && session.state != State::Discarded
+            && self.trust.covers(session.answered_at)
+            && (session.state == State::AtRest || session.prove().await);
+        if is_sound { Ok(()) } else { Err(RecycleError::message("it may be lost")) }
+    }
+}

@@ -1,0 +1,78 @@
+//! The row of an event, and whom it concerns.
+
+use tokio_postgres::Row;
+
+use crate::order::{Money, Operation, OrderEvent, OrderId, RepId, Writer};
+use crate::store::database::StoreError;
+
+/// The columns that [`order_event`] reads, of an event `e`.
+pub(in crate::store) const EVENT_COLUMNS: &str = "e.id as event_id, e.xid::text, e.at, e.operation, e.order_id, e.order_number as number, e.old_sales_rep_id, \
+     e.new_sales_rep_id, e.old_status, e.new_status, e.old_payment_status, e.new_payment_status, \
+     nullif(e.old_total, 'NaN') as old_total, nullif(e.new_total, 'NaN') as new_total, \
+     e.items_delta, e.other, e.app_user, e.application, e.database_role";
+
+/// Whom an event `e` concerns, as `c (rep)`: see [`Changed::concerned`]. The limit of one, here and in [`BATCH`], has the
+/// order looked up for each event, whatever the planner thinks of their number; else it may read all orders to join them.
+pub(in crate::store) const CONCERNED: &str = "left join lateral (
+        select o.sales_rep_id from public.orders_order o where e.operation = 'items' and o.id = e.order_id limit 1
+    ) o on true
+    cross join lateral (values
+        (case when e.operation <> 'items' then e.old_sales_rep_id end),
+        (case when e.operation <> 'items' then e.new_sales_rep_id end),
+        (o.sales_rep_id::bigint)
+    ) c (rep)";
+
+pub(in crate::store) fn order_event(row: &Row) -> Result<OrderEvent, StoreError> {
+    let operation = match row.get("operation") {
+        "insert" => Operation::Insert,
+        "update" => Operation::Update,
+        "delete" => Operation::Delete,
+        "items" => Operation::Items,
+        "truncate" | "truncate_items" => Operation::Truncate,
+        unknown => return Err(StoreError::unreadable("an event's operation", format!("unknown operation {unknown}"))),
+    };
+    let status = |column| row.get::<_, Option<&str>>(column).map(Into::into);
+    let payment = |column| row.get::<_, Option<&str>>(column).map(Into::into);
+    let money = |column| {
+        row.try_get::<_, Option<rust_decimal::Decimal>>(column)
+            .map(|amount| amount.map(Money::new))
+            .map_err(|cause| StoreError::unreadable("an event's total", cause))
+    };
+    let xid = row.get::<_, &str>("xid").parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))?;
+    Ok(OrderEvent {
+        id: row.get("event_id"),
+        xid,
+        at: row.get("at"),
+        operation,
+        order: row.get::<_, Option<i64>>("order_id").map(OrderId),
+        order_number: row.get("number"),
+        rep: (row_rep(row, "old_sales_rep_id"), row_rep(row, "new_sales_rep_id")),
+        status: (status("old_status"), status("new_status")),
+        payment_status: (payment("old_payment_status"), payment("new_payment_status")),
+        total: (money("old_total")?, money("new_total")?),
+        items_delta: row.get("items_delta"),
+        other: other_columns(row.get("other")),
+        writer: Writer {
+            user: row.get("app_user"),
+            application: row.get("application"),
+            role: row.get("database_role"),
+        },
+    })
+}
+
+fn other_columns(value: Option<serde_json::Value>) -> Vec<(String, String, String)> {
+    let Some(serde_json::Value::Object(columns)) = value else { return Vec::new() };
+    columns
+        .into_iter()
+        .filter_map(|(name, pair)| match pair.as_array().map(Vec::as_slice) {
+            Some([serde_json::Value::String(from), serde_json::Value::String(to)]) => {
+                Some((name, from.clone(), to.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+pub(in crate::store) fn row_rep(row: &Row, column: &str) -> Option<RepId> {
+    row.get::<_, Option<i64>>(column).map(RepId)
+}

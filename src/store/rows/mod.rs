@@ -1,0 +1,10 @@
+//! What is read from orders, statistics and events, each with its columns.
+
+mod event;
+mod order;
+mod statistics;
+
+pub(super) use event::{CONCERNED, EVENT_COLUMNS, order_event, row_rep};
+pub use order::Listed;
+pub(super) use order::{REP_COLUMNS, ROW_COLUMNS, listed, order_row, rows_by_id, rows_by_id_query};
+pub(super) use statistics::{SUMMARIES, TOTAL_SUMMARY, summaries, summary, summary_query};

@@ -1,0 +1,55 @@
+//! The statistics of scopes.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::future::OptionFuture;
+use rust_decimal::Decimal;
+use tokio_postgres::Row;
+
+use crate::order::{Money, RepId, Scope, Summary, Tally};
+use crate::store::database::{Attempt, Connection, StoreError, rows};
+
+pub(in crate::store) const SUMMARIES: &str =
+    "select sales_rep_id, status, payment_status, orders, amount from live.statistics($1)";
+
+pub(in crate::store) const TOTAL_SUMMARY: &str =
+    "select status, payment_status, orders, amount from live.total_statistics()";
+
+pub(in crate::store) fn summary_query(scope: Scope) -> &'static str {
+    if scope == Scope::All { TOTAL_SUMMARY } else { SUMMARIES }
+}
+
+/// Statistics of several scopes. One without orders has the empty summary.
+pub(in crate::store) async fn summaries(
+    client: &impl Connection,
+    scopes: &HashSet<Scope>,
+) -> Result<HashMap<Scope, Summary>, StoreError> {
+    let mut tallies: HashMap<Scope, Vec<Tally>> = scopes.iter().map(|scope| (*scope, Vec::new())).collect();
+    let ids: Vec<i64> = scopes.iter().filter_map(|scope| scope.rep()).map(|rep| rep.0).collect();
+    let of_reps: OptionFuture<_> = (!ids.is_empty()).then_some(async { rows(client, SUMMARIES, &[&ids]).await }).into();
+    let of_all: OptionFuture<_> = scopes.contains(&Scope::All).then(|| rows(client, TOTAL_SUMMARY, &[])).into();
+    let read =
+        async { tokio::try_join!(biased; async { of_reps.await.transpose() }, async { of_all.await.transpose() }) };
+    let (of_reps, of_all) = read.await.attempt("read the statistics")?;
+    for row in of_reps.iter().flatten() {
+        tallies.entry(Scope::Rep(RepId(row.get("sales_rep_id")))).or_default().push(tally(row)?);
+    }
+    for row in of_all.iter().flatten() {
+        tallies.entry(Scope::All).or_default().push(tally(row)?);
+    }
+    Ok(tallies.into_iter().map(|(scope, tallies)| (scope, tallies.into_iter().collect())).collect())
+}
+
+pub(in crate::store) async fn summary(client: &impl Connection, scope: Scope) -> Result<Summary, StoreError> {
+    Ok(summaries(client, &HashSet::from([scope])).await?.remove(&scope).unwrap_or_default())
+}
+
+fn tally(row: &Row) -> Result<Tally, StoreError> {
+    let amount: Decimal = row.try_get("amount").map_err(|cause| StoreError::unreadable("an amount", cause))?;
+    Ok(Tally {
+        status: row.get::<_, &str>("status").into(),
+        payment_status: row.get::<_, &str>("payment_status").into(),
+        orders: row.get("orders"),
+        amount: Money::new(amount),
+    })
+}

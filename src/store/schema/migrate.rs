@@ -1,0 +1,302 @@
+//! Applying the numbered migrations of `sql/`, each once.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
+use super::host;
+use super::inspect::{TriggerState, changed_functions, has_list_index, server, triggers};
+use crate::store::database::{Attempt, BRIEFLY, DatabaseUrl, Link, Store, StoreError, chain};
+use crate::store::tail::Folded;
+
+/// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
+const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
+
+/// How often the lock is asked for. It is asked, not waited for: a waiting statement holds a snapshot, and building an
+/// index concurrently waits for all older snapshots.
+const LOCK_POLL: Duration = Duration::from_millis(200);
+
+/// How long a request for a lock on what is written may make writers wait behind it, and how often it is tried. The triggers are on two
+/// tables: nobody waits for more than 300 ms. A long
+/// transaction of the host would otherwise queue every writer behind our request.
+const LOCK_TIMEOUT: &str = "150ms";
+const LOCK_ATTEMPTS: usize = 60;
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+
+const POSTGRES_13: i32 = 130_000;
+
+/// What a run of the migrations did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The names of the migrations that were applied now; empty where all were before.
+    pub migrations: Vec<&'static str>,
+    /// Whether triggers or functions that somebody had changed were put back.
+    pub put_back: bool,
+    /// Whether the list's index that somebody had dropped was built again.
+    pub index_put_back: bool,
+}
+
+/// How the schema that a database has compares with this program's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaState {
+    /// It is this program's.
+    Current,
+    /// These migrations are not applied.
+    Behind(Vec<&'static str>),
+    /// These migrations are of a newer version of the program. What this one would put back is older than what is there: it
+    /// must change nothing. It may serve, so that a service in several instances can be updated one by one: a newer
+    /// version leaves what an older one reads.
+    Newer(Vec<String>),
+}
+
+impl SchemaState {
+    fn of(applied: &[(i32, String)]) -> Self {
+        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        // older numbers that are not here were replaced by newer ones
+        let unknown = applied.iter().filter(|(version, _)| *version > newest);
+        let unknown: Vec<String> = unknown.map(|(version, name)| format!("{version:04}_{name}")).collect();
+        if !unknown.is_empty() {
+            return Self::Newer(unknown);
+        }
+        let is_applied = |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version);
+        let pending: Vec<&str> = MIGRATIONS.iter().filter(|m| !is_applied(m)).map(|m| m.name).collect();
+        if pending.is_empty() { Self::Current } else { Self::Behind(pending) }
+    }
+}
+
+/// The oldest PostgreSQL that has what the design needs: `xid8` and `pg_snapshot`.
+#[must_use]
+pub fn oldest_supported_version() -> i32 {
+    POSTGRES_13
+}
+
+impl Store {
+    /// Applies what is missing, under an advisory lock, and builds the statistics. Triggers that somebody took away or
+    /// changed are put back, and the statistics built anew, as changes went unnoticed; so is the list's index.
+    ///
+    /// # Errors
+    /// If the server is too old or a standby, the host's tables are there in part only or are not what triggers can
+    /// watch, the schema is of a newer version, or the role lacks a right. Of all this but the last nothing is changed then. What was applied before stays
+    /// applied; running it again goes on.
+    pub async fn migrate(&self) -> Result<Applied, StoreError> {
+        let applied = migrate(self.url()).await?;
+        // between two migrations changes may have been recorded in the manner of neither
+        if applied.put_back || !applied.migrations.is_empty() {
+            self.discard_fold().await?;
+        }
+        self.fold_now().await?;
+        Ok(applied)
+    }
+
+    /// Builds the statistics anew from the orders.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn rebuild_statistics(&self) -> Result<(), StoreError> {
+        self.discard_fold().await?;
+        self.fold_now().await
+    }
+
+    async fn fold_now(&self) -> Result<(), StoreError> {
+        while self.fold().await? == Folded::Elsewhere {
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+        Ok(())
+    }
+
+    /// How the database's schema compares with this program's.
+    ///
+    /// # Errors
+    /// If the database can't be reached, or what was applied can't be read.
+    pub async fn schema(&self) -> Result<SchemaState, StoreError> {
+        let client = self.client_for(BRIEFLY).await?;
+        Ok(SchemaState::of(&applied(&client).await?))
+    }
+}
+
+/// The migrations that are applied, by number and name.
+async fn applied(client: &Client) -> Result<Vec<(i32, String)>, StoreError> {
+    let row = client
+        .query_one("select to_regclass('live.migration') is not null", &[])
+        .await
+        .attempt("look for applied migrations")?;
+    if !row.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let sql = "select version, name from live.migration order by version";
+    let rows = client.query(sql, &[]).await.attempt("read applied migrations")?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// A session that may take its time, in which nothing depends on the role's search path, as all names are qualified.
+pub(in crate::store) async fn open(url: &DatabaseUrl) -> Result<Link, StoreError> {
+    let link = Link::open(url, "migration", |_, _| {}).await?;
+    link.client
+        .batch_execute(
+            "set statement_timeout = 0; set enable_seqscan = on; set client_min_messages = warning;
+             set search_path = pg_catalog, pg_temp",
+        )
+        .await
+        .attempt("prepare the session")?;
+    Ok(link)
+}
+
+async fn put_back(client: &Client) -> Result<(), StoreError> {
+    let again = [Kind::Functions, Kind::LocksWhatIsWritten];
+    for migration in MIGRATIONS.iter().filter(|migration| again.contains(&migration.kind)) {
+        without_queueing_writers(client, migration.sql, "").await.map_err(|e| told(migration, e))?;
+    }
+    Ok(())
+}
+
+async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
+    let link = open(url).await?;
+    let client = &link.client;
+    let (number, version, standby) = server(client).await?;
+    if number < POSTGRES_13 {
+        return Err(StoreError::Unsuitable(format!("PostgreSQL 13 or newer is needed; the server is {version}")));
+    }
+    if standby {
+        return Err(StoreError::Standby);
+    }
+    lock(client).await?;
+    // everything that can be told beforehand is refused before anything is changed
+    let done = applied(client).await?;
+    if let SchemaState::Newer(unknown) = SchemaState::of(&done) {
+        return Err(StoreError::Unsuitable(format!(
+            "this database's schema live is of a newer version of oncare-live: this one does not know {}. Nothing was \
+             changed; run the version of oncare-live that made it, or a newer one",
+            unknown.join(", ")
+        )));
+    }
+    let has_tables = host::check(client).await?;
+    client
+        .batch_execute(
+            "create schema if not exists live;
+             create table if not exists live.migration (
+                 version integer constraint migration_pkey primary key,
+                 name text not null,
+                 applied_at timestamptz not null default now()
+             )",
+        )
+        .await
+        .attempt("create schema live")?;
+    let mut migrations = Vec::new();
+    for migration in MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version)) {
+        apply(client, migration, has_tables).await?;
+        migrations.push(migration.name);
+    }
+    client
+        .execute("insert into live.incarnation default values on conflict do nothing", &[])
+        .await
+        .attempt("name the server's incarnation")?;
+    let changed = triggers(client).await?.iter().any(|(_, state)| *state != TriggerState::Current)
+        || !changed_functions(client).await?.is_empty();
+    if changed {
+        put_back(client).await?;
+    }
+    let mut index_put_back = false;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.kind == Kind::ConcurrentIndex) {
+        if !has_list_index(client).await? {
+            build_index(client, migration).await?;
+            index_put_back = true;
+        }
+    }
+    Ok(Applied { migrations, put_back: changed, index_put_back })
+}
+
+/// The lock belongs to the session and goes with it.
+pub(in crate::store) async fn lock(client: &Client) -> Result<(), StoreError> {
+    let mut waiting = false;
+    loop {
+        let row = client
+            .query_one("select pg_try_advisory_lock($1)", &[&MIGRATION_LOCK])
+            .await
+            .attempt("lock the migrations")?;
+        if row.get(0) {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut waiting, true) {
+            tracing::info!("another process is migrating; waiting until it is done");
+        }
+        tokio::time::sleep(LOCK_POLL).await;
+    }
+}
+
+async fn apply(client: &Client, migration: &Migration, has_host_tables: bool) -> Result<(), StoreError> {
+    tracing::info!(migration = migration.name, "applying");
+    match migration.kind {
+        Kind::HostTables if has_host_tables => note(client, migration).await,
+        Kind::HostTables | Kind::Plain | Kind::Functions => {
+            let outcome = in_transaction(client, "", migration.sql, &noting(migration)).await;
+            outcome.map_err(|e| told(migration, e))
+        }
+        Kind::LocksWhatIsWritten => {
+            let outcome = without_queueing_writers(client, migration.sql, &noting(migration)).await;
+            outcome.map_err(|e| told(migration, e))
+        }
+        Kind::ConcurrentIndex => {
+            if !has_list_index(client).await? {
+                build_index(client, migration).await?;
+            }
+            note(client, migration).await
+        }
+    }
+}
+
+async fn build_index(client: &Client, migration: &Migration) -> Result<(), StoreError> {
+    // one of that name is incomplete, as a build that was broken off leaves it, or is another
+    client.batch_execute(DROP_LIST_INDEX).await.map_err(|e| told(migration, e))?;
+    client.batch_execute(migration.sql).await.map_err(|e| told(migration, e))
+}
+
+/// Runs statements in a transaction that gives up soon where it would make writers wait, and tries again.
+pub(in crate::store) async fn without_queueing_writers(
+    client: &Client,
+    sql: &str,
+    after: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let timeout = format!("set local lock_timeout = '{LOCK_TIMEOUT}';");
+    for attempt in 1.. {
+        match in_transaction(client, &timeout, sql, after).await {
+            Err(e) if e.code().is_some_and(is_of_locks) && attempt < LOCK_ATTEMPTS => {
+                tracing::warn!(attempt, "the orders are locked by another transaction; trying again in 1 s");
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    Ok(())
+}
+
+/// A lock was not to be had in time, or two asked for each other's.
+fn is_of_locks(state: &SqlState) -> bool {
+    [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(state)
+}
+
+/// The statement that notes a migration as applied.
+fn noting(Migration { version, name, .. }: &Migration) -> String {
+    format!("insert into live.migration (version, name) values ({version}, '{name}');")
+}
+
+async fn in_transaction(client: &Client, before: &str, sql: &str, after: &str) -> Result<(), tokio_postgres::Error> {
+    let outcome = client.batch_execute(&format!("begin; {before}\n{sql}\n; {after} commit")).await;
+    if outcome.is_err() {
+        client.batch_execute("rollback").await?;
+    }
+    outcome
+}
+
+async fn note(client: &Client, migration: &Migration) -> Result<(), StoreError> {
+    client.batch_execute(&noting(migration)).await.attempt("note the migration")
+}
+
+fn told(migration: &Migration, error: tokio_postgres::Error) -> StoreError {
+    let cause = error.as_db_error().map_or_else(|| chain(&error), ToString::to_string);
+    StoreError::Unsuitable(format!(
+        "could not apply the migration {:04}_{}: {cause}",
+        migration.version, migration.name
+    ))
+}

@@ -1,0 +1,17 @@
+//! What is defined in the database: attaching, looking after it, taking it away.
+
+mod cost;
+mod definition;
+mod host;
+mod inspect;
+mod migrate;
+mod rights;
+mod strangers;
+mod uninstall;
+
+pub use cost::Cost;
+pub use inspect::{Finding, TriggerState, Verdict};
+pub use migrate::{Applied, SchemaState, oldest_supported_version};
+pub use rights::{grants, rights};
+pub use strangers::Stranger;
+pub use uninstall::Removed;

@@ -1,0 +1,196 @@
+//! Taking everything off again: triggers, schema and index, and what a role was granted. No writer waits for it longer than
+//! a request for a lock is left to wait.
+
+use tokio_postgres::Client;
+
+use super::definition::{DROP_LIST_INDEX, LIST_INDEX};
+use super::inspect::server;
+use super::migrate::{lock, open, without_queueing_writers};
+use super::rights::{quoted, rights};
+use crate::store::database::{Attempt, Store, StoreError, chain};
+
+/// What was taken off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// The triggers, as `name on table`.
+    pub triggers: Vec<String>,
+    /// Whether there was a schema.
+    pub schema: bool,
+    /// Whether there was an index of ours.
+    pub index: bool,
+    /// What was granted for the service on what is not its own, and still is: statements that take it back.
+    pub left_granted: Vec<String>,
+    /// How many instances of the service are connected, and will fail from now on.
+    pub instances: i64,
+}
+
+impl Store {
+    /// Takes the triggers off, drops schema and index, and takes back what the role was granted, if one is named. Run again it
+    /// goes on where it was broken off.
+    ///
+    /// # Errors
+    /// If something of the host's depends on the schema, the role does not exist or nothing may be dropped, before anything
+    /// is changed; if the orders stay locked by others for over a minute.
+    pub async fn uninstall(&self, role: Option<&str>) -> Result<Removed, StoreError> {
+        let link = open(self.url()).await?;
+        let client = &link.client;
+        if server(client).await?.2 {
+            return Err(StoreError::Standby);
+        }
+        lock(client).await?;
+        refuse_if_others_depend(client).await?;
+        let is_there = client
+            .query_one("select $1::text is null or to_regrole(quote_ident($1)) is not null", &[&role])
+            .await
+            .attempt("look for the role")?;
+        if let Some(role) = role.filter(|_| !is_there.get::<_, bool>(0)) {
+            return Err(StoreError::Unsuitable(format!("there is no role {role:?}; nothing was changed")));
+        }
+        let instances = client
+            .query_one(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and application_name like '% listener'",
+                &[],
+            )
+            .await
+            .attempt("look for instances of the service")?
+            .get(0);
+        let grantees = granted_roles(client).await?;
+        let triggers = drop_triggers(client).await?;
+        let schema = drop_schema(client).await?;
+        let index = drop_index(client).await?;
+        let mut left_granted = Vec::new();
+        for grantee in
+            role.map(str::to_owned).into_iter().chain(grantees.into_iter().filter(|name| Some(name.as_str()) != role))
+        {
+            let statements: Vec<String> = revocations(&grantee).collect();
+            if role == Some(grantee.as_str()) {
+                let outcome = without_queueing_writers(client, &statements.join("\n"), "").await;
+                outcome.attempt("take back what the role was granted")?;
+            } else {
+                left_granted.extend(statements);
+            }
+        }
+        Ok(Removed { triggers, schema, index, left_granted, instances })
+    }
+}
+
+/// What is granted on the host's own. The rest goes with the schema.
+fn revocations(role: &str) -> impl Iterator<Item = String> {
+    let of_host = rights().filter(|right| right.ends_with("schema public") || right.contains(" on public."));
+    of_host.map(move |right| format!("revoke {right} from {};", quoted(role)))
+}
+
+/// A cascade would drop whatever of the host's names something in the schema: views, keys, functions, defaults, policies. Only the
+/// triggers that call our functions are ours wherever they are.
+async fn refuse_if_others_depend(client: &Client) -> Result<(), StoreError> {
+    let rows = client
+        .query(
+            "with ours as (
+                 select 'pg_class'::regclass as class, oid from pg_class where relnamespace = to_regnamespace('live')
+                 union all
+                 select 'pg_proc'::regclass, oid from pg_proc where pronamespace = to_regnamespace('live')
+                 union all
+                 select 'pg_type'::regclass, oid from pg_type where typnamespace = to_regnamespace('live')
+             )
+             select distinct coalesce(pg_describe_object('pg_class'::regclass, w.ev_class, 0),
+                                      pg_describe_object(d.classid, d.objid, 0))
+             from ours
+             join pg_depend d on d.refclassid = ours.class and d.refobjid = ours.oid and d.deptype = 'n'
+             left join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+             left join pg_attrdef a on d.classid = 'pg_attrdef'::regclass and a.oid = d.objid
+             left join pg_class c on c.oid = case d.classid when 'pg_rewrite'::regclass then w.ev_class
+                                                            when 'pg_attrdef'::regclass then a.adrelid
+                                                            when 'pg_class'::regclass then d.objid end
+             left join pg_proc p on d.classid = 'pg_proc'::regclass and p.oid = d.objid
+             left join pg_type t on d.classid = 'pg_type'::regclass and t.oid = d.objid
+             left join pg_constraint k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid
+             where d.classid <> 'pg_trigger'::regclass
+               and coalesce(c.relnamespace, p.pronamespace, t.typnamespace, k.connamespace)
+                   is distinct from to_regnamespace('live')
+             order by 1",
+            &[],
+        )
+        .await
+        .attempt("look for what depends on schema live")?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    Err(StoreError::Unsuitable(format!(
+        "something that is not of oncare-live depends on its schema and would go with it: {}. Nothing was changed; drop that \
+         first",
+        names.join(", ")
+    )))
+}
+
+/// The roles that were let into the schema.
+async fn granted_roles(client: &Client) -> Result<Vec<String>, StoreError> {
+    let rows = client
+        .query(
+            "select distinct r.rolname::text from pg_namespace n
+             cross join lateral aclexplode(n.nspacl) a
+             join pg_roles r on r.oid = a.grantee
+             where n.nspname = 'live' and a.grantee <> n.nspowner
+             order by 1",
+            &[],
+        )
+        .await
+        .attempt("look who was granted the schema")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Table by table, so that no writer waits for more than one request.
+async fn drop_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
+    let rows = client
+        .query(
+            "select t.tgrelid::regclass::text, array_agg(quote_ident(t.tgname) order by t.tgname)
+             from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+             where p.pronamespace = to_regnamespace('live') and not t.tgisinternal and t.tgparentid = 0
+             group by t.tgrelid order by 1",
+            &[],
+        )
+        .await
+        .attempt("look at the triggers")?;
+    let mut dropped = Vec::new();
+    for row in &rows {
+        let (table, triggers): (&str, Vec<&str>) = (row.get(0), row.get(1));
+        let statements: String =
+            triggers.iter().map(|name| format!("drop trigger if exists {name} on {table};\n")).collect();
+        without_queueing_writers(client, &statements, "").await.map_err(|e| told("take the triggers off", &e))?;
+        dropped.extend(triggers.iter().map(|name| format!("{name} on {table}")));
+    }
+    Ok(dropped)
+}
+
+/// No transaction of a writer that fired a trigger is open any more: the triggers could not have been dropped.
+async fn drop_schema(client: &Client) -> Result<bool, StoreError> {
+    let row =
+        client.query_one("select to_regnamespace('live') is not null", &[]).await.attempt("look for the schema")?;
+    if !row.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    let dropped = without_queueing_writers(client, "drop schema if exists live cascade", "").await;
+    dropped.map_err(|e| told("drop schema live", &e))?;
+    Ok(true)
+}
+
+/// Waits for the transactions that may use it, without anybody waiting for this.
+async fn drop_index(client: &Client) -> Result<bool, StoreError> {
+    let row = client
+        .query_one("select to_regclass($1) is not null", &[&LIST_INDEX])
+        .await
+        .attempt("look for the list's index")?;
+    if !row.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    client.batch_execute(DROP_LIST_INDEX).await.map_err(|e| told("drop the list's index", &e))?;
+    Ok(true)
+}
+
+fn told(what: &str, error: &tokio_postgres::Error) -> StoreError {
+    let cause = error.as_db_error().map_or_else(|| chain(error), ToString::to_string);
+    StoreError::Unsuitable(format!(
+        "could not {what}: {cause}. What was taken off before stays off; run it again, and it goes on from there"
+    ))
+}

@@ -1,0 +1,199 @@
+//! The listener's tail: what was committed since its cursor, in one snapshot.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use crate::cursor::Cursor;
+use crate::order::{Operation, OrderEvent, OrderId, OrderRow, RepId, Scope, Summary};
+use crate::store::database::{
+    Attempt, Connection, Link, PRESENT, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
+};
+use crate::store::rows::{CONCERNED, EVENT_COLUMNS, ROW_COLUMNS, order_event, order_row, row_rep, summaries};
+
+/// Events that one batch holds at most. Of more, only the concerned reps are read, and their streams read their own state
+/// anew.
+const LARGEST_BATCH: i64 = 5_000;
+
+/// What happened since a cursor, in one snapshot.
+#[derive(Debug)]
+pub struct Batch {
+    /// The batch's snapshot: the next cursor.
+    pub cursor: Cursor,
+    /// What there is to send.
+    pub news: News,
+}
+
+/// What a batch has to say.
+#[derive(Debug)]
+pub enum News {
+    /// What happened, one by one.
+    Changed(Changed),
+    /// Too much to tell one by one: the streams of these reps must read their state anew.
+    Much(HashSet<RepId>),
+    /// It can't be told whom it concerns: every stream must read its state anew.
+    Everything(&'static str),
+}
+
+/// Events with the orders as they are now, all in one snapshot.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// In the order of their recording.
+    pub events: Vec<OrderEvent>,
+    /// How many events were looked at and left out, as they concern nobody who was asked for.
+    pub left_out: u64,
+    /// The orders that still exist, with the rep whose they are now.
+    pub rows: HashMap<OrderId, (Option<RepId>, OrderRow)>,
+}
+
+impl Changed {
+    /// The scopes that an event concerns: that of all orders always. Whose order an item belongs to is known from the order alone, as the trigger's view
+    /// of it can be older than the order's present one.
+    fn concerned(&self, event: &OrderEvent) -> impl Iterator<Item = Scope> + use<> {
+        let (one, other) = match event.operation {
+            Operation::Items => (event.order.and_then(|id| self.rows.get(&id)?.0), None),
+            _ if event.rep.0 == event.rep.1 => (event.rep.0, None),
+            _ => event.rep,
+        };
+        [one, other].into_iter().flatten().map(Scope::Rep).chain([Scope::All])
+    }
+
+    /// The scopes that any of the events concerns, one of them perhaps several times.
+    pub fn scopes(&self) -> impl Iterator<Item = Scope> {
+        self.events.iter().flat_map(|event| self.concerned(event))
+    }
+
+    /// The events that concern each scope.
+    #[must_use]
+    pub fn by_scope(&self) -> HashMap<Scope, Vec<&OrderEvent>> {
+        let mut by_scope: HashMap<Scope, Vec<&OrderEvent>> = HashMap::new();
+        for event in &self.events {
+            self.concerned(event).for_each(|scope| by_scope.entry(scope).or_default().push(event));
+        }
+        by_scope
+    }
+}
+
+impl Link {
+    /// Names the incarnation of a server that has none, and gives the present cursor.
+    ///
+    /// # Errors
+    /// If the server is lost.
+    pub async fn first_cursor(&self) -> Result<Cursor, StoreError> {
+        self.client
+            .execute("insert into live.incarnation default values on conflict do nothing", &[])
+            .await
+            .attempt("name the server's incarnation")?;
+        self.present().await
+    }
+
+    /// The present cursor.
+    ///
+    /// # Errors
+    /// If the server is lost.
+    pub async fn present(&self) -> Result<Cursor, StoreError> {
+        present(&self.client).await
+    }
+
+    /// What was committed since the cursor and concerns one of these reps, or everything, in one snapshot and one
+    /// statement. An order's move between one of them and somebody else is in it; of somebody else it tells nothing more.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub async fn read_batch(&self, since: &Cursor, reps: Option<&[RepId]>) -> Result<Batch, StoreError> {
+        batch(&self.client, since, reps).await
+    }
+
+    /// The same together with the statistics of scopes that `wanted` names, given what happened.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub async fn read_batch_and_statistics(
+        &mut self,
+        since: &Cursor,
+        reps: Option<&[RepId]>,
+        wanted: impl FnOnce(&Batch) -> HashSet<Scope>,
+    ) -> Result<(Batch, HashMap<Scope, Summary>), StoreError> {
+        let transaction = one_snapshot(&mut self.client).await.attempt("begin reading")?;
+        let batch = batch(&transaction, since, reps).await?;
+        let scopes = wanted(&batch);
+        let summaries = summaries(&transaction, &scopes).await?;
+        transaction.commit().await.attempt("end reading")?;
+        Ok((batch, summaries))
+    }
+}
+
+/// Whether an event `e` may concern one of the reps `$2`. Whose order an item belongs to is not known before the order is
+/// read.
+const MAY_CONCERN: &str = "e.old_sales_rep_id = any ($2) or e.new_sales_rep_id = any ($2) \
+     or e.operation in ('items', 'truncate', 'truncate_items')";
+
+/// A row for each event that may concern the reps `$2`, and at least one, so that there always is a cursor.
+static BATCH: LazyLock<String> = LazyLock::new(|| {
+    batch_of(
+        "(select count(*) from live.events_since($1::text::pg_snapshot))",
+        &format!("select * from live.events_since($1::text::pg_snapshot) e where {MAY_CONCERN} limit $3"),
+    )
+});
+
+/// The same of every event.
+static BATCH_OF_ALL: LazyLock<String> =
+    LazyLock::new(|| batch_of("null::bigint", "select * from live.events_since($1::text::pg_snapshot) limit $2"));
+
+fn batch_of(recorded: &str, events: &str) -> String {
+    format!(
+        "select {PRESENT}, {recorded} as recorded, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
+         from (select) always
+         left join ({events}) e on true
+         left join lateral (select * from public.orders_order o where o.id = e.order_id limit 1) o on true"
+    )
+}
+
+fn ids(reps: &[RepId]) -> Vec<i64> {
+    reps.iter().map(|rep| rep.0).collect()
+}
+
+async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>) -> Result<Batch, StoreError> {
+    let (since_text, most) = (since.snapshot.to_string(), LARGEST_BATCH + 1);
+    let read = match reps {
+        Some(reps) => rows(client, &BATCH, &[&since_text, &ids(reps), &most]).await,
+        None => rows(client, &BATCH_OF_ALL, &[&since_text, &most]).await,
+    };
+    let mut rows = read.map_err(unless_standby("read the events"))?;
+    rows.sort_by_key(|row| row.get::<_, Option<i64>>("event_id"));
+    let cursor = cursor_of(rows.first())?;
+    if cursor.epoch != since.epoch {
+        return Ok(Batch { cursor, news: News::Everything("the server or the statistics are new") });
+    }
+    if rows.len() as i64 > LARGEST_BATCH {
+        return Ok(Batch { cursor, news: concerned(client, since).await? });
+    }
+    let mut changed = Changed::default();
+    for row in rows.iter().filter(|row| row.get::<_, Option<&str>>("operation").is_some()) {
+        let event = order_event(row)?;
+        if event.operation == Operation::Truncate {
+            return Ok(Batch { cursor, news: News::Everything("the orders were truncated") });
+        }
+        changed.events.push(event);
+        if row.get::<_, Option<i64>>("id").is_some() {
+            let order = order_row(row)?;
+            changed.rows.insert(order.id, (row_rep(row, "sales_rep_id"), order));
+        }
+    }
+    let recorded = rows.first().and_then(|row| row.get::<_, Option<i64>>("recorded"));
+    changed.left_out = recorded.map_or(0, |recorded| (recorded as u64).saturating_sub(changed.events.len() as u64));
+    Ok(Batch { cursor, news: News::Changed(changed) })
+}
+
+/// Whom the events since the cursor concern, where there are too many to read.
+async fn concerned(client: &impl Connection, since: &Cursor) -> Result<News, StoreError> {
+    let sql = format!(
+        "select distinct c.rep::bigint as rep, e.operation in ('truncate', 'truncate_items') as is_truncation
+         from live.events_since($1::text::pg_snapshot) e
+         {CONCERNED}"
+    );
+    let rows = rows(client, &sql, &[&since.snapshot.to_string()]).await.attempt("read whom the events concern")?;
+    if rows.iter().any(|row| row.get("is_truncation")) {
+        return Ok(News::Everything("the orders were truncated"));
+    }
+    Ok(News::Much(rows.iter().filter_map(|row| row_rep(row, "rep")).collect()))
+}
