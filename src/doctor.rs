@@ -34,13 +34,13 @@ pub async fn cost(url: &DatabaseUrl) -> Vec<Finding> {
         Err(error) => Err(error),
     };
     match measured {
-        Ok(Some(cost)) => told(&cost),
+        Ok(Some(cost)) => added_cost(&cost),
         Ok(None) => vec![Finding::warning(subject, "there are no orders to measure it with")],
         Err(error) => vec![Finding::warning(subject, format!("{}; measure it as the tables' owner", error.chain()))],
     }
 }
 
-fn told(cost: &Cost) -> Vec<Finding> {
+fn added_cost(cost: &Cost) -> Vec<Finding> {
     let Cost { bare, indexed, attached, without_covered, covered, updates } = cost;
     let micros = |duration: &Duration| duration.as_secs_f64() * 1e6;
     let added = |from: &Duration, to: &Duration| micros(to) - micros(from);

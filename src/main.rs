@@ -43,9 +43,9 @@ fn main() -> ExitCode {
 
 async fn obey(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(serve) => serve_until_told(serve).await?,
+        Command::Serve(serve) => serve_until_stopped(serve).await?,
         Command::Migrate(arguments) => migrate(arguments).await?,
-        Command::Demo(arguments) => demo::run(arguments, told_to_stop()?).await?,
+        Command::Demo(arguments) => demo::run(arguments, stop_signal()?).await?,
         Command::Doctor(arguments) => return examine(&arguments).await,
         Command::Grants(arguments) => print!("{}", grants(&arguments.role)),
         Command::Uninstall(arguments) => uninstall(arguments).await?,
@@ -54,9 +54,9 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve_until_told(Serve { database, service, migrate }: Serve) -> anyhow::Result<()> {
+async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> anyhow::Result<()> {
     let url = database.url()?;
-    let shutdown = told_to_stop()?;
+    let shutdown = stop_signal()?;
     let listeners = Listeners::bind(&service)?;
     tokio::pin!(shutdown);
     if migrate {
@@ -172,7 +172,7 @@ fn new_password() -> anyhow::Result<String> {
 }
 
 /// Ready on SIGTERM or SIGINT.
-fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("could not watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not watch for SIGINT")?;
     Ok(async move {

@@ -101,7 +101,7 @@ pub fn targets(results: &Results, plan: &Plan) -> Vec<Target> {
         ),
         target("16 writers, lost", lost.map(|(spread, one)| spread + one), AtMost(0.0)),
         target(
-            "flush delayed: with a dashboard open, of no service",
+            "flush delayed: with a dashboard open, of no service, after 1 s",
             row(Disk, WORST, LOWEST_OF_UNSERVED),
             AtLeast(0.85),
         ),

@@ -118,6 +118,11 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// What the server said, else what kept it from saying anything.
+pub(in crate::store) fn words_of(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| chain(error), ToString::to_string)
+}
+
 /// Says what was attempted when it failed.
 pub(in crate::store) trait Attempt<T> {
     /// Adds what was attempted to an error, as in "could not {attempted}".

@@ -11,7 +11,7 @@ mod store;
 mod tls;
 mod url;
 
-pub(super) use error::Attempt;
+pub(super) use error::{Attempt, words_of};
 pub use error::{StoreError, chain};
 pub(super) use gather::Gather;
 pub use link::Link;

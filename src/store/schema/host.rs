@@ -219,7 +219,7 @@ async fn problems(client: &Client) -> Result<Vec<String>, StoreError> {
         let (kind, is_partition): (&str, bool) = (row.get(0), row.get(1));
         let (has_children, is_child): (bool, bool) = (row.get(2), row.get(3));
         if !table.kinds.contains(kind) {
-            problems.push(format!("{name} is {}", told(kind, table.kinds)));
+            problems.push(format!("{name} is {}", refusal(kind, table.kinds)));
             continue;
         }
         if table.kinds == WATCHED {
@@ -241,7 +241,7 @@ async fn problems(client: &Client) -> Result<Vec<String>, StoreError> {
     Ok(problems)
 }
 
-fn told(kind: &str, served_by: &str) -> String {
+fn refusal(kind: &str, served_by: &str) -> String {
     let what = match kind {
         "p" => "partitioned: moves between partitions and changes made to one partition go unrecorded",
         "f" => "a foreign table: what other clients of its server change goes unrecorded",

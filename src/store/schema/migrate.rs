@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
 use super::host;
 use super::inspect::{TriggerState, changed_functions, has_list_index, server, triggers};
-use crate::store::database::{Attempt, BRIEFLY, DatabaseUrl, Link, Store, StoreError, chain};
+use crate::store::database::{Attempt, BRIEFLY, DatabaseUrl, Link, Store, StoreError, words_of};
 use crate::store::tail::Folded;
 
 /// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
@@ -146,7 +146,7 @@ pub(in crate::store) async fn open(url: &DatabaseUrl) -> Result<Link, StoreError
 async fn put_back(client: &Client) -> Result<(), StoreError> {
     let again = [Kind::Functions, Kind::LocksWhatIsWritten];
     for migration in MIGRATIONS.iter().filter(|migration| again.contains(&migration.kind)) {
-        without_queueing_writers(client, migration.sql, "").await.map_err(|e| told(migration, e))?;
+        without_queueing_writers(client, migration.sql, "").await.map_err(|e| failed(migration, &e))?;
     }
     Ok(())
 }
@@ -231,11 +231,11 @@ async fn apply(client: &Client, migration: &Migration, has_host_tables: bool) ->
         Kind::HostTables if has_host_tables => note(client, migration).await,
         Kind::HostTables | Kind::Plain | Kind::Functions => {
             let outcome = in_transaction(client, "", migration.sql, &noting(migration)).await;
-            outcome.map_err(|e| told(migration, e))
+            outcome.map_err(|e| failed(migration, &e))
         }
         Kind::LocksWhatIsWritten => {
             let outcome = without_queueing_writers(client, migration.sql, &noting(migration)).await;
-            outcome.map_err(|e| told(migration, e))
+            outcome.map_err(|e| failed(migration, &e))
         }
         Kind::ConcurrentIndex => {
             if !has_list_index(client).await? {
@@ -248,8 +248,8 @@ async fn apply(client: &Client, migration: &Migration, has_host_tables: bool) ->
 
 async fn build_index(client: &Client, migration: &Migration) -> Result<(), StoreError> {
     // one of that name is incomplete, as a build that was broken off leaves it, or is another
-    client.batch_execute(DROP_LIST_INDEX).await.map_err(|e| told(migration, e))?;
-    client.batch_execute(migration.sql).await.map_err(|e| told(migration, e))
+    client.batch_execute(DROP_LIST_INDEX).await.map_err(|e| failed(migration, &e))?;
+    client.batch_execute(migration.sql).await.map_err(|e| failed(migration, &e))
 }
 
 /// Runs statements in a transaction that gives up soon where it would make writers wait, and tries again.
@@ -293,8 +293,8 @@ async fn note(client: &Client, migration: &Migration) -> Result<(), StoreError> 
     client.batch_execute(&noting(migration)).await.attempt("note the migration")
 }
 
-fn told(migration: &Migration, error: tokio_postgres::Error) -> StoreError {
-    let cause = error.as_db_error().map_or_else(|| chain(&error), ToString::to_string);
+fn failed(migration: &Migration, error: &tokio_postgres::Error) -> StoreError {
+    let cause = words_of(error);
     StoreError::Unsuitable(format!(
         "could not apply the migration {:04}_{}: {cause}",
         migration.version, migration.name

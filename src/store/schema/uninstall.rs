@@ -7,7 +7,7 @@ use super::definition::{DROP_LIST_INDEX, LIST_INDEX};
 use super::inspect::server;
 use super::migrate::{lock, open, without_queueing_writers};
 use super::rights::{quoted, rights};
-use crate::store::database::{Attempt, Store, StoreError, chain};
+use crate::store::database::{Attempt, Store, StoreError, words_of};
 
 /// What was taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +157,7 @@ async fn drop_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
         let (table, triggers): (&str, Vec<&str>) = (row.get(0), row.get(1));
         let statements: String =
             triggers.iter().map(|name| format!("drop trigger if exists {name} on {table};\n")).collect();
-        without_queueing_writers(client, &statements, "").await.map_err(|e| told("take the triggers off", &e))?;
+        without_queueing_writers(client, &statements, "").await.map_err(|e| failed("take the triggers off", &e))?;
         dropped.extend(triggers.iter().map(|name| format!("{name} on {table}")));
     }
     Ok(dropped)
@@ -171,7 +171,7 @@ async fn drop_schema(client: &Client) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let dropped = without_queueing_writers(client, "drop schema if exists live cascade", "").await;
-    dropped.map_err(|e| told("drop schema live", &e))?;
+    dropped.map_err(|e| failed("drop schema live", &e))?;
     Ok(true)
 }
 
@@ -184,12 +184,12 @@ async fn drop_index(client: &Client) -> Result<bool, StoreError> {
     if !row.get::<_, bool>(0) {
         return Ok(false);
     }
-    client.batch_execute(DROP_LIST_INDEX).await.map_err(|e| told("drop the list's index", &e))?;
+    client.batch_execute(DROP_LIST_INDEX).await.map_err(|e| failed("drop the list's index", &e))?;
     Ok(true)
 }
 
-fn told(what: &str, error: &tokio_postgres::Error) -> StoreError {
-    let cause = error.as_db_error().map_or_else(|| chain(error), ToString::to_string);
+fn failed(what: &str, error: &tokio_postgres::Error) -> StoreError {
+    let cause = words_of(error);
     StoreError::Unsuitable(format!(
         "could not {what}: {cause}. What was taken off before stays off; run it again, and it goes on from there"
     ))
