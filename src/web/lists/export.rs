@@ -1,16 +1,16 @@
 //! A list as comma-separated values, for a spreadsheet.
 
-use std::sync::Arc;
-
+use async_stream::try_stream;
+use axum::BoxError;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
-use futures_util::stream;
+use futures_util::{Stream, TryStreamExt};
 
 use crate::order::{Filter, Money, OrderId, Scope};
-use crate::store::{Listed, SignedIn, Store};
+use crate::store::{Listed, SignedIn};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
 use crate::web::request::session::{Pharmacist, SalesRep};
@@ -26,7 +26,7 @@ pub(crate) async fn of_rep(
     rep: SalesRep,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    export(&app, rep.scope(), rep.user, query).await
+    export(app, rep.scope(), rep.user, query).await
 }
 
 pub(crate) async fn of_all(
@@ -34,21 +34,16 @@ pub(crate) async fn of_all(
     Pharmacist { user }: Pharmacist,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    export(&app, Scope::All, user, query).await
+    export(app, Scope::All, user, query).await
 }
 
 /// Which orders, and in which order, is read at once, as ids; the orders themselves are read as the client takes them, a few
 /// hundred at a time, as they are then. So neither this process holds them, nor does a slow client hold a transaction open.
-async fn export(app: &App, scope: Scope, user: SignedIn, query: Option<String>) -> Result<Response, Failure> {
+async fn export(app: App, scope: Scope, user: SignedIn, query: Option<String>) -> Result<Response, Failure> {
     let filter = Filter::parse(&query.unwrap_or_default()).map_err(Failure::Invalid)?;
-    let zone = app.settings.zone;
-    let ids = app.store.list_ids(scope, &filter, zone).await?;
-    let export = Export { store: app.store.clone(), user, scope, zone, ids: ids.into(), sent: 0, has_begun: false };
-    let body = stream::try_unfold(export, |mut export| async {
-        let next = export.next().await;
-        next.map(|bytes| bytes.map(|bytes| (bytes, export))).inspect_err(|error| {
-            tracing::warn!(error = error.to_string(), "an export broke off");
-        })
+    let ids = app.store.list_ids(scope, &filter, app.settings.zone).await?;
+    let body = table(app, scope, user, ids).inspect_err(|error| {
+        tracing::warn!(error = error.to_string(), "an export broke off");
     });
     let about: [(HeaderName, &str); 3] = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
@@ -58,62 +53,61 @@ async fn export(app: &App, scope: Scope, user: SignedIn, query: Option<String>) 
     Ok((about, Body::from_stream(body)).into_response())
 }
 
-struct Export {
-    store: Store,
-    user: SignedIn,
-    scope: Scope,
-    zone: Tz,
-    ids: Arc<[OrderId]>,
-    sent: usize,
-    has_begun: bool,
+/// The lines, with their heading. A client that gets an error in place of the end knows that lines are missing.
+fn table(app: App, scope: Scope, user: SignedIn, ids: Vec<OrderId>) -> impl Stream<Item = Result<Bytes, BoxError>> {
+    try_stream! {
+        yield heading(scope)?;
+        for ids in ids.chunks(AT_ONCE) {
+            still_reads(&app, &user).await?;
+            yield lines(scope, &app.store.listed(scope, ids).await?, app.settings.zone)?;
+        }
+    }
 }
 
-impl Export {
-    /// The next lines; `None` at the end. A client that gets an error in place of the end knows that lines are missing.
-    async fn next(&mut self) -> Result<Option<Bytes>, axum::BoxError> {
-        let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-        if !self.has_begun {
-            self.has_begun = true;
-            let names = ["Order", "Placed", "Customer", "Status", "Payment", "Items", "Total"];
-            let rep = (self.scope == Scope::All).then_some("Representative");
-            writer.write_record(names.into_iter().chain(rep))?;
-            let heading = [BYTE_ORDER_MARK.as_bytes(), &writer.into_inner()?].concat();
-            return Ok(Some(heading.into()));
-        }
-        let ids = &self.ids[self.sent..];
-        let ids = &ids[..ids.len().min(AT_ONCE)];
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        // it may take long, and whoever has been signed out meanwhile, or is another role's, gets no more
-        let reader = self.store.signed_in(self.user.session).await?;
-        if reader.is_none_or(|reader| reader.role != self.user.role) {
-            return Err("its reader is signed out".into());
-        }
-        let orders = self.store.listed(self.scope, ids).await?;
-        self.sent += ids.len();
-        for order in &orders {
-            writer.write_record(self.record(order))?;
-        }
-        Ok(Some(writer.into_inner()?.into()))
+/// An export may take long, and whoever has been signed out meanwhile, or is another role's, gets no more of it.
+async fn still_reads(app: &App, user: &SignedIn) -> Result<(), BoxError> {
+    let reader = app.store.signed_in(user.session).await?;
+    if reader.is_none_or(|reader| reader.role != user.role) {
+        return Err("its reader is signed out".into());
     }
+    Ok(())
+}
 
-    fn record(&self, Listed { row, rep_name, .. }: &Listed) -> Vec<String> {
-        let placed = row.created_at.map(|at| at.with_timezone(&self.zone).format("%Y-%m-%d %H:%M:%S").to_string());
-        let mut record = vec![
-            text(&row.order_number),
-            placed.unwrap_or_default(),
-            text(&row.customer_name),
-            text(&row.status.label()),
-            text(&row.payment_status.label()),
-            row.items_count.to_string(),
-            row.total_amount.as_ref().map(Money::to_string).unwrap_or_default(),
-        ];
-        if self.scope == Scope::All {
-            record.push(text(rep_name.as_deref().unwrap_or_default()));
-        }
-        record
+fn heading(scope: Scope) -> Result<Bytes, BoxError> {
+    let names = ["Order", "Placed", "Customer", "Status", "Payment", "Items", "Total"];
+    let rep = (scope == Scope::All).then_some("Representative");
+    let mut writer = writer();
+    writer.write_record(names.into_iter().chain(rep))?;
+    Ok([BYTE_ORDER_MARK.as_bytes(), &writer.into_inner()?].concat().into())
+}
+
+fn lines(scope: Scope, orders: &[Listed], zone: Tz) -> Result<Bytes, BoxError> {
+    let mut writer = writer();
+    for order in orders {
+        writer.write_record(record(scope, order, zone))?;
     }
+    Ok(writer.into_inner()?.into())
+}
+
+fn writer() -> csv::Writer<Vec<u8>> {
+    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new())
+}
+
+fn record(scope: Scope, Listed { row, rep_name, .. }: &Listed, zone: Tz) -> Vec<String> {
+    let placed = row.created_at.map(|at| at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string());
+    let mut record = vec![
+        text(&row.order_number),
+        placed.unwrap_or_default(),
+        text(&row.customer_name),
+        text(&row.status.label()),
+        text(&row.payment_status.label()),
+        row.items_count.to_string(),
+        row.total_amount.as_ref().map(Money::to_string).unwrap_or_default(),
+    ];
+    if scope == Scope::All {
+        record.push(text(rep_name.as_deref().unwrap_or_default()));
+    }
+    record
 }
 
 /// A text that no spreadsheet takes for a formula: what begins like one is quoted as spreadsheets do, with an apostrophe. Where

@@ -7,11 +7,12 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use async_stream::stream;
 use axum::body::Body;
 use axum::http::{HeaderName, Version, header, request};
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes};
-use futures_util::stream;
+use futures_util::stream::pending;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -46,16 +47,18 @@ pub(crate) fn headers() -> [(HeaderName, &'static str); 3] {
 pub(crate) fn respond(events: EventStream, takes_over: bool) -> Response {
     if takes_over {
         // of no known length, so that none is told
-        let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let body = Body::from_stream(pending::<Result<Bytes, Infallible>>());
         let mut response = (headers(), body).into_response();
         response.extensions_mut().insert(TakeOver::new(|taken| write(events, taken)));
         return response;
     }
-    let body = stream::unfold(events, |mut events| async {
-        let told = poll_fn(|cx| events.poll_next(cx)).await?;
-        events.written(&told);
-        Some((Ok::<_, Infallible>(told.bytes), events))
-    });
+    let mut events = events;
+    let body = stream! {
+        while let Some(told) = poll_fn(|cx| events.poll_next(cx)).await {
+            events.written(&told);
+            yield Ok::<_, Infallible>(told.bytes);
+        }
+    };
     (headers(), Body::from_stream(body)).into_response()
 }
 
