@@ -3,7 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Money, OrderId, PaymentStatus, RepId, Scope, Status, iso_time};
+use super::code::{PaymentStatus, Status};
+use super::id::{OrderId, RepId};
+use super::money::Money;
+use super::row::iso_time;
+use super::scope::Scope;
 
 /// What a statement did to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,11 @@
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use super::sort::EXPECTED_SORT;
-use super::{Column, Money, OrderRow, PageNumber, PaymentStatus, Sort, Status};
+use super::code::{PaymentStatus, Status};
+use super::money::Money;
+use super::page::PageNumber;
+use super::row::OrderRow;
+use super::sort::{Column, EXPECTED_SORT, Sort};
 
 /// A parameter that does not parse, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]

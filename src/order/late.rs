@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Status;
+use super::code::Status;
 
 const EXPECTED: &str = "expected unfinished statuses, each at most once, with durations from 1min to 3650days, such as \
                         pending=4h,shipped=5days";

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::{Money, OrderId, PaymentStatus, RepId, Standing, Status};
+use super::code::{PaymentStatus, Status};
+use super::id::{OrderId, RepId};
+use super::money::Money;
+use super::transition::Standing;
 
 /// An order as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

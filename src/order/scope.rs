@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::RepId;
+use super::id::RepId;
 
 /// Whose orders: those of one sales rep, or all, as pharmacists and administrators see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

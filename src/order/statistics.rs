@@ -3,7 +3,10 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Money, OrderEvent, PaymentStatus, Scope, Status};
+use super::change::OrderEvent;
+use super::code::{PaymentStatus, Status};
+use super::money::Money;
+use super::scope::Scope;
 
 /// Number and amount of the orders with one status and payment status.
 #[derive(Debug, Clone, PartialEq, Eq)]

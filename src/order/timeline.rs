@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Operation, OrderEvent, PaymentStatus, Status};
+use super::change::{Operation, OrderEvent};
+use super::code::{PaymentStatus, Status};
 
 /// How far apart, of the same change, the trigger's record and the history of an application that writes it in a transaction
 /// of its own can be.

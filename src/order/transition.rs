@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{PaymentStatus, Status};
+use super::code::{PaymentStatus, Status};
 
 /// Where an order stands: what its status form is made from, and what a change of it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]

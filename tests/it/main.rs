@@ -25,6 +25,7 @@ mod crowds;
 mod database;
 mod defaults;
 mod harness;
+mod imports;
 mod latency;
 mod lists;
 mod news;

@@ -1,0 +1,41 @@
+//! What every handler is given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use crate::live::Live;
+use crate::order::{Currency, LateAfter};
+use crate::password::Passwords;
+use crate::store::{Sessions, Store};
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// Who is signed in.
+    pub sessions: Sessions,
+    /// The streams.
+    pub live: Arc<Live>,
+    /// The checking of passwords.
+    pub passwords: Passwords,
+    /// What was configured.
+    pub settings: Arc<WebSettings>,
+}
+
+/// What the pages are told by the configuration.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// Zone of days and times.
+    pub zone: Tz,
+    /// Sign before amounts.
+    pub currency: Currency,
+    /// How long orders may stay in a status.
+    pub late_after: LateAfter,
+    /// How often a page polls while its stream is down.
+    pub poll_interval: Duration,
+    /// How long somebody stays signed in.
+    pub session_lifetime: Duration,
+}

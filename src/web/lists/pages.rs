@@ -1,0 +1,176 @@
+//! The list pages, complete without JavaScript: a rep's dashboard, and the pharmacists' queue of all orders.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::view::{Line, ListView, parse};
+use crate::order::{Column, Scope, Status, Summary, iso_time};
+use crate::store::{Dashboard, Listed, Shown, SignedIn, StatusSince};
+use crate::web::app::App;
+use crate::web::page::address;
+use crate::web::page::live::LiveData;
+use crate::web::page::shell::{Shell, render};
+use crate::web::request::failure::Failure;
+use crate::web::request::session::{OrderReader, Pharmacist, SalesRep};
+
+/// What the pharmacists' first page lists: what is not finished, oldest first.
+const WAITING: &str = "status=pending,confirmed,processing,ready_for_pickup,shipped&sort=created_at";
+
+/// What a page has under its figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// A rep's list.
+    MyOrders,
+    /// The list of all orders.
+    Queue,
+    /// Of all orders those that wait longest, without a filter.
+    WaitingLongest,
+}
+
+impl Content {
+    fn script(self) -> &'static str {
+        match self {
+            Self::MyOrders => "realtime_salesrep_dashboard.js",
+            Self::Queue | Self::WaitingLongest => "pharmacist_queue.js",
+        }
+    }
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::MyOrders => "My Orders",
+            Self::Queue => "Orders",
+            Self::WaitingLongest => "Pharmacy",
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct DashboardPage {
+    shell: Shell,
+    /// What the page is told of the streams and the API.
+    live: LiveData,
+    content: Content,
+    /// Whether it has the orders of all reps.
+    is_queue: bool,
+    summary: Summary,
+    segments: Vec<Segment>,
+    list: ListView,
+    headings: &'static [Column],
+    created_from: String,
+    created_before: String,
+    zone: String,
+}
+
+/// One status of the breakdown, with its place in the bar in percent.
+struct Segment {
+    status: &'static Status,
+    count: i64,
+    start: f64,
+    width: f64,
+}
+
+impl DashboardPage {
+    fn revenue(&self) -> String {
+        self.shell.currency.show(self.summary.statistics.total_revenue)
+    }
+}
+
+/// The rep's dashboard.
+pub(crate) async fn of_rep(
+    State(app): State<App>,
+    rep: SalesRep,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    list_page(&app, Content::MyOrders, rep.scope(), &rep.user, &query.unwrap_or_default()).await
+}
+
+/// The queue of all orders.
+pub(crate) async fn of_all(
+    State(app): State<App>,
+    Pharmacist { user }: Pharmacist,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    list_page(&app, Content::Queue, Scope::All, &user, &query.unwrap_or_default()).await
+}
+
+/// The statistics of all orders, and what waits longest.
+pub(crate) async fn waiting_longest(
+    State(app): State<App>,
+    Pharmacist { user }: Pharmacist,
+) -> Result<Response, Failure> {
+    list_page(&app, Content::WaitingLongest, Scope::All, &user, WAITING).await
+}
+
+/// An address of former times: the list finds an order by its number as well.
+pub(crate) async fn find(OrderReader { user }: OrderReader, RawQuery(query): RawQuery) -> Redirect {
+    let query = query.unwrap_or_default();
+    let number = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "number").map(|(_, value)| value);
+    let list = address::list(user.as_rep().map_or(Scope::All, Scope::Rep));
+    match number.as_deref().map(str::trim) {
+        None | Some("") => Redirect::to(list),
+        Some(number) => {
+            let searched = form_urlencoded::Serializer::new(String::new()).append_pair("q", number).finish();
+            Redirect::to(&format!("{list}?{searched}"))
+        }
+    }
+}
+
+async fn list_page(
+    app: &App,
+    content: Content,
+    scope: Scope,
+    user: &SignedIn,
+    query: &str,
+) -> Result<Response, Failure> {
+    let (filter, invalid) = parse(query);
+    let status = if invalid.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let zone = app.settings.zone;
+    let views = async {
+        match content {
+            Content::MyOrders | Content::Queue => app.store.saved_views(user.id, scope).await,
+            // nothing there to choose from
+            Content::WaitingLongest => Ok(Vec::new()),
+        }
+    };
+    let (dashboard, views) = tokio::try_join!(app.store.dashboard(scope, &filter, Shown::List, zone), views)?;
+    let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
+    let (from, before) = filter.instants(zone);
+    let lines = lines(app, rows, &status_since);
+    let html = render(&DashboardPage {
+        shell: Shell::for_user(app, user),
+        live: LiveData::new(app, scope, &cursor),
+        content,
+        is_queue: scope == Scope::All,
+        segments: segments(&summary),
+        list: ListView::new(address::list(scope), query, (filter, invalid), pagination, lines, views),
+        headings: Column::ALL,
+        created_from: from.map(iso_time).unwrap_or_default(),
+        created_before: before.map(iso_time).unwrap_or_default(),
+        zone: zone.name().to_owned(),
+        summary,
+    })?;
+    Ok((status, html).into_response())
+}
+
+fn lines(app: &App, rows: Vec<Listed>, status_since: &StatusSince) -> Vec<Line> {
+    let line = |listed: Listed| {
+        let since = status_since.get(&listed.row.id).copied();
+        Line::of(listed, since, &app.settings.late_after, app.settings.zone)
+    };
+    rows.into_iter().map(line).collect()
+}
+
+fn segments(summary: &Summary) -> Vec<Segment> {
+    let listed: i64 = summary.orders_by_status.iter().map(|(_, count)| count).sum();
+    let share = |count: i64| if listed > 0 { 100.0 * count as f64 / listed as f64 } else { 0.0 };
+    let mut start = 0.0;
+    let segments = summary.orders_by_status.iter().map(|(status, count)| {
+        let segment = Segment { status, count, start, width: share(count) };
+        start += segment.width;
+        segment
+    });
+    segments.collect()
+}

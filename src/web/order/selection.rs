@@ -1,0 +1,160 @@
+//! Changing where a selection of orders stands, from a list.
+
+use std::time::{Duration, Instant};
+
+use askama::Template;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::overtaken::{Overtaken, standing_seen};
+use super::rules::locked;
+use super::status::wanted;
+use crate::order::{OrderId, Standing};
+use crate::store::{SignedIn, StatusChange, StatusOutcome};
+use crate::web::app::App;
+use crate::web::page::address::local_path;
+use crate::web::page::shell::{Shell, render};
+use crate::web::request::accept::accepts_json;
+use crate::web::request::failure::Failure;
+use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
+use crate::web::request::session::Pharmacist;
+
+/// How many orders one selection may have.
+const LARGEST_SELECTION: usize = 100;
+
+/// How long the orders of a selection are worked on. What is not reached by then is told, as a request has an end.
+const SELECTION_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What became of a selection.
+#[derive(Serialize)]
+struct Selection {
+    changed: Vec<Changed>,
+    refused: Vec<Refused>,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    id: OrderId,
+    order_number: String,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    id: OrderId,
+    order_number: Option<String>,
+    reason: String,
+}
+
+#[derive(Template)]
+#[template(path = "selection_outcome.html")]
+struct SelectionPage {
+    shell: Shell,
+    selection: Selection,
+    wanted: String,
+    next: String,
+}
+
+impl SelectionPage {
+    fn heading(&self) -> String {
+        let (changed, all) =
+            (self.selection.changed.len(), self.selection.changed.len() + self.selection.refused.len());
+        format!("{changed} of {all} {} changed", if all == 1 { "order" } else { "orders" })
+    }
+}
+
+/// Several orders, each in a transaction of its own: one that is refused keeps no other from being changed.
+pub(crate) async fn change(
+    State(app): State<App>,
+    Pharmacist { user }: Pharmacist,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, Failure> {
+    form.is_theirs(&user)?;
+    let (wanted, note) = (wanted(&form)?, form.text("note"));
+    if let Some(problem) = too_long_or_unwritable(&note, LONGEST_TEXT) {
+        return Err(Failure::Unwritable(format!("note: {problem}")));
+    }
+    let chosen = chosen(&form)?;
+    let change = StatusChange { wanted, note };
+    let selection = change_each(&app, &user, &chosen, &change).await;
+    if accepts_json(&headers) {
+        return Ok(([(header::CACHE_CONTROL, "no-store")], Json(selection)).into_response());
+    }
+    let next = local_path(form.field("next")).unwrap_or("/").to_owned();
+    render(&SelectionPage { shell: Shell::for_user(&app, &user), selection, wanted: change.wanted.label(), next })
+}
+
+async fn change_each(
+    app: &App,
+    user: &SignedIn,
+    chosen: &[(OrderId, Option<Standing>)],
+    change: &StatusChange,
+) -> Selection {
+    let began = Instant::now();
+    let mut selection = Selection { changed: Vec::new(), refused: Vec::new() };
+    // once the database is out of reach, the others would each wait for it
+    let mut given_up = None;
+    for (id, known) in chosen {
+        if began.elapsed() > SELECTION_PATIENCE {
+            given_up.get_or_insert("not tried, as the orders before it took too long; try again".to_owned());
+        }
+        let outcome = match &given_up {
+            Some(reason) => Err((None, reason.clone())),
+            None => change_one(app, user, *id, known.as_ref(), change).await.unwrap_or_else(|failure| {
+                let reason = failure.logged_message();
+                given_up = Some(format!("not tried: {reason}"));
+                Err((None, reason))
+            }),
+        };
+        match outcome {
+            Ok(order_number) => selection.changed.push(Changed { id: *id, order_number }),
+            Err((order_number, reason)) => selection.refused.push(Refused { id: *id, order_number, reason }),
+        }
+    }
+    selection
+}
+
+/// The number of the changed order; or of the one that was not changed, if there is one, with the reason.
+async fn change_one(
+    app: &App,
+    user: &SignedIn,
+    id: OrderId,
+    known: Option<&Standing>,
+    change: &StatusChange,
+) -> Result<Result<String, (Option<String>, String)>, Failure> {
+    let gone = || Err((None, "there is no such order".to_owned()));
+    let Some((number, outcome)) = app.store.change_status(id, known, change, user).await? else { return Ok(gone()) };
+    let reason = match outcome {
+        StatusOutcome::Changed => return Ok(Ok(number)),
+        StatusOutcome::Refused(refusal) => refusal.told(&number),
+        StatusOutcome::Locked => locked(&number),
+        StatusOutcome::Overtaken => {
+            let Some(order) = app.store.order(id, user.as_rep()).await? else { return Ok(gone()) };
+            let now = order.row.standing();
+            Overtaken::of(known.unwrap_or(&now), &change.wanted, &order, app).sentence(&number)
+        }
+    };
+    Ok(Err((Some(number), reason)))
+}
+
+/// The chosen orders, each once, with the version that the person saw, if it was sent: `12` or `12:pending:paid`.
+fn chosen(form: &Form) -> Result<Vec<(OrderId, Option<Standing>)>, Failure> {
+    let mut chosen: Vec<(OrderId, Option<Standing>)> = Vec::new();
+    for field in form.fields("order") {
+        let (id, version) = field.split_once(':').unwrap_or((field, ""));
+        let known = standing_seen(version)?;
+        let expected = || Failure::Unwritable("order: expected an order's id such as 12".to_owned());
+        let id = OrderId(id.parse().map_err(|_| expected())?);
+        if !chosen.iter().any(|(other, _)| *other == id) {
+            chosen.push((id, known));
+        }
+    }
+    match chosen.len() {
+        0 => Err(Failure::Unwritable("order: choose at least one".to_owned())),
+        1..=LARGEST_SELECTION => Ok(chosen),
+        _ => Err(Failure::Unwritable(format!("order: choose at most {LARGEST_SELECTION}"))),
+    }
+}

@@ -1,0 +1,34 @@
+//! What a page is told of the streams and the API.
+
+use crate::cursor::Cursor;
+use crate::order::Scope;
+use crate::web::app::App;
+
+/// Where a page asks for what is new, for whom, and from which state on.
+pub(crate) struct LiveData {
+    pub(crate) api: &'static str,
+    pub(crate) events: &'static str,
+    pub(crate) scope: String,
+    pub(crate) cursor: String,
+    pub(crate) revision: String,
+    pub(crate) poll_milliseconds: u128,
+    pub(crate) late_after: String,
+}
+
+impl LiveData {
+    pub(crate) fn new(app: &App, scope: Scope, cursor: &Cursor) -> Self {
+        let (api, events) = match scope {
+            Scope::Rep(_) => ("/orders/api/sales-rep/dashboard/", "/orders/api/sales-rep/events/"),
+            Scope::All => ("/orders/api/pharmacist/dashboard/", "/orders/api/pharmacist/events/"),
+        };
+        Self {
+            api,
+            events,
+            scope: scope.to_string(),
+            cursor: cursor.to_string(),
+            revision: cursor.revision().to_string(),
+            poll_milliseconds: app.settings.poll_interval.as_millis(),
+            late_after: app.settings.late_after.to_string(),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What every page has: its shell, its scripts and styles, the addresses of others. And the pages of no feature: the login, and
+//! that of a failure.
+
+pub(super) mod address;
+pub(super) mod assets;
+pub(super) mod failure;
+pub(super) mod live;
+pub(super) mod login;
+pub(super) mod shell;

@@ -1,0 +1,71 @@
+//! What every page has around its content.
+
+use askama::Template;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::assets::{BASE, modules};
+use crate::order::{Currency, Money, RepId, Scope, UserId};
+use crate::store::{Role, SignedIn};
+use crate::web::app::App;
+use crate::web::request::failure::Failure;
+
+/// What every page has around its content.
+pub(crate) struct Shell {
+    /// The person's name and role, where somebody is signed in.
+    pub(crate) person: Option<(String, &'static str)>,
+    /// For whom the page is, which its forms send along.
+    pub(crate) user: Option<UserId>,
+    /// What the bell needs, where somebody is signed in who sees orders.
+    pub(crate) bell: Option<Bell>,
+    /// Where scripts and styles are.
+    pub(crate) assets: &'static str,
+    /// Sign before amounts.
+    pub(crate) currency: Currency,
+}
+
+/// Where the bell's changes come from, of whose orders, and for whom.
+pub(crate) struct Bell {
+    pub(crate) changes: &'static str,
+    pub(crate) scope: String,
+    pub(crate) user: String,
+}
+
+impl Bell {
+    fn of(user: &SignedIn) -> Option<Self> {
+        let (changes, scope) = match user.role {
+            Role::SalesRep => ("/orders/api/sales-rep/changes/", Scope::Rep(RepId(user.id.0))),
+            Role::Pharmacist | Role::Admin => ("/orders/api/pharmacist/changes/", Scope::All),
+            Role::Other => return None,
+        };
+        Some(Self { changes, scope: scope.to_string(), user: user.username.clone() })
+    }
+}
+
+impl Shell {
+    pub(crate) fn for_user(app: &App, user: &SignedIn) -> Self {
+        let person = Some((user.name.clone(), user.role.label()));
+        Self { person, user: Some(user.id), bell: Bell::of(user), ..Self::for_nobody(app) }
+    }
+
+    pub(crate) fn for_nobody(app: &App) -> Self {
+        Self { person: None, user: None, bell: None, assets: &BASE, currency: app.settings.currency.clone() }
+    }
+
+    /// The modules of a page's script.
+    #[expect(clippy::unused_self, reason = "templates reach what every page has through the shell")]
+    pub(crate) fn modules(&self, script: &str) -> &'static [String] {
+        modules(script)
+    }
+
+    /// `₱1,500.00`, or a dash where there is no amount.
+    pub(crate) fn amount(&self, amount: &Option<Money>) -> String {
+        amount.map_or_else(|| "–".to_owned(), |amount| self.currency.show(amount))
+    }
+}
+
+/// Renders a page that nobody may keep: it is true only now and only for this person.
+pub(crate) fn render(template: &impl Template) -> Result<Response, Failure> {
+    let html = template.render()?;
+    Ok(([(header::CACHE_CONTROL, "no-store"), (header::VARY, "Cookie")], Html(html)).into_response())
+}

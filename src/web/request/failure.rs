@@ -1,0 +1,166 @@
+//! What goes wrong in a request, as a value, and the one place where that becomes a response: JSON with a reason.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::order::Invalid;
+use crate::password::TooBusy;
+use crate::store::StoreError;
+
+/// Why a request gets no answer, or not the one it wanted.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// 401.
+    NotSignedIn,
+    /// 403: the role may not do this.
+    WrongRole(&'static str),
+    /// 403: another site sent it.
+    CrossSite,
+    /// 404: there is no such thing for this user.
+    NotFound,
+    /// 405.
+    WrongMethod,
+    /// 413.
+    TooLarge,
+    /// 503: the answer took too long.
+    TooSlow,
+    /// 400: parameters that do not parse.
+    Invalid(Vec<Invalid>),
+    /// 422: what was sent can't be written.
+    Unwritable(String),
+    /// 409: the order is in a status in which this can't be done.
+    Conflict(String),
+    /// 503: too much to do.
+    Busy(TooBusy),
+    /// 503 if the database is out of reach, else 500.
+    Store(StoreError),
+    /// 500: a page could not be rendered.
+    Page(askama::Error),
+    /// 500: a defect.
+    Panicked,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<TooBusy> for Failure {
+    fn from(error: TooBusy) -> Self {
+        Self::Busy(error)
+    }
+}
+
+impl From<askama::Error> for Failure {
+    fn from(error: askama::Error) -> Self {
+        Self::Page(error)
+    }
+}
+
+const TOO_SLOW: &str = "the answer took too long; try again in a moment";
+
+/// Why, in plain words. In a response's extensions, so that a page can be made of the response.
+#[derive(Clone)]
+pub(crate) struct Reason(pub(crate) String);
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotSignedIn => StatusCode::UNAUTHORIZED,
+            Self::WrongRole(_) | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooSlow | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(error) if error.is_outage() || error.is_slowness() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::Page(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Plain words, no internals.
+    fn message(&self) -> String {
+        match self {
+            Self::NotSignedIn => "not signed in".to_owned(),
+            Self::WrongRole(needed) => format!("only for {needed}"),
+            Self::CrossSite => "the request came from another site and was refused".to_owned(),
+            Self::NotFound => "not found".to_owned(),
+            Self::WrongMethod => "this method is not allowed here".to_owned(),
+            Self::TooLarge => "the request is too large".to_owned(),
+            Self::TooSlow => TOO_SLOW.to_owned(),
+            Self::Invalid(invalid) => {
+                let each = invalid.iter().map(|Invalid { parameter, expected }| format!("{parameter}: {expected}"));
+                each.collect::<Vec<_>>().join("; ")
+            }
+            Self::Unwritable(why) | Self::Conflict(why) => why.clone(),
+            Self::Busy(busy) => format!("{busy}; try again in a moment"),
+            Self::Store(error) if error.is_slowness() => TOO_SLOW.to_owned(),
+            Self::Store(error) if error.is_outage() => "the database is unavailable; try again in a moment".to_owned(),
+            Self::Store(_) | Self::Page(_) | Self::Panicked => "an internal error; it has been logged".to_owned(),
+        }
+    }
+
+    /// For an answer that goes on without what failed.
+    pub(crate) fn logged_message(&self) -> String {
+        self.log();
+        self.message()
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Store(error) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::warn!(error = error.chain(), "answered 503");
+            }
+            Self::Store(error) => tracing::error!(error = error.chain(), "answered 500"),
+            Self::Page(error) => tracing::error!(%error, "could not render a page"),
+            _ => {}
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let message = self.logged_message();
+        let body = Json(json!({ "error": message }));
+        let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], body).into_response();
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        }
+        response.extensions_mut().insert(Reason(message));
+        response
+    }
+}
+
+/// Gives what layers refuse by themselves the same form as all failures.
+pub(crate) async fn in_one_form(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let ours =
+        response.extensions().get::<Reason>().is_some() || response.headers().contains_key(header::CACHE_CONTROL);
+    match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE if !ours => Failure::TooLarge.into_response(),
+        StatusCode::SERVICE_UNAVAILABLE if !ours => Failure::TooSlow.into_response(),
+        _ => response,
+    }
+}
+
+pub(crate) async fn not_found() -> Failure {
+    Failure::NotFound
+}
+
+pub(crate) async fn method_not_allowed() -> Failure {
+    Failure::WrongMethod
+}
+
+/// A handler that panicked is a defect: the person is told so, the log has the panic.
+pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Failure::Panicked.into_response()
+}

@@ -1,0 +1,162 @@
+//! Who is asking. A handler that may see a rep's orders takes a [`SalesRep`] and gets the id from nowhere else.
+
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use cookie::{Cookie, SameSite};
+use rand::RngCore;
+use sha2::{Digest, Sha256};
+
+use super::failure::Failure;
+use crate::order::{RepId, Scope};
+use crate::store::{Role, SessionHash, SignedIn, StoreError};
+use crate::web::app::App;
+
+const COOKIE: &str = "oncare_live_session";
+
+/// A new session's token: 32 random bytes in hexadecimal. Only the browser has it.
+pub(crate) struct Token(String);
+
+impl Token {
+    pub(crate) fn new() -> Self {
+        let mut bytes = [0; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    pub(crate) fn hash(&self) -> SessionHash {
+        SessionHash(Sha256::digest(&self.0).into())
+    }
+
+    /// `Secure` where the browser came by HTTPS.
+    pub(crate) fn cookie(&self, lifetime: Duration, headers: &HeaderMap) -> String {
+        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        build(self.0.clone(), seconds, headers)
+    }
+}
+
+/// The cookie that takes the session's place after signing out.
+pub(crate) fn no_cookie(headers: &HeaderMap) -> String {
+    build(String::new(), 0, headers)
+}
+
+fn build(value: String, seconds: i64, headers: &HeaderMap) -> String {
+    let max_age = cookie::time::Duration::seconds(seconds);
+    let cookie = Cookie::build((COOKIE, value)).path("/").http_only(true).same_site(SameSite::Lax).max_age(max_age);
+    cookie.secure(came_by_https(headers)).build().to_string()
+}
+
+/// The service itself speaks HTTP; a proxy that speaks HTTPS for it says so. A client that lies about it harms itself.
+fn came_by_https(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_ascii_lowercase();
+    text("x-forwarded-proto").split(',').next().is_some_and(|proto| proto.trim() == "https")
+        || text("forwarded").split(',').next().is_some_and(|hop| hop.contains("proto=https"))
+}
+
+fn token(headers: &HeaderMap) -> Option<Token> {
+    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let mut ours =
+        cookies.flat_map(Cookie::split_parse).filter_map(Result::ok).filter(|cookie| cookie.name() == COOKIE);
+    ours.next().map(|cookie| Token(cookie.value().to_owned()))
+}
+
+/// Anybody who is signed in.
+pub(crate) struct Visitor(pub(crate) SignedIn);
+
+/// Who sent the request, if somebody who is signed in.
+pub(crate) async fn who(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, StoreError> {
+    match token(headers) {
+        Some(token) => app.sessions.signed_in(token.hash()).await,
+        None => Ok(None),
+    }
+}
+
+impl FromRequestParts<App> for Visitor {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        who(app, &parts.headers).await?.map(Self).ok_or(Failure::NotSignedIn)
+    }
+}
+
+impl axum::extract::OptionalFromRequestParts<App> for Visitor {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Failure> {
+        match <Self as FromRequestParts<App>>::from_request_parts(parts, app).await {
+            Ok(user) => Ok(Some(user)),
+            Err(Failure::NotSignedIn) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// A signed-in sales rep.
+pub(crate) struct SalesRep {
+    /// Whose orders may be seen.
+    pub(crate) rep: RepId,
+    /// Who it is.
+    pub(crate) user: SignedIn,
+}
+
+impl SalesRep {
+    /// The rep's own orders.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::Rep(self.rep)
+    }
+}
+
+impl FromRequestParts<App> for SalesRep {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        let rep = user.as_rep().ok_or(Failure::WrongRole("sales representatives"))?;
+        Ok(Self { rep, user })
+    }
+}
+
+/// A signed-in pharmacist or administrator, who may see and change all orders.
+pub(crate) struct Pharmacist {
+    /// Who it is.
+    pub(crate) user: SignedIn,
+}
+
+impl FromRequestParts<App> for Pharmacist {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        match user.role {
+            Role::Pharmacist | Role::Admin => Ok(Self { user }),
+            Role::SalesRep | Role::Other => Err(Failure::WrongRole("pharmacists and administrators")),
+        }
+    }
+}
+
+/// Somebody who may see orders: a rep their own, a pharmacist or admin all.
+pub(crate) struct OrderReader {
+    /// Who it is.
+    pub(crate) user: SignedIn,
+}
+
+impl OrderReader {
+    /// The rep to whose orders this user is limited, if to any.
+    pub(crate) fn only(&self) -> Option<RepId> {
+        self.user.as_rep()
+    }
+}
+
+impl FromRequestParts<App> for OrderReader {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        match user.role {
+            Role::SalesRep | Role::Pharmacist | Role::Admin => Ok(Self { user }),
+            Role::Other => Err(Failure::WrongRole("sales representatives, pharmacists and administrators")),
+        }
+    }
+}

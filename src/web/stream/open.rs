@@ -1,0 +1,43 @@
+//! Opening a stream: whose it is, and from which state on.
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+
+use super::response;
+use crate::cursor::Cursor;
+use crate::live::Subscriber;
+use crate::order::Scope;
+use crate::store::SignedIn;
+use crate::web::app::App;
+use crate::web::request::failure::Failure;
+use crate::web::request::query::{last_value, refuse_anothers};
+use crate::web::request::session::{Pharmacist, SalesRep};
+
+pub(crate) async fn of_rep(State(app): State<App>, rep: SalesRep, request: Request) -> Result<Response, Failure> {
+    open(&app, rep.scope(), &rep.user, request).await
+}
+
+pub(crate) async fn of_all(
+    State(app): State<App>,
+    Pharmacist { user }: Pharmacist,
+    request: Request,
+) -> Result<Response, Failure> {
+    open(&app, Scope::All, &user, request).await
+}
+
+/// The stream. The cursor comes from the browser's own reconnect, else from the query. One that can't be read is no cursor:
+/// the page gets the whole state.
+async fn open(app: &App, scope: Scope, user: &SignedIn, request: Request) -> Result<Response, Failure> {
+    let (request, _) = request.into_parts();
+    let query = request.uri.query().unwrap_or_default();
+    refuse_anothers(scope, user, query)?;
+    if request.method == Method::HEAD {
+        return Ok(response::headers().into_response());
+    }
+    let from_header = request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let cursor = from_header.or_else(|| last_value(query, "cursor"));
+    let cursor = cursor.and_then(|text| Cursor::from_outside(&text));
+    let events = app.live.open(Subscriber { scope, session: user.session }, cursor.as_ref()).await?;
+    Ok(response::respond(events, response::may_take_over(&request)))
+}

@@ -1,0 +1,166 @@
+//! A stream of events over HTTP: over HTTP/1 on a connection that it takes over, so that a stream on which nothing happens
+//! costs no more than its socket; over HTTP/2 as an ordinary body.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_stream::stream;
+use axum::body::Body;
+use axum::http::{HeaderName, Version, header, request};
+use axum::response::{IntoResponse, Response};
+use bytes::{Buf, Bytes};
+use futures_util::stream::pending;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::http::{MayTakeOver, TakeOver, Taken};
+use crate::live::{EventStream, Told};
+
+/// How long one write may take. What a reader that is this slow would get is not news any more.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the end of a response may take.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a client may send after its request, in bytes. A browser sends nothing.
+const MOST_UNASKED: usize = 64 * 1_024;
+
+/// Whether the connection of a request can be taken over.
+pub(crate) fn may_take_over(request: &request::Parts) -> bool {
+    request.version < Version::HTTP_2 && request.extensions.get::<MayTakeOver>().is_some()
+}
+
+/// What is said of a stream before it begins.
+pub(crate) fn headers() -> [(HeaderName, &'static str); 3] {
+    [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ]
+}
+
+/// The response with that stream.
+pub(crate) fn respond(events: EventStream, takes_over: bool) -> Response {
+    if takes_over {
+        // of no known length, so that none is told
+        let body = Body::from_stream(pending::<Result<Bytes, Infallible>>());
+        let mut response = (headers(), body).into_response();
+        response.extensions_mut().insert(TakeOver::new(|taken| write(events, taken)));
+        return response;
+    }
+    let mut events = events;
+    let body = stream! {
+        while let Some(told) = poll_fn(|cx| events.poll_next(cx)).await {
+            events.written(&told);
+            yield Ok::<_, Infallible>(told.bytes);
+        }
+    };
+    (headers(), Body::from_stream(body)).into_response()
+}
+
+/// Writes the stream to its end, or until the client is gone.
+async fn write(mut events: EventStream, Taken { socket, head, is_chunked }: Taken) {
+    let mut connection = Connection { socket, is_chunked, unasked: 0 };
+    // goes out together with the first event
+    let mut head = head;
+    while let Some(told) = poll_fn(|cx| next_unless_gone(&mut events, &mut connection, cx)).await {
+        let head = std::mem::take(&mut head);
+        match connection.write_at_once(&head, &told.bytes) {
+            Ok(None) => events.written(&told),
+            Ok(Some(rest)) => {
+                if !Box::pin(write_slowly(&mut events, &mut connection, told, rest)).await {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+    Box::pin(connection.end()).await;
+}
+
+/// The next thing to write. Nothing comes any more at the end, and when the client is gone.
+fn next_unless_gone(events: &mut EventStream, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+    match events.poll_next(cx) {
+        Poll::Pending => connection.poll_gone(cx).map(|()| None),
+        told => told,
+    }
+}
+
+/// Writes what the socket did not take at once, for a reader that is slow. A goodbye ends that: the reader is not waited
+/// for. Whether the stream goes on.
+async fn write_slowly(events: &mut EventStream, connection: &mut Connection, told: Told, rest: Vec<u8>) -> bool {
+    let written = tokio::select! {
+        written = timeout(WRITE_PATIENCE, connection.socket.write_all(&rest)) => matches!(written, Ok(Ok(()))),
+        goodbye = events.goodbye() => {
+            events.end(goodbye);
+            false
+        }
+    };
+    if written {
+        events.written(&told);
+    }
+    written
+}
+
+/// A connection that only writes.
+struct Connection {
+    socket: TcpStream,
+    is_chunked: bool,
+    unasked: usize,
+}
+
+impl Connection {
+    /// Writes events, after a head, as far as the socket takes them. Gives what is left.
+    fn write_at_once(&self, head: &[u8], events: &Bytes) -> io::Result<Option<Vec<u8>>> {
+        let size = if self.is_chunked { format!("{:x}\r\n", events.len()) } else { String::new() };
+        let end: &[u8] = if self.is_chunked { b"\r\n" } else { b"" };
+        let mut parts = head.chain(size.as_bytes()).chain(events.as_ref()).chain(end);
+        while parts.has_remaining() {
+            let mut slices = [IoSlice::new(&[]); 4];
+            let filled = parts.chunks_vectored(&mut slices);
+            match self.socket.try_write_vectored(&slices[..filled]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => parts.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Some(parts.copy_to_bytes(parts.remaining()).into()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends the response and the connection. Whoever is gone by now needs no end.
+    async fn end(&mut self) {
+        let end: &[u8] = if self.is_chunked { b"0\r\n\r\n" } else { b"" };
+        let ended = timeout(END_PATIENCE, async {
+            self.socket.write_all(end).await?;
+            self.socket.shutdown().await
+        });
+        let _ = ended.await;
+    }
+
+    /// Ready when the client is gone, or sends what nobody asked for.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if ready!(self.socket.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            match self.socket.try_read(&mut [0; 512]) {
+                Ok(0) => return Poll::Ready(()),
+                Ok(length) => {
+                    self.unasked += length;
+                    if self.unasked > MOST_UNASKED {
+                        return Poll::Ready(());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+    }
+}
