@@ -30,18 +30,24 @@
 //!
 //! # The rooms, and who may know whom
 //!
+//! Each knows only rooms that stand above it; so do the folders and files within (`tests/it/imports.rs`).
+//!
 //! | room | what lives there | knows |
 //! |---|---|---|
 //! | [`order`] | ids, codes, money, filter, page, row, change, statistics: pure | nothing |
 //! | [`cursor`] | snapshot, revision, epoch: pure | nothing |
 //! | [`password`] | Django's password formats | nothing |
+//! | [`http`] | the accept loop, and connections that a handler takes over | nothing |
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor |
-//! | [`web`] | router, sessions, pages, API, stream over HTTP; no SQL | live, store, order, password |
+//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, http |
 //! | [`ops`] | metrics and health | live, store |
-//! | [`config`] | arguments and environment | order, store |
-//! | [`http`], [`server`] | the accept loop; everything put together | all of these |
-//! | [`demo`], [`doctor`] | private cluster, demonstration; the diagnosis | store, server |
+//! | [`config`] | arguments and environment | store, order |
+//! | [`server`] | everything put together | all of these |
+//! | [`doctor`] | the diagnosis | store |
+//! | [`demo`] | private cluster, demonstration | server, config, store, password |
+//!
+//! [`store`], [`live`] and [`web`] each begin with a map of their own.
 
 pub mod config;
 pub mod cursor;

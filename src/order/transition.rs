@@ -147,7 +147,7 @@ impl Status {
 impl Refusal {
     /// The whole reason: `ORD-2025-00123 is Shipped; it can't go back to Processing.`
     #[must_use]
-    pub fn told(&self, order_number: &str) -> String {
+    pub fn sentence(&self, order_number: &str) -> String {
         let is: Cow<'_, str> = match self {
             Self::NoChange(standing) => standing.label().into(),
             Self::Ended(status)
@@ -276,7 +276,7 @@ mod tests {
             ("pending:paid", "", "", "O-1 is Pending, payment Paid; nothing would change, and there is no note."),
         ] {
             let refusal = standing(from).change(&wanted(status, payment), false).unwrap_err();
-            assert_eq!(refusal.told("O-1"), told);
+            assert_eq!(refusal.sentence("O-1"), told);
         }
     }
 

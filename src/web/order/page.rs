@@ -185,7 +185,7 @@ impl StatusForm {
         let (seen, problem) = match why {
             Why::Note(problem) => (was, Shortcoming::Note(problem)),
             Why::Locked => (was, Shortcoming::Said(locked(number))),
-            Why::Refused(refusal) => (&now, Shortcoming::Said(refusal.told(number))),
+            Why::Refused(refusal) => (&now, Shortcoming::Said(refusal.sentence(number))),
             Why::Overtaken => (&now, Shortcoming::Overtaken(Overtaken::of(was, &wanted, order, app))),
         };
         let (version, statuses, payments) = (seen.version(), statuses(&now, &wanted), payments(&now, &wanted));

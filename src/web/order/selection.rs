@@ -129,7 +129,7 @@ async fn change_one(
     let Some((number, outcome)) = app.store.change_status(id, known, change, user).await? else { return Ok(gone()) };
     let reason = match outcome {
         StatusOutcome::Changed => return Ok(Ok(number)),
-        StatusOutcome::Refused(refusal) => refusal.told(&number),
+        StatusOutcome::Refused(refusal) => refusal.sentence(&number),
         StatusOutcome::Locked => locked(&number),
         StatusOutcome::Overtaken => {
             let Some(order) = app.store.order(id, user.as_rep()).await? else { return Ok(gone()) };

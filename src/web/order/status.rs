@@ -55,7 +55,7 @@ async fn failure(app: &App, user: &SignedIn, id: OrderId, attempt: Attempt) -> R
     let number = &order.row.order_number;
     Ok(match attempt.why {
         Why::Note(problem) => Failure::Unwritable(format!("note: {problem}")),
-        Why::Refused(refusal) => Failure::Conflict(refusal.told(number)),
+        Why::Refused(refusal) => Failure::Conflict(refusal.sentence(number)),
         Why::Locked => Failure::Conflict(locked(number)),
         Why::Overtaken => {
             let was = attempt.was.unwrap_or_else(|| order.row.standing());
