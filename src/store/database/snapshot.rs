@@ -39,8 +39,8 @@ pub(in crate::store) static BEGIN_WITH_ORDERS: LazyLock<String> = LazyLock::new(
 pub(in crate::store) const HOLD_ORDERS: &str =
     "lock table public.orders_order, public.orders_orderitem in access share mode";
 
-/// The present snapshot and what the epoch is told by, as two columns. What can't change while the connection lasts is asked
-/// once.
+/// Two columns: the present snapshot, and the life, of which the epoch is a hash. The server's part of the life can't change
+/// while the connection lasts: it is computed once and kept in a setting of the session.
 pub(in crate::store) const PRESENT: &str = "(select pg_current_snapshot()::text) as snapshot, \
     (select coalesce(nullif(current_setting('oncare_live.server_life', true), ''), \
                      nullif(set_config('oncare_live.server_life', live.server_life(), false), '')) \
@@ -55,8 +55,8 @@ pub(in crate::store) async fn present(client: &impl Connection) -> Result<Cursor
     cursor_of(read.map_err(unless_standby("read the current snapshot"))?.first())
 }
 
-/// Says what was attempted, or that the server is a standby: during recovery there is no write-ahead log position to tell
-/// the timeline by, and no unlogged table can be read.
+/// The error of a read, or [`StoreError::Standby`] if it has the state that a server in recovery answers with: it has no
+/// write-ahead log position to tell its timeline by, and can't read unlogged tables.
 pub(in crate::store) fn unless_standby(attempted: &'static str) -> impl Fn(tokio_postgres::Error) -> StoreError {
     let of_recovery = [SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, SqlState::FEATURE_NOT_SUPPORTED];
     move |error| {

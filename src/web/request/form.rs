@@ -19,13 +19,13 @@ impl Form {
         self.fields(name).last().unwrap_or("")
     }
 
-    /// Whether the page that sent it was made for somebody else: in their browser this user is signed in by now. A client that
-    /// does not say for whom is taken at its session.
+    /// Whether the page that sent it was made for another user than the one who is signed in now, as can be where two people
+    /// share a browser. A client that names no user (`user=`) is believed to mean the user of its session.
     pub(crate) fn is_anothers(&self, user: &SignedIn) -> bool {
         self.fields("user").last().is_some_and(|sent| sent != user.id.to_string())
     }
 
-    /// Nobody writes in the name of whoever signed in after them.
+    /// Refuses a form of a page that was made for another user, so that nobody writes in the name of whoever signed in later.
     ///
     /// # Errors
     /// If the page that sent it was made for somebody else.
@@ -44,12 +44,12 @@ impl Form {
         self.0.iter().filter(move |(sent, _)| sent == name).map(|(_, value)| value.as_str())
     }
 
-    /// The field without space around it and with line breaks as `\n` (browsers send `\r\n`); empty if it was not sent.
+    /// The field, trimmed, with line breaks as `\n` (browsers send `\r\n`); empty if it was not sent.
     pub(crate) fn text(&self, name: &str) -> String {
         plain(self.field(name))
     }
 
-    /// The same; what was not sent, or sent back as it was shown, stays as it is to the last space.
+    /// The same. If the field was not sent, or is as the page showed it, the present text is returned unchanged, spaces included.
     pub(crate) fn text_or(&self, name: &str, present: &str) -> String {
         let sent = self.fields(name).next().map(|_| self.text(name));
         sent.filter(|text| *text != plain(present)).unwrap_or_else(|| present.to_owned())
