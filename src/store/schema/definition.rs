@@ -1,10 +1,27 @@
 //! What this version has in the database, as the numbered files of `sql/` and the triggers define it.
 
+/// A file of `sql/`.
 pub(in crate::store) struct Migration {
-    pub(in crate::store) version: i32,
-    pub(in crate::store) name: &'static str,
+    /// Its name without `.sql`: the version and what it is about.
+    pub(in crate::store) file: &'static str,
     pub(in crate::store) sql: &'static str,
     pub(in crate::store) kind: Kind,
+}
+
+impl Migration {
+    pub(in crate::store) fn version(&self) -> i32 {
+        self.file.split_once('_').and_then(|(version, _)| version.parse().ok()).unwrap_or_default()
+    }
+
+    pub(in crate::store) fn name(&self) -> &'static str {
+        self.file.split_once('_').map_or(self.file, |(_, name)| name)
+    }
+}
+
+macro_rules! migration {
+    ($file:literal, $kind:ident) => {
+        Migration { file: $file, sql: include_str!(concat!("../../../sql/", $file, ".sql")), kind: Kind::$kind }
+    };
 }
 
 #[derive(PartialEq, Eq)]
@@ -24,65 +41,20 @@ pub(in crate::store) enum Kind {
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
 pub(in crate::store) const MIGRATIONS: [Migration; 13] = [
-    Migration {
-        version: 1,
-        name: "oncare_tables",
-        sql: include_str!("../../../sql/0001_oncare_tables.sql"),
-        kind: Kind::HostTables,
-    },
-    Migration {
-        version: 2,
-        name: "live_tables",
-        sql: include_str!("../../../sql/0002_live_tables.sql"),
-        kind: Kind::Plain,
-    },
-    Migration {
-        version: 6,
-        name: "leaner_events",
-        sql: include_str!("../../../sql/0006_leaner_events.sql"),
-        kind: Kind::LocksWhatIsWritten,
-    },
-    Migration {
-        version: 10,
-        name: "order_timeline",
-        sql: include_str!("../../../sql/0010_order_timeline.sql"),
-        kind: Kind::LocksWhatIsWritten,
-    },
-    Migration {
-        version: 20,
-        name: "positions",
-        sql: include_str!("../../../sql/0020_positions.sql"),
-        kind: Kind::LocksWhatIsWritten,
-    },
-    Migration {
-        version: 21,
-        name: "live_functions",
-        sql: include_str!("../../../sql/0021_live_functions.sql"),
-        kind: Kind::Functions,
-    },
-    Migration {
-        version: 19,
-        name: "triggers",
-        sql: include_str!("../../../sql/0019_triggers.sql"),
-        kind: Kind::LocksWhatIsWritten,
-    },
-    Migration { version: 14, name: "viewing", sql: include_str!("../../../sql/0014_viewing.sql"), kind: Kind::Plain },
-    Migration {
-        version: 16,
-        name: "saved_view",
-        sql: include_str!("../../../sql/0016_saved_view.sql"),
-        kind: Kind::Plain,
-    },
-    Migration { version: 17, name: "accounts", sql: include_str!("../../../sql/0017_accounts.sql"), kind: Kind::Plain },
-    Migration { version: 18, name: "arrival", sql: include_str!("../../../sql/0018_arrival.sql"), kind: Kind::Plain },
-    Migration { version: 22, name: "tidied", sql: include_str!("../../../sql/0022_tidied.sql"), kind: Kind::Plain },
+    migration!("0001_oncare_tables", HostTables),
+    migration!("0002_live_tables", Plain),
+    migration!("0006_leaner_events", LocksWhatIsWritten),
+    migration!("0010_order_timeline", LocksWhatIsWritten),
+    migration!("0020_positions", LocksWhatIsWritten),
+    migration!("0021_live_functions", Functions),
+    migration!("0019_triggers", LocksWhatIsWritten),
+    migration!("0014_viewing", Plain),
+    migration!("0016_saved_view", Plain),
+    migration!("0017_accounts", Plain),
+    migration!("0018_arrival", Plain),
+    migration!("0022_tidied", Plain),
     // last, as it waits for the transactions of others
-    Migration {
-        version: 9,
-        name: "list_index",
-        sql: include_str!("../../../sql/0009_list_index.sql"),
-        kind: Kind::ConcurrentIndex,
-    },
+    migration!("0009_list_index", ConcurrentIndex),
 ];
 
 /// The triggers: table, name, function.
@@ -119,4 +91,17 @@ pub(in crate::store) fn defines_body(function: &str, body: &str) -> bool {
     let definitions = MIGRATIONS.iter().rev().filter_map(|migration| migration.sql.split_once(&heading));
     let bodies = definitions.filter_map(|(_, definition)| definition.split("$$").nth(1));
     bodies.take(1).any(|defined| defined == body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_has_a_number_of_its_own() {
+        let mut versions: Vec<i32> = MIGRATIONS.iter().map(Migration::version).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        assert!(versions.len() == MIGRATIONS.len() && versions[0] > 0, "{versions:?}");
+    }
 }

@@ -53,15 +53,15 @@ pub enum SchemaState {
 
 impl SchemaState {
     fn of(applied: &[(i32, String)]) -> Self {
-        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        let newest = MIGRATIONS.iter().map(|migration| migration.version()).max().unwrap_or_default();
         // older numbers that are not here were replaced by newer ones
         let unknown = applied.iter().filter(|(version, _)| *version > newest);
         let unknown: Vec<String> = unknown.map(|(version, name)| format!("{version:04}_{name}")).collect();
         if !unknown.is_empty() {
             return Self::Newer(unknown);
         }
-        let is_applied = |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version);
-        let pending: Vec<&str> = MIGRATIONS.iter().filter(|m| !is_applied(m)).map(|m| m.name).collect();
+        let is_applied = |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version());
+        let pending: Vec<&str> = MIGRATIONS.iter().filter(|m| !is_applied(m)).map(|m| m.name()).collect();
         if pending.is_empty() { Self::Current } else { Self::Behind(pending) }
     }
 }
@@ -184,9 +184,9 @@ async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
         .await
         .attempt("create schema live")?;
     let mut migrations = Vec::new();
-    for migration in MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version)) {
+    for migration in MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version())) {
         apply(client, migration, has_tables).await?;
-        migrations.push(migration.name);
+        migrations.push(migration.name());
     }
     client
         .execute("insert into live.incarnation default values on conflict do nothing", &[])
@@ -226,7 +226,7 @@ pub(in crate::store) async fn lock(client: &Client) -> Result<(), StoreError> {
 }
 
 async fn apply(client: &Client, migration: &Migration, has_host_tables: bool) -> Result<(), StoreError> {
-    tracing::info!(migration = migration.name, "applying");
+    tracing::info!(migration = migration.name(), "applying");
     match migration.kind {
         Kind::HostTables if has_host_tables => note(client, migration).await,
         Kind::HostTables | Kind::Plain | Kind::Functions => {
@@ -277,7 +277,8 @@ fn is_of_locks(state: &SqlState) -> bool {
 }
 
 /// The statement that notes a migration as applied.
-fn noting(Migration { version, name, .. }: &Migration) -> String {
+fn noting(migration: &Migration) -> String {
+    let (version, name) = (migration.version(), migration.name());
     format!("insert into live.migration (version, name) values ({version}, '{name}');")
 }
 
@@ -294,9 +295,5 @@ async fn note(client: &Client, migration: &Migration) -> Result<(), StoreError> 
 }
 
 fn failed(migration: &Migration, error: &tokio_postgres::Error) -> StoreError {
-    let cause = words_of(error);
-    StoreError::Unsuitable(format!(
-        "could not apply the migration {:04}_{}: {cause}",
-        migration.version, migration.name
-    ))
+    StoreError::Unsuitable(format!("could not apply the migration {}: {}", migration.file, words_of(error)))
 }
