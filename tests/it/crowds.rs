@@ -12,9 +12,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::harness::database::Database;
-use crate::harness::eventually;
-use crate::harness::http::{Browserless, EVENTS};
+use crate::harness::http::{API, Browserless, EVENTS};
 use crate::harness::instance::Instance;
+use crate::harness::{PATIENCE, eventually};
 
 const OPEN: &str = "oncare_live_streams_open{role=\"sales_rep\"}";
 
@@ -176,6 +176,86 @@ async fn one_reader_that_stops_costs_a_thousand_others_nothing_and_is_cut() {
         database.value(&format!("select sum(total_amount) from orders_order where sales_rep_id = {STOPPED}")).await;
     again.until("\"total_revenue\":").await.unwrap();
     assert_eq!(again.until("}").await.unwrap(), total);
+}
+
+/// The open files of a process.
+fn files(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Has every read of sessions wait while somebody holds a lock.
+const SESSIONS_IN_TURNS: &str = "
+    alter function pg_catalog.sha256(bytea) rename to sha256_at_once;
+    create function pg_catalog.sha256(bytea) returns bytea language plpgsql volatile as $$
+    begin
+        perform pg_advisory_xact_lock_shared(77);
+        return sha256_at_once($1);
+    end $$";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_left_is_not_answered_before_whoever_waits() {
+    /// More than are answered by the reads that may be under way at the same time.
+    const LEAVING: usize = 850;
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, 1).await;
+    database.sql(SESSIONS_IN_TURNS).await;
+    let instance = ready(&database).await;
+    let ask = async || {
+        let mut socket = TcpSocket::new_v4().unwrap().connect(instance.web).await.unwrap();
+        let request = format!("GET {API} HTTP/1.1\r\nhost: x\r\ncookie: oncare_live_session={FIRST_REP:064x}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        Stream { socket, read: Vec::new() }
+    };
+    let wait = async |what: &str, mode: &str, count: i64| {
+        let waiting = format!(
+            "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+             where not l.granted and l.locktype = 'advisory' and l.mode = '{mode}' and d.datname = current_database()"
+        );
+        let is_there = async || database.value(&waiting).await.parse::<i64>().unwrap() >= count;
+        eventually(what, async || is_there().await.then_some(())).await;
+    };
+    // the reads are let through in turns
+    let mut turns = Vec::new();
+    for _ in 0..3 {
+        turns.push(database.client().await);
+    }
+    let lock = "select pg_advisory_lock(77)";
+    turns[0].batch_execute(lock).await.unwrap();
+    let first = ask().await;
+    wait("it is looked for the first one's session", "ShareLock", 1).await;
+    let second = ask().await;
+    wait("and for the second one's", "ShareLock", 2).await;
+    let (second_turn, third_turn) = (turns[1].batch_execute(lock), turns[2].batch_execute(lock));
+    tokio::pin!(second_turn, third_turn);
+    tokio::select! {
+        _ = &mut second_turn => panic!("it is not its turn"),
+        () = wait("the second turn waits", "ExclusiveLock", 1) => {}
+    }
+    let before = files(instance.pid());
+    let leaving = join_all((0..LEAVING).map(|_| ask())).await;
+    eventually("all have come", async || (files(instance.pid()) >= before + LEAVING).then_some(())).await;
+    // and have asked, as whoever comes after them is answered
+    let stranger = Browserless::new(format!("http://{}", instance.web));
+    for _ in 0..20 {
+        assert_eq!(stranger.get("/accounts/login/").await.status(), 200);
+    }
+    drop(leaving);
+    eventually("all have left", async || (files(instance.pid()) < before + LEAVING / 10).then_some(())).await;
+    let mut patient = ask().await;
+
+    turns[0].batch_execute("select pg_advisory_unlock(77)").await.unwrap();
+    second_turn.await.unwrap();
+    wait("the next read waits", "ShareLock", 1).await;
+    tokio::select! {
+        _ = &mut third_turn => panic!("it is not its turn"),
+        () = wait("the third turn waits", "ExclusiveLock", 1) => {}
+    }
+    turns[1].batch_execute("select pg_advisory_unlock(77)").await.unwrap();
+    third_turn.await.unwrap();
+    // while the reads wait again
+    timeout(PATIENCE, patient.until("HTTP/1.1 200")).await.expect("whoever waits is in the next read").unwrap();
+    drop((first, second));
 }
 
 /// An address of this machine that packets do not reach any more. Needs the right to administer the network.
