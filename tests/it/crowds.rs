@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use rand::Rng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -256,6 +258,28 @@ async fn whoever_has_left_is_not_answered_before_whoever_waits() {
     // while the reads wait again
     timeout(PATIENCE, patient.until("HTTP/1.1 200")).await.expect("whoever waits is in the next read").unwrap();
     drop((first, second));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_streams_of_one_session_at_once_are_as_few_as_one_after_the_other() {
+    const COME: usize = 1_000;
+    /// What one session may have.
+    const STAY: usize = 24;
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, 1).await;
+    let instance = ready(&database).await;
+    let streams = join_all((0..COME).map(|_| Stream::open(&instance, FIRST_REP))).await;
+    let ends = streams.into_iter().map(|stream| async {
+        let mut stream = stream.unwrap();
+        stream.until("event: bye\ndata: {\"reason\":\"replaced\"}").await.unwrap();
+    });
+    let mut ends: FuturesUnordered<_> = ends.collect();
+    let told = timeout(PATIENCE, (&mut ends).take(COME - STAY).count()).await;
+    assert_eq!(told.expect("those that are too many are told so"), COME - STAY);
+    eventually("the others stay", async || (instance.metric(OPEN).await == STAY as f64).then_some(())).await;
+    let replaced = "oncare_live_streams_closed_total{role=\"sales_rep\",reason=\"replaced\"}";
+    assert_eq!(instance.metric(replaced).await, (COME - STAY) as f64);
 }
 
 /// An address of this machine that packets do not reach any more. Needs the right to administer the network.
