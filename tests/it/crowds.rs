@@ -180,6 +180,43 @@ async fn one_reader_that_stops_costs_a_thousand_others_nothing_and_is_cut() {
     assert_eq!(again.until("}").await.unwrap(), total);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn many_slow_readers_of_a_large_patch_share_it() {
+    const READERS: i64 = 100;
+    const ORDERS: i64 = 3_000;
+    /// What the service may need for all of them, in kB: to make the patch, and to keep it once. A hundred copies would be
+    /// some hundred megabytes.
+    const LITTLE: u64 = 40_000;
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, 10).await;
+    let orders: Vec<String> = (1..=ORDERS).map(|id| format!("({id}, {FIRST_REP}, 'pending', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    database.sql(&format!("update live.session set user_id = {FIRST_REP}")).await;
+    let instance = ready(&database).await;
+    let open = async |n: i64| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let mut stream = Stream::request(socket.connect(instance.web).await?, FIRST_REP + n / 10).await?;
+        stream.until("event: ping").await?;
+        std::io::Result::Ok(stream)
+    };
+    let mut readers: Vec<Stream> = join_all((0..READERS).map(open)).await.into_iter().map(Result::unwrap).collect();
+    let mut measured = Stream::open(&instance, FIRST_REP).await.unwrap();
+    measured.until("event: ping").await.unwrap();
+    let before = memory(instance.pid());
+    database.sql(&format!("update orders_order set customer_name = '{}'", "C".repeat(100))).await;
+    measured.until("event: patch").await.unwrap();
+    let size = measured.until("\n\n").await.unwrap().len() as u64 / 1_000;
+    // each has got some of it, and takes no more
+    join_all(readers.iter_mut().map(|reader| async { reader.until("event: patch").await.unwrap() })).await;
+    let more = memory(instance.pid()).saturating_sub(before);
+    println!("{READERS} slow readers of {size} kB: {more} kB more");
+    assert_eq!(instance.metric(OPEN).await, READERS as f64 + 1.0, "all are there");
+    assert!(size > 1_500, "{size} kB is a large patch");
+    assert!(more < LITTLE, "{more} kB more");
+}
+
 /// The open files of a process.
 fn files(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
