@@ -1,6 +1,7 @@
 //! From a committed change to the streams that it concerns: listener, hub, mailboxes, frames, fold and canary. Knows no
 //! HTTP.
 
+mod canary;
 mod folder;
 mod frame;
 mod heard;
