@@ -124,7 +124,7 @@ pub struct Service {
     /// How long an order may stay in a status before it is marked as late; no limit where a status is not listed.
     #[arg(long, env = "LATE_AFTER", default_value = "pending=4h,confirmed=1day,processing=2days,ready_for_pickup=3days,shipped=5days", value_name = "LIMITS", value_parser = LateAfter::from_str)]
     pub late_after: LateAfter,
-    /// Connections to the database in the pool; the listener has one more.
+    /// Connections to the database in the pool, of which searches and exports get half; the listener has two more.
     #[arg(long, env = "POOL_SIZE", default_value_t = 8, value_name = "NUMBER", value_parser = pool_size)]
     pub pool_size: usize,
     /// How long somebody stays signed in.

@@ -98,7 +98,7 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
         return Ok(());
     }
     findings.push(Finding::good("the server is a primary"));
-    findings.push(notifications(url, &store).await);
+    findings.push(notifications(url).await);
 
     let schema = store.schema().await;
     match &schema {
@@ -242,7 +242,7 @@ fn timeline_finding(progress: &Progress) -> Finding {
 }
 
 /// Listens on one connection and notifies on another, as the service does.
-async fn notifications(url: &DatabaseUrl, store: &Store) -> Finding {
+async fn notifications(url: &DatabaseUrl) -> Finding {
     let subject = "LISTEN and NOTIFY end to end";
     let heard = Arc::new(Notify::new());
     let nonce = format!("doctor-{:032x}", rand::random::<u128>());
@@ -255,7 +255,7 @@ async fn notifications(url: &DatabaseUrl, store: &Store) -> Finding {
         })
         .await?;
         link.listen_for_orders().await?;
-        store.send_canary(&nonce).await?;
+        Link::open(url, "doctor", |_, _| {}).await?.send_canary(&nonce).await?;
         Ok::<bool, StoreError>(tokio::time::timeout(NOTIFICATION_PATIENCE, heard.notified()).await.is_ok())
     };
     match attempt.await {

@@ -125,7 +125,9 @@ impl Hub {
             newcomers.insert(subscriber.scope);
             Box::default()
         });
-        let of_session = channel.mailboxes.iter().filter(|other| other.session == subscriber.session);
+        // those that are being ended may need a while, in which others come
+        let is_of_session = |other: &&Arc<Mailbox>| other.session == subscriber.session && !other.is_closing();
+        let of_session = channel.mailboxes.iter().filter(is_of_session);
         if of_session.clone().count() >= STREAMS_PER_SESSION
             && let Some(oldest) = of_session.min_by_key(|other| other.number)
         {

@@ -16,7 +16,7 @@ use super::heard::Heard;
 use super::hub::ListenerState;
 use super::lateness::Lateness;
 use super::pace::{Pace, SHORTEST_PAUSE};
-use super::{Frame, Live};
+use super::{Frame, Live, canary};
 use crate::cursor::Cursor;
 use crate::order::{RepId, Scope, Summary};
 use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
@@ -29,16 +29,6 @@ const SLEEPER_CHECK: Duration = Duration::from_millis(200);
 
 /// For how long a poll counts as somebody who is there.
 const INTEREST: Duration = Duration::from_secs(30);
-
-/// How often the canary is sent, and how long it may take to come back. A hung backend looks like a quiet one to TCP.
-const CANARY_INTERVAL: Duration = Duration::from_secs(5);
-const CANARY_PATIENCE: Duration = Duration::from_secs(4);
-
-/// How often the notification queue is looked at, which also cures it.
-const QUEUE_CHECK: Duration = Duration::from_secs(10);
-
-/// From this usage of the notification queue on, triggers don't notify: see `live.notify()` in `sql/`.
-const UNNOTIFIED_FROM: f64 = 0.5;
 
 /// While at most so many reps have streams or poll, and nobody follows all orders, others' events are not read. Naming more
 /// costs as much as it saves.
@@ -93,9 +83,7 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
         Tail { live, heard: &heard, risen: &risen, link, cursor, may_sleep, asked_at: None, pace: Pace::new(now) };
     tokio::select! {
         ended = tail.follow() => ended,
-        dead = prove_by_canary(live, &heard) => dead,
-        never = watch_queue(live) => never,
-        never = tell_of_rising(live, &risen) => never,
+        deaf = canary::run(live, &heard, &risen) => Err(deaf),
     }
 }
 
@@ -372,63 +360,4 @@ fn unknown(live: &Live, batch: &Batch, followed: &Followed) -> HashSet<Scope> {
 async fn lost(link: &Link) -> StoreError {
     link.closed().await;
     StoreError::Unavailable { attempted: "go on listening", cause: "the server closed the connection".into() }
-}
-
-/// Sends a canary through the pool and expects it on the listener's connection, for ever. Only a canary that came back
-/// makes the listener live.
-async fn prove_by_canary(live: &Live, heard: &Heard) -> Result<Never, StoreError> {
-    loop {
-        let nonce = format!("{:032x}", rand::rng().random::<u128>());
-        let comes_back = heard.expect_canary(&nonce);
-        let sent = timeout(CANARY_PATIENCE, live.store.send_canary(&nonce)).await;
-        let Ok(Ok(queue_usage)) = sent else {
-            // the pool's trouble, not necessarily the listener's: it still reads on its own
-            live.hub.set_listener_state(ListenerState::Degraded("the canary could not be sent".to_owned()));
-            sleep(Duration::from_secs(1)).await;
-            continue;
-        };
-        if timeout(CANARY_PATIENCE, comes_back).await.is_err() {
-            return Err(StoreError::Unavailable {
-                attempted: "hear the canary within 4 s",
-                cause: "notifications do not arrive: a hung connection, or a transaction pooler in the URL".into(),
-            });
-        }
-        live.hub.set_listener_state(if queue_usage < UNNOTIFIED_FROM {
-            ListenerState::Live
-        } else {
-            ListenerState::Degraded("the notification queue is half full: changes are found every 3 s".to_owned())
-        });
-        sleep(CANARY_INTERVAL).await;
-    }
-}
-
-/// Tells the other instances each time that this one no longer sleeps. Those that are not told look for themselves, after a
-/// moment.
-async fn tell_of_rising(live: &Live, risen: &Notify) -> Result<Never, StoreError> {
-    loop {
-        risen.notified().await;
-        match timeout(CANARY_PATIENCE, live.store.tell_risen()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(error = error.chain(), "could not say that the listener rose"),
-            Err(_) => tracing::debug!("could not say within 4 s that the listener rose"),
-        }
-    }
-}
-
-async fn watch_queue(live: &Live) -> Result<Never, StoreError> {
-    loop {
-        match live.store.notification_queue_usage().await {
-            Ok(usage) => {
-                live.meter.queue_usage_ppm.store((usage * 1e6) as u64, Relaxed);
-                if usage > 0.5 {
-                    tracing::error!(
-                        usage,
-                        "the notification queue is filling: a listening session is stuck in a transaction"
-                    );
-                }
-            }
-            Err(error) => tracing::debug!(error = error.chain(), "could not look at the notification queue"),
-        }
-        sleep(QUEUE_CHECK).await;
-    }
 }

@@ -105,6 +105,11 @@ impl Mailbox {
         });
     }
 
+    /// Whether the stream is being ended.
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().bye.is_some()
+    }
+
     /// The next delivery. The resync mark is cleared here, before its reader reads the database. During that read the
     /// reader wants no news: what comes in stays here, as it may be newer than the read, and only a goodbye or a ping is
     /// handed out.

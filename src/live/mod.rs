@@ -1,6 +1,7 @@
 //! From a committed change to the streams that it concerns: listener, hub, mailboxes, frames, fold and canary. Knows no
 //! HTTP.
 
+mod canary;
 mod folder;
 mod frame;
 mod heard;
@@ -74,9 +75,11 @@ impl Live {
         self.recency.watch(scope);
     }
 
-    /// Whether it is certain that nothing of these orders changed from one state of the database to another, later one.
+    /// Whether it is certain that nothing of these orders changed from one state of the database to another, later one. What
+    /// the listener has read proves that, also while nobody knows whether it still hears what is new: that only says how soon
+    /// it will read more.
     pub async fn is_unchanged(&self, scope: Scope, from: Revision, to: Revision) -> bool {
-        let unchanged = self.hub.is_live() && self.recency.is_unchanged(scope, from, to).await;
+        let unchanged = self.recency.is_unchanged(scope, from, to).await;
         let counter = if unchanged { &self.meter.polls_unchanged } else { &self.meter.polls_changed };
         counter.fetch_add(1, Relaxed);
         unchanged

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use rand::Rng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,9 +14,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::harness::database::Database;
-use crate::harness::eventually;
-use crate::harness::http::{Browserless, EVENTS};
+use crate::harness::http::{API, Browserless, EVENTS};
 use crate::harness::instance::Instance;
+use crate::harness::{PATIENCE, eventually};
 
 const OPEN: &str = "oncare_live_streams_open{role=\"sales_rep\"}";
 
@@ -178,6 +180,145 @@ async fn one_reader_that_stops_costs_a_thousand_others_nothing_and_is_cut() {
     assert_eq!(again.until("}").await.unwrap(), total);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn many_slow_readers_of_a_large_patch_share_it() {
+    const READERS: i64 = 100;
+    const ORDERS: i64 = 3_000;
+    /// What the service may need for all of them, in kB: to make the patch, and to keep it once. A hundred copies would be
+    /// some hundred megabytes.
+    const LITTLE: u64 = 40_000;
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, 10).await;
+    let orders: Vec<String> = (1..=ORDERS).map(|id| format!("({id}, {FIRST_REP}, 'pending', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    database.sql(&format!("update live.session set user_id = {FIRST_REP}")).await;
+    let instance = ready(&database).await;
+    let open = async |n: i64| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let mut stream = Stream::request(socket.connect(instance.web).await?, FIRST_REP + n / 10).await?;
+        stream.until("event: ping").await?;
+        std::io::Result::Ok(stream)
+    };
+    let mut readers: Vec<Stream> = join_all((0..READERS).map(open)).await.into_iter().map(Result::unwrap).collect();
+    let mut measured = Stream::open(&instance, FIRST_REP).await.unwrap();
+    measured.until("event: ping").await.unwrap();
+    let before = memory(instance.pid());
+    database.sql(&format!("update orders_order set customer_name = '{}'", "C".repeat(100))).await;
+    measured.until("event: patch").await.unwrap();
+    let size = measured.until("\n\n").await.unwrap().len() as u64 / 1_000;
+    // each has got some of it, and takes no more
+    join_all(readers.iter_mut().map(|reader| async { reader.until("event: patch").await.unwrap() })).await;
+    let more = memory(instance.pid()).saturating_sub(before);
+    println!("{READERS} slow readers of {size} kB: {more} kB more");
+    assert_eq!(instance.metric(OPEN).await, READERS as f64 + 1.0, "all are there");
+    assert!(size > 1_500, "{size} kB is a large patch");
+    assert!(more < LITTLE, "{more} kB more");
+}
+
+/// The open files of a process.
+fn files(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Has every read of sessions wait while somebody holds a lock.
+const SESSIONS_IN_TURNS: &str = "
+    alter function pg_catalog.sha256(bytea) rename to sha256_at_once;
+    create function pg_catalog.sha256(bytea) returns bytea language plpgsql volatile as $$
+    begin
+        perform pg_advisory_xact_lock_shared(77);
+        return sha256_at_once($1);
+    end $$";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_left_is_not_answered_before_whoever_waits() {
+    /// More than are answered by the reads that may be under way at the same time.
+    const LEAVING: usize = 850;
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, 1).await;
+    database.sql(SESSIONS_IN_TURNS).await;
+    let instance = ready(&database).await;
+    let ask = async || {
+        let mut socket = TcpSocket::new_v4().unwrap().connect(instance.web).await.unwrap();
+        let request = format!("GET {API} HTTP/1.1\r\nhost: x\r\ncookie: oncare_live_session={FIRST_REP:064x}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        Stream { socket, read: Vec::new() }
+    };
+    let wait = async |what: &str, mode: &str, count: i64| {
+        let waiting = format!(
+            "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+             where not l.granted and l.locktype = 'advisory' and l.mode = '{mode}' and d.datname = current_database()"
+        );
+        let is_there = async || database.value(&waiting).await.parse::<i64>().unwrap() >= count;
+        eventually(what, async || is_there().await.then_some(())).await;
+    };
+    // the reads are let through in turns
+    let mut turns = Vec::new();
+    for _ in 0..3 {
+        turns.push(database.client().await);
+    }
+    let lock = "select pg_advisory_lock(77)";
+    turns[0].batch_execute(lock).await.unwrap();
+    let first = ask().await;
+    wait("it is looked for the first one's session", "ShareLock", 1).await;
+    let second = ask().await;
+    wait("and for the second one's", "ShareLock", 2).await;
+    let (second_turn, third_turn) = (turns[1].batch_execute(lock), turns[2].batch_execute(lock));
+    tokio::pin!(second_turn, third_turn);
+    tokio::select! {
+        _ = &mut second_turn => panic!("it is not its turn"),
+        () = wait("the second turn waits", "ExclusiveLock", 1) => {}
+    }
+    let before = files(instance.pid());
+    let leaving = join_all((0..LEAVING).map(|_| ask())).await;
+    eventually("all have come", async || (files(instance.pid()) >= before + LEAVING).then_some(())).await;
+    // and have asked, as whoever comes after them is answered
+    let stranger = Browserless::new(format!("http://{}", instance.web));
+    for _ in 0..20 {
+        assert_eq!(stranger.get("/accounts/login/").await.status(), 200);
+    }
+    drop(leaving);
+    eventually("all have left", async || (files(instance.pid()) < before + LEAVING / 10).then_some(())).await;
+    let mut patient = ask().await;
+
+    turns[0].batch_execute("select pg_advisory_unlock(77)").await.unwrap();
+    second_turn.await.unwrap();
+    wait("the next read waits", "ShareLock", 1).await;
+    tokio::select! {
+        _ = &mut third_turn => panic!("it is not its turn"),
+        () = wait("the third turn waits", "ExclusiveLock", 1) => {}
+    }
+    turns[1].batch_execute("select pg_advisory_unlock(77)").await.unwrap();
+    third_turn.await.unwrap();
+    // while the reads wait again
+    timeout(PATIENCE, patient.until("HTTP/1.1 200")).await.expect("whoever waits is in the next read").unwrap();
+    drop((first, second));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_streams_of_one_session_at_once_are_as_few_as_one_after_the_other() {
+    const COME: usize = 1_000;
+    /// What one session may have.
+    const STAY: usize = 24;
+    allow_files();
+    let database = Database::new().await;
+    sign_in(&database, 1).await;
+    let instance = ready(&database).await;
+    let streams = join_all((0..COME).map(|_| Stream::open(&instance, FIRST_REP))).await;
+    let ends = streams.into_iter().map(|stream| async {
+        let mut stream = stream.unwrap();
+        stream.until("event: bye\ndata: {\"reason\":\"replaced\"}").await.unwrap();
+    });
+    let mut ends: FuturesUnordered<_> = ends.collect();
+    let told = timeout(PATIENCE, (&mut ends).take(COME - STAY).count()).await;
+    assert_eq!(told.expect("those that are too many are told so"), COME - STAY);
+    eventually("the others stay", async || (instance.metric(OPEN).await == STAY as f64).then_some(())).await;
+    let replaced = "oncare_live_streams_closed_total{role=\"sales_rep\",reason=\"replaced\"}";
+    assert_eq!(instance.metric(replaced).await, (COME - STAY) as f64);
+}
+
 /// An address of this machine that packets do not reach any more. Needs the right to administer the network.
 struct Unreachable(Ipv4Addr);
 
@@ -261,8 +402,8 @@ async fn five_thousand_pages_that_are_dropped_at_once_come_back() {
     const PAGES: i64 = 5_000;
     /// Where nothing else happens it takes two seconds.
     const ALL_BACK: Duration = Duration::from_secs(120);
-    /// The pool and the listener.
-    const MOST_CONNECTIONS: i64 = 9;
+    /// The pool, the listener and its canary.
+    const MOST_CONNECTIONS: i64 = 10;
     /// Where nobody is in a storm it takes some milliseconds.
     const PATIENCE: Duration = Duration::from_secs(10);
     allow_files();

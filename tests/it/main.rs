@@ -31,6 +31,7 @@ mod lists;
 mod news;
 mod ops;
 mod pages;
+mod pool;
 mod rights;
 mod screenshots;
 mod sessions;

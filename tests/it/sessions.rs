@@ -1,9 +1,11 @@
 //! Signing in and out, what a session may see, and what ends it.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::harness::database::{Database, PASSWORD};
-use crate::harness::http::API;
+use crate::harness::eventually;
+use crate::harness::http::{API, EVENTS};
 use crate::harness::service::Service;
 
 #[tokio::test]
@@ -154,6 +156,23 @@ async fn a_session_opens_so_many_streams_and_then_replaces_its_oldest() {
     assert_eq!(first.wait_for("bye").await.data, json!({"reason": "replaced"}));
     others[0].wait_for("sync").await;
     assert_eq!(service.metric("oncare_live_streams_closed_total{role=\"sales_rep\",reason=\"replaced\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn no_more_streams_stay_where_many_come_at_once_over_one_connection() {
+    const STAY: usize = 24;
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let response = service.anonymous().try_sign_in("ana", PASSWORD).await;
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let open = || client.get(format!("{}{EVENTS}", service.base())).header("cookie", cookie).send();
+    let streams = join_all((0..150).map(|_| open())).await;
+    assert!(streams.iter().all(|stream| stream.as_ref().is_ok_and(|response| response.status() == 200)));
+    eventually("the newest stay", async || {
+        (service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await == STAY as f64).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -398,6 +398,24 @@ async fn a_half_full_notification_queue_is_told_as_changes_come_later() {
     assert_eq!(said().await, "live");
     database.sql(HALF_FULL_QUEUE).await;
     eventually("it is told", async || (said().await == "degraded").then_some(())).await;
+
+    // what was seen proves that nothing changed, and soon enough that something did
+    let poll = async |tag: &str| {
+        let response = ana.get_with(API, &[("if-none-match", tag)]).await;
+        (response.status().as_u16(), response.headers()["etag"].to_str().unwrap().to_owned())
+    };
+    let (_, mut tag) = poll("").await;
+    eventually("a poll is answered without the orders", async || {
+        let (status, now) = poll(&tag).await;
+        tag = now;
+        (status == 304).then_some(())
+    })
+    .await;
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    let (status, now) = poll(&tag).await;
+    assert_eq!(status, 200);
+    eventually("nothing changed since", async || (poll(&now).await.0 == 304).then_some(())).await;
+    assert_eq!(said().await, "degraded");
 }
 
 #[tokio::test]

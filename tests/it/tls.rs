@@ -45,7 +45,8 @@ async fn every_mode_checks_what_it_promises() {
     own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let own_key = KeyPair::generate().unwrap();
     let own = own.self_signed(&own_key).unwrap();
-    let [authority_file, own_file] = [("authority", authority.pem()), ("own", own.pem())].map(|(name, pem)| {
+    let files = [("authority", authority.pem()), ("own", own.pem()), ("empty", String::new())];
+    let [authority_file, own_file, empty_file] = files.map(|(name, pem)| {
         let file = folder.join(name);
         std::fs::write(&file, pem).unwrap();
         file.to_str().unwrap().to_owned()
@@ -68,12 +69,21 @@ async fn every_mode_checks_what_it_promises() {
     for (host, parameters, expected) in [
         ("localhost", "sslmode=prefer".to_owned(), true),
         ("127.0.0.1", "sslmode=require".to_owned(), true),
+        // whoever names an authority has it verified
+        ("127.0.0.1", format!("sslmode=require&{by_authority}"), true),
+        ("localhost", format!("sslmode=require&{by_itself}"), false),
+        ("localhost", format!("sslmode=prefer&{by_itself}"), false),
+        ("localhost", format!("sslmode=prefer&{by_authority}"), true),
+        ("localhost", format!("sslmode=disable&{by_itself}"), true),
+        ("localhost", "sslmode=require&sslrootcert=/nowhere".to_owned(), false),
+        ("localhost", format!("sslmode=require&sslrootcert={empty_file}"), false),
         ("localhost", format!("sslmode=verify-full&{by_authority}"), true),
         ("127.0.0.1", format!("sslmode=verify-full&{by_authority}"), false),
         ("127.0.0.1", format!("sslmode=verify-ca&{by_authority}"), true),
         ("localhost", format!("sslmode=verify-ca&{by_itself}"), false),
         ("localhost", "sslmode=verify-full&sslrootcert=/nowhere".to_owned(), false),
         ("localhost", "sslmode=verify-full".to_owned(), false),
+        ("localhost", "sslrootcert=system".to_owned(), false),
     ] {
         assert_eq!(works(host, &parameters).await, expected, "{host} {parameters}");
     }
@@ -82,7 +92,9 @@ async fn every_mode_checks_what_it_promises() {
         ("localhost", format!("sslmode=verify-full&{by_itself}"), true),
         ("127.0.0.1", format!("sslmode=verify-full&{by_itself}"), false),
         ("127.0.0.1", format!("sslmode=verify-ca&{by_itself}"), true),
+        ("127.0.0.1", format!("sslmode=require&{by_itself}"), true),
         ("localhost", format!("sslmode=verify-ca&{by_authority}"), false),
+        ("localhost", format!("sslmode=require&{by_authority}"), false),
     ] {
         assert_eq!(works(host, &parameters).await, expected, "own: {host} {parameters}");
     }

@@ -94,10 +94,11 @@ struct Reader<K, V> {
 type Askers<V> = Vec<oneshot::Sender<Result<V, StoreError>>>;
 
 impl<K, V> Reader<K, V> {
-    /// What waits, oldest first. Where nothing does, this reader stops being counted in the same breath, so that whoever
-    /// asks next starts another.
+    /// What somebody still waits for, oldest first. Where nothing is, this reader stops being counted in the same breath, so
+    /// that whoever asks next starts another.
     fn take(&mut self) -> Option<(Vec<K>, Askers<V>)> {
         let mut waiting = lock(&self.waiting);
+        waiting.questions.retain(|(_, asker)| !asker.is_closed());
         if waiting.questions.is_empty() {
             waiting.readers -= 1;
             self.is_counted = false;

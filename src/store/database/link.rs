@@ -1,14 +1,16 @@
-//! The dedicated connection that receives notifications.
+//! A dedicated connection: one that receives notifications, or must not wait for the pool.
 
 use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
 use futures_util::future::poll_fn;
 use tokio_postgres::AsyncMessage;
+use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Attempt, StoreError};
 use super::settings::{self, Purpose};
+use super::statement::cancel;
 use super::url::DatabaseUrl;
 
 /// How long connect, start-up and first statements may take in all. A server that accepts and then says nothing is
@@ -19,6 +21,7 @@ const LINK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Link {
     pub(in crate::store) client: ClientWrapper,
     closed: CancellationToken,
+    tls: MakeRustlsConnect,
 }
 
 impl Link {
@@ -37,7 +40,8 @@ impl Link {
             let mut config = url.config();
             let name = format!("{} {purpose}", config.get_application_name().unwrap_or_default());
             config.application_name(name.trim());
-            let (client, mut connection) = config.connect(url.connector()?).await.attempt("connect")?;
+            let tls = url.connector()?;
+            let (client, mut connection) = config.connect(tls.clone()).await.attempt("connect")?;
             let closed = CancellationToken::new();
             let closing = closed.clone().drop_guard();
             let driver = tokio::spawn(async move {
@@ -48,7 +52,7 @@ impl Link {
                     }
                 }
             });
-            let link = Self { client: ClientWrapper::new(client, driver), closed };
+            let link = Self { client: ClientWrapper::new(client, driver), closed, tls };
             settings::prepare(&link.client, Purpose::Link).await.attempt("prepare the session")?;
             Ok(link)
         };
@@ -63,6 +67,12 @@ impl Link {
     /// If the connection is lost.
     pub async fn listen(&self, channel: &'static str) -> Result<(), StoreError> {
         self.client.batch_execute(&format!("listen {channel}")).await.attempt("listen for notifications")
+    }
+
+    /// Ends the connection, and has the server end what may be under way on it: a commit that waits for a standby would
+    /// outlast the connection, and whoever connects again and again would take every connection that the server has.
+    pub fn give_up(self) {
+        cancel(&self.client, &self.tls);
     }
 
     /// Returns when the connection is lost.

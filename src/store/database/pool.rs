@@ -8,16 +8,18 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, QueueMode, RecycleError, RecycleResult};
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, TimeoutType,
+};
 use deadpool_postgres::{ClientWrapper, Runtime};
-use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::{Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Attempt, StoreError, chain};
 use super::settings::{self, Purpose};
+use super::statement::cancel;
 use super::url::DatabaseUrl;
 
 /// How long whoever asks waits for a connection before it is told that the database is unavailable, and how long one may take
@@ -27,18 +29,22 @@ const POOL_WAIT: Duration = Duration::from_secs(5);
 /// The same for statements that take a millisecond, and on which depends what people are told.
 pub(in crate::store) const BRIEFLY: Duration = Duration::from_secs(3);
 
+const BORROW: &str = "get a database connection";
+
 /// How long a connection of which it is not known whether it is at rest may take to say so.
 const PROOF_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a connection is kept that nobody needs. The server would end it a minute later.
 const LONGEST_UNUSED: Duration = Duration::from_secs(60);
 
-/// How long the server may take to hear that a statement is not wanted any more.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The pool. Cheap to clone.
 #[derive(Clone)]
-pub(in crate::store) struct Connections(Pool<Sessions>);
+pub(in crate::store) struct Connections {
+    pool: Pool<Sessions>,
+    /// Half of the connections. No more are lent to reads that grow with the number of orders: what all others wait for takes
+    /// milliseconds, and would else wait behind a few people who search.
+    searches: Arc<Semaphore>,
+}
 
 impl Connections {
     /// At most so many. Connects to nothing yet.
@@ -54,7 +60,7 @@ impl Connections {
             .queue_mode(QueueMode::Lifo)
             .build()
             .attempt("prepare the connection pool")?;
-        Ok(Self(pool))
+        Ok(Self { pool, searches: Arc::new(Semaphore::new((most / 2).max(1))) })
     }
 
     /// Borrows a connection for so long.
@@ -62,11 +68,23 @@ impl Connections {
     /// # Errors
     /// If none is free in time, or none can be made.
     pub(in crate::store) async fn borrow(&self, time: Duration) -> Result<Lent, StoreError> {
-        self.0.retain(|_, metrics| metrics.last_used() < LONGEST_UNUSED);
-        let mut session = self.0.get().await.attempt("get a database connection")?;
+        self.pool.retain(|_, metrics| metrics.last_used() < LONGEST_UNUSED);
+        let mut session = self.pool.get().await.attempt(BORROW)?;
         session.lent_at = Instant::now();
         session.lease.extend(time);
-        Ok(Lent { session, at_end: AtEnd::Untouched })
+        Ok(Lent { session, at_end: AtEnd::Untouched, of_searches: None })
+    }
+
+    /// The same for a read that may take long. Where too many are under way, that is as if no connection were free.
+    ///
+    /// # Errors
+    /// Those of [`Connections::borrow`].
+    pub(in crate::store) async fn borrow_to_search(&self, time: Duration) -> Result<Lent, StoreError> {
+        let free = timeout(POOL_WAIT, Arc::clone(&self.searches).acquire_owned()).await.ok().and_then(Result::ok);
+        let free = free.ok_or(PoolError::Timeout(TimeoutType::Wait)).attempt(BORROW)?;
+        let mut lent = self.borrow(time).await?;
+        lent.of_searches = Some(free);
+        Ok(lent)
     }
 
     /// The same for whoever does not say when all that was asked is answered.
@@ -96,6 +114,8 @@ pub(in crate::store) async fn lend<T>(
 pub(in crate::store) struct Lent {
     session: Object<Sessions>,
     at_end: AtEnd,
+    /// Given back after the connection.
+    of_searches: Option<OwnedSemaphorePermit>,
 }
 
 /// What becomes of a connection.
@@ -231,10 +251,7 @@ impl Session {
     fn discard(&mut self) {
         self.state = State::Discarded;
         self.lease.extend(Duration::ZERO);
-        let Ok(runtime) = Handle::try_current() else { return };
-        let (statement, tls) = (self.client.cancel_token(), self.tls.clone());
-        // where that fails, the statement's own time-out ends it
-        runtime.spawn(async move { timeout(CANCEL_TIMEOUT, statement.cancel_query(tls)).await });
+        cancel(&self.client, &self.tls);
     }
 
     async fn prove(&mut self) -> bool {

@@ -1,8 +1,16 @@
-//! Statements that each connection prepares once.
+//! Statements: those that each connection prepares once, and the end of one that is not wanted any more.
+
+use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Transaction};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// How long the server may take to hear that a statement is not wanted any more.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(in crate::store) type Parameters<'a> = &'a [&'a (dyn ToSql + std::marker::Sync)];
 
@@ -53,4 +61,11 @@ pub(in crate::store) async fn prepare(
         client.prepare_cached(statement).await?;
     }
     Ok(())
+}
+
+/// Has the server end what is under way on a connection. Where that fails, the statement's own time-out ends it.
+pub(in crate::store) fn cancel(client: &Client, tls: &MakeRustlsConnect) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    let (statement, tls) = (client.cancel_token(), tls.clone());
+    runtime.spawn(async move { timeout(CANCEL_TIMEOUT, statement.cancel_query(tls)).await });
 }

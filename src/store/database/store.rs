@@ -59,4 +59,15 @@ impl Store {
     ) -> Result<T, StoreError> {
         lend(self.client().await?, work).await
     }
+
+    /// The same for a read that grows with the number of orders. Such reads get no more than a part of the pool.
+    ///
+    /// # Errors
+    /// Those of [`Store::lend`].
+    pub(in crate::store) async fn lend_to_search<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut ClientWrapper) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        lend(self.connections.borrow_to_search(LENT_FOR).await?, work).await
+    }
 }

@@ -19,7 +19,7 @@ use super::error::StoreError;
 pub(in crate::store) enum Verification {
     /// Encrypted, the certificate unchecked: `prefer`, `require`.
     None,
-    /// Signed by a trusted authority, for whatever name: `verify-ca`.
+    /// Signed by a trusted authority, for whatever name: `verify-ca`, and whatever else names authorities.
     Authority,
     /// Signed, and for the host's name: `verify-full`.
     Full,
@@ -48,13 +48,26 @@ pub(in crate::store) fn connector(
 
 fn trusted(root_certificate: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, StoreError> {
     let Some(path) = root_certificate else {
-        return Ok(rustls_native_certs::load_native_certs().certs);
+        let trusted = rustls_native_certs::load_native_certs().certs;
+        return if trusted.is_empty() {
+            let told =
+                "this machine trusts no authority: name a file of certificates with sslrootcert in the database URL";
+            Err(StoreError::Unsuitable(told.to_owned()))
+        } else {
+            Ok(trusted)
+        };
     };
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    read.map_err(|cause| {
-        let path = path.display();
-        StoreError::Unsuitable(format!("could not read certificates from sslrootcert {path}: {cause}"))
-    })
+    let path = path.display();
+    match read {
+        Ok(trusted) if trusted.is_empty() => {
+            Err(StoreError::Unsuitable(format!("there is no certificate in sslrootcert {path}")))
+        }
+        Ok(trusted) => Ok(trusted),
+        Err(cause) => {
+            Err(StoreError::Unsuitable(format!("could not read certificates from sslrootcert {path}: {cause}")))
+        }
+    }
 }
 
 /// Checks what libpq checks: nothing, the authority, or the authority and the name. A certificate that signed itself is
@@ -81,7 +94,7 @@ impl AsLibpq {
         roots.add_parsable_certificates(trusted.iter().cloned());
         if roots.is_empty() {
             return Err(StoreError::Unsuitable(
-                "no trusted certificate was found: name a file of them with sslrootcert in the database URL".to_owned(),
+                "none of the trusted certificates can be used: name a file of others with sslrootcert".to_owned(),
             ));
         }
         let authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))

@@ -22,6 +22,9 @@ const KEEPALIVES_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVES: u32 = 3;
 
+/// The `sslrootcert` that stands for the authorities that the machine trusts.
+const SYSTEM: &str = "system";
+
 /// Where the database is. Neither `Debug` nor `Display` shows the password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
@@ -54,27 +57,13 @@ impl DatabaseUrl {
             return Err(EXPECTED.to_owned());
         }
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
-        let mut verification = Verification::None;
-        let mut ssl_mode = SslMode::Prefer;
-        let mut root_certificate = None;
+        let (mut mode, mut roots) = (None, None);
         let mut given = Vec::new();
         let mut rest = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
-                "sslmode" => {
-                    (ssl_mode, verification) = match value.as_ref() {
-                        "disable" => (SslMode::Disable, Verification::None),
-                        "allow" | "prefer" => (SslMode::Prefer, Verification::None),
-                        "require" => (SslMode::Require, Verification::None),
-                        "verify-ca" => (SslMode::Require, Verification::Authority),
-                        "verify-full" => (SslMode::Require, Verification::Full),
-                        _ => {
-                            return Err("sslmode: expected disable, allow, prefer, require, verify-ca or verify-full"
-                                .to_owned());
-                        }
-                    };
-                }
-                "sslrootcert" => root_certificate = Some(PathBuf::from(value.as_ref())),
+                "sslmode" => mode = Some(value),
+                "sslrootcert" => roots = Some(value).filter(|roots| !roots.is_empty()),
                 _ => {
                     // the driver has another name for it than libpq
                     let name = if name == "keepalives_count" { "keepalives_retries".into() } else { name };
@@ -83,6 +72,8 @@ impl DatabaseUrl {
                 }
             }
         }
+        let (ssl_mode, verification) = checked(mode.as_deref(), roots.as_deref())?;
+        let root_certificate = roots.filter(|roots| roots != SYSTEM).map(|roots| PathBuf::from(roots.as_ref()));
         // the driver takes a query's plus sign literally, unlike a form
         let rest = rest.finish().replace('+', "%20");
         let url = if rest.is_empty() { base.to_owned() } else { format!("{base}?{rest}") };
@@ -126,6 +117,28 @@ impl DatabaseUrl {
     }
 }
 
+/// Whether there must be TLS, and how the server's certificate is checked, by `sslmode` and `sslrootcert`. As with libpq, whoever
+/// names authorities has them verified. Unlike libpq nothing is read from a home folder: `verify-full` alone trusts those
+/// that the machine trusts.
+fn checked(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, Verification), String> {
+    use Verification::{Authority, Full, None as Unchecked};
+    let if_named = if roots.is_some() { Authority } else { Unchecked };
+    match (mode, roots) {
+        (None | Some("verify-full"), Some(SYSTEM)) => Ok((SslMode::Require, Full)),
+        // everybody has a certificate of some such authority for a name
+        (Some(_), Some(SYSTEM)) => Err("sslrootcert=system: expected sslmode=verify-full with it".to_owned()),
+        (Some("disable"), _) => Ok((SslMode::Disable, Unchecked)),
+        (None | Some("allow" | "prefer"), _) => Ok((SslMode::Prefer, if_named)),
+        (Some("require"), _) => Ok((SslMode::Require, if_named)),
+        (Some("verify-ca"), Some(_)) => Ok((SslMode::Require, Authority)),
+        (Some("verify-ca"), None) => {
+            Err("sslmode=verify-ca: expected sslrootcert with a file of the authority's certificate".to_owned())
+        }
+        (Some("verify-full"), _) => Ok((SslMode::Require, Full)),
+        (Some(_), _) => Err("sslmode: expected disable, allow, prefer, require, verify-ca or verify-full".to_owned()),
+    }
+}
+
 fn without_password(base: &str) -> String {
     let Some((scheme, rest)) = base.split_once("://") else { return String::new() };
     match rest.rsplit_once('@') {
@@ -162,17 +175,40 @@ mod tests {
     }
 
     #[test]
-    fn every_sslmode_of_libpq_is_understood() {
-        for (mode, ssl, verification) in [
-            ("disable", SslMode::Disable, Verification::None),
-            ("prefer", SslMode::Prefer, Verification::None),
-            ("require", SslMode::Require, Verification::None),
-            ("verify-ca", SslMode::Require, Verification::Authority),
-            ("verify-full", SslMode::Require, Verification::Full),
+    fn sslmode_and_sslrootcert_mean_what_they_mean_to_libpq() {
+        use Verification::{Authority, Full, None as Unchecked};
+        for (parameters, ssl, verification, file) in [
+            ("", SslMode::Prefer, Unchecked, None),
+            ("sslmode=disable", SslMode::Disable, Unchecked, None),
+            ("sslmode=disable&sslrootcert=ca.pem", SslMode::Disable, Unchecked, Some("ca.pem")),
+            ("sslmode=allow", SslMode::Prefer, Unchecked, None),
+            ("sslmode=prefer", SslMode::Prefer, Unchecked, None),
+            ("sslmode=prefer&sslrootcert=ca.pem", SslMode::Prefer, Authority, Some("ca.pem")),
+            ("sslrootcert=ca.pem", SslMode::Prefer, Authority, Some("ca.pem")),
+            ("sslmode=require", SslMode::Require, Unchecked, None),
+            ("sslmode=require&sslrootcert=", SslMode::Require, Unchecked, None),
+            ("sslmode=require&sslrootcert=ca.pem", SslMode::Require, Authority, Some("ca.pem")),
+            ("sslrootcert=ca.pem&sslmode=verify-ca", SslMode::Require, Authority, Some("ca.pem")),
+            ("sslmode=verify-full&sslrootcert=ca.pem", SslMode::Require, Full, Some("ca.pem")),
+            ("sslmode=verify-full&sslrootcert=system", SslMode::Require, Full, None),
+            ("sslrootcert=system", SslMode::Require, Full, None),
+            ("sslmode=verify-full", SslMode::Require, Full, None),
         ] {
-            let url = DatabaseUrl::parse(&format!("postgres://h/d?sslmode={mode}&connect_timeout=3")).unwrap();
-            assert_eq!((url.config.get_ssl_mode(), url.verification), (ssl, verification));
+            let url = DatabaseUrl::parse(&format!("postgres://h/d?connect_timeout=3&{parameters}")).unwrap();
+            assert_eq!((url.config.get_ssl_mode(), url.verification), (ssl, verification), "{parameters}");
+            assert_eq!(url.root_certificate, file.map(PathBuf::from), "{parameters}");
             assert_eq!(url.config.get_connect_timeout(), Some(&Duration::from_secs(3)));
+        }
+        for (parameters, expected) in [
+            ("sslmode=verify-ca", "sslmode=verify-ca: expected sslrootcert"),
+            ("sslmode=verify-ca&sslrootcert=", "sslmode=verify-ca: expected sslrootcert"),
+            ("sslmode=verify-ca&sslrootcert=system", "sslrootcert=system: expected sslmode=verify-full"),
+            ("sslmode=require&sslrootcert=system", "sslrootcert=system: expected sslmode=verify-full"),
+            ("sslmode=disable&sslrootcert=system", "sslrootcert=system: expected sslmode=verify-full"),
+            ("sslmode=verify", "sslmode: expected disable, "),
+        ] {
+            let error = DatabaseUrl::parse(&format!("postgres://h/d?{parameters}")).unwrap_err();
+            assert!(error.starts_with(expected), "{parameters}: {error}");
         }
     }
 

@@ -57,7 +57,7 @@ impl Store {
             Shown::List => &[],
             Shown::Orders(ids) => ids,
         };
-        self.lend(async |client| {
+        let read = async |client: &mut ClientWrapper| {
             let asked = Asked { scope, filter, zone };
             // since when the list's orders are in their status can't be asked before they are known
             if filter.page == PageNumber::FIRST
@@ -85,8 +85,8 @@ impl Store {
             };
             transaction.commit().await.attempt("end reading")?;
             Ok(Dashboard { cursor, summary, rows, pagination, visible, status_since })
-        })
-        .await
+        };
+        if filter.is_indexed() { self.lend(read).await } else { self.lend_to_search(read).await }
     }
 }
 

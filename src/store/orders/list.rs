@@ -32,7 +32,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn list_ids(&self, scope: Scope, filter: &Filter, zone: Tz) -> Result<Vec<OrderId>, StoreError> {
-        self.lend(async |client| {
+        self.lend_to_search(async |client| {
             let transaction = one_snapshot(client).await.attempt("begin reading")?;
             let asked = Asked { scope, filter, zone };
             prepare_to_search(&transaction, scope).await?;
@@ -52,7 +52,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn listed(&self, scope: Scope, ids: &[OrderId]) -> Result<Vec<Listed>, StoreError> {
-        self.lend(async |client| {
+        self.lend_to_search(async |client| {
             let found = rows_by_id(client, scope, ids).await?;
             let mut found: HashMap<OrderId, Listed> = found.into_iter().map(|listed| (listed.row.id, listed)).collect();
             Ok(ids.iter().filter_map(|id| found.remove(id)).collect())

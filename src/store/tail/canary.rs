@@ -1,38 +1,12 @@
 //! The canary, which proves that notifications arrive, and the queue that they wait in.
 
-use crate::store::database::{Attempt, BRIEFLY, Link, Store, StoreError};
+use crate::store::database::{Attempt, Link, StoreError};
 
 /// The channel on which the triggers notify.
 pub(in crate::store) const CHANNEL: &str = "live_orders";
 
 /// The channel on which the canary comes back.
 pub(in crate::store) const CANARY_CHANNEL: &str = "live_canary";
-
-impl Store {
-    /// Sends the canary: a notification that must come back to every listener. Gives how full the server's notification
-    /// queue is, from 0 to 1.
-    ///
-    /// # Errors
-    /// If the database can't be reached.
-    pub async fn send_canary(&self, nonce: &str) -> Result<f64, StoreError> {
-        let client = self.client_for(BRIEFLY).await?;
-        let sql = "select pg_notification_queue_usage(), pg_notify($1, $2)";
-        let row = client.query_one(sql, &[&CANARY_CHANNEL, &nonce]).await.attempt("send the canary")?;
-        Ok(row.get(0))
-    }
-
-    /// How full the server's notification queue is, from 0 to 1. Asking also cleans it up after a laggard is gone: a
-    /// full queue makes every notifying commit fail until somebody asks.
-    ///
-    /// # Errors
-    /// If the database can't be reached.
-    pub async fn notification_queue_usage(&self) -> Result<f64, StoreError> {
-        let client = self.client_for(BRIEFLY).await?;
-        let row =
-            client.query_one("select pg_notification_queue_usage()", &[]).await.attempt("ask for the queue's usage")?;
-        Ok(row.get(0))
-    }
-}
 
 impl Link {
     /// Listens for what the triggers send, and for the canary. Nobody can on a standby.
@@ -43,6 +17,26 @@ impl Link {
         refuse_standby(&self.client).await?;
         self.listen(CHANNEL).await?;
         self.listen(CANARY_CHANNEL).await
+    }
+
+    /// Sends the canary: a notification that must come back to every listener.
+    ///
+    /// # Errors
+    /// If the connection is lost, or the notification queue is full.
+    pub async fn send_canary(&self, nonce: &str) -> Result<(), StoreError> {
+        let sent = self.client.execute("select pg_notify($1, $2)", &[&CANARY_CHANNEL, &nonce]).await;
+        sent.attempt("send the canary")?;
+        Ok(())
+    }
+
+    /// How full the server's notification queue is, from 0 to 1. Asking also cleans it up after a laggard is gone: a
+    /// full queue makes every notifying commit fail until somebody asks.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub async fn notification_queue_usage(&self) -> Result<f64, StoreError> {
+        let usage = self.client.query_one("select pg_notification_queue_usage()", &[]).await;
+        Ok(usage.attempt("ask for the queue's usage")?.get(0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a listener sleeps: the locks that tell writers to notify. See `live.listener_sleeps()` in `sql/`.
 
 use super::canary::CHANNEL;
-use crate::store::database::{Attempt, Link, Parameters, Store, StoreError, rows};
+use crate::store::database::{Attempt, Link, Parameters, StoreError, rows};
 
 /// The key of the lock, as in `live.listener_sleeps()`: "oncawake" in ASCII.
 pub(in crate::store) const SLEEP_LOCK: i64 = 0x6f6e_6361_7761_6b65;
@@ -84,13 +84,23 @@ impl Link {
         Ok(Some(Lease(period + 1)))
     }
 
-    /// Rises: writers are no longer told to notify. Other instances that sleep along must be told: see [`Store::tell_risen`].
+    /// Rises: writers are no longer told to notify. Other instances that sleep along must be told: see [`Link::tell_risen`].
     ///
     /// # Errors
     /// If the connection is lost.
     pub async fn rise(&self) -> Result<(), StoreError> {
         // this connection has no other advisory locks
         rows(&self.client, "select pg_advisory_unlock_all()", &[]).await.attempt("rise")?;
+        Ok(())
+    }
+
+    /// Says to the other instances that this one no longer sleeps.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub async fn tell_risen(&self) -> Result<(), StoreError> {
+        let told = self.client.execute("select pg_notify($1, $2)", &[&CHANNEL, &RISEN]).await;
+        told.attempt("say that the listener rose")?;
         Ok(())
     }
 
@@ -106,18 +116,5 @@ impl Link {
     async fn is_granted(&self, sql: &str, key: Parameters<'_>) -> Result<bool, StoreError> {
         let answer = rows(&self.client, sql, key).await.attempt("take a lock of the listener's sleep")?;
         Ok(answer.first().is_some_and(|row| row.get(0)))
-    }
-}
-
-impl Store {
-    /// Says to the other instances that this one no longer sleeps. Not on the listener's connection: where commits wait for
-    /// each other's flush, this waits along with them.
-    ///
-    /// # Errors
-    /// If the database can't be reached.
-    pub async fn tell_risen(&self) -> Result<(), StoreError> {
-        let client = self.client().await?;
-        client.execute("select pg_notify($1, $2)", &[&CHANNEL, &RISEN]).await.attempt("say that the listener rose")?;
-        Ok(())
     }
 }

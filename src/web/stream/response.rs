@@ -66,10 +66,9 @@ pub(crate) fn respond(events: EventStream, takes_over: bool) -> Response {
 async fn write(mut events: EventStream, Taken { socket, head, is_chunked }: Taken) {
     let mut connection = Connection { socket, is_chunked, unasked: 0 };
     // goes out together with the first event
-    let mut head = head;
+    let mut head = Bytes::from(head);
     while let Some(told) = poll_fn(|cx| next_unless_gone(&mut events, &mut connection, cx)).await {
-        let head = std::mem::take(&mut head);
-        match connection.write_at_once(&head, &told.bytes) {
+        match connection.write_at_once(std::mem::take(&mut head), told.bytes.clone()) {
             Ok(None) => events.written(&told),
             Ok(Some(rest)) => {
                 if !Box::pin(write_slowly(&mut events, &mut connection, told, rest)).await {
@@ -92,9 +91,9 @@ fn next_unless_gone(events: &mut EventStream, connection: &mut Connection, cx: &
 
 /// Writes what the socket did not take at once, for a reader that is slow. A goodbye ends that: the reader is not waited
 /// for. Whether the stream goes on.
-async fn write_slowly(events: &mut EventStream, connection: &mut Connection, told: Told, rest: Vec<u8>) -> bool {
+async fn write_slowly(events: &mut EventStream, connection: &mut Connection, told: Told, mut rest: impl Buf) -> bool {
     let written = tokio::select! {
-        written = timeout(WRITE_PATIENCE, connection.socket.write_all(&rest)) => matches!(written, Ok(Ok(()))),
+        written = timeout(WRITE_PATIENCE, connection.socket.write_all_buf(&mut rest)) => matches!(written, Ok(Ok(()))),
         goodbye = events.goodbye() => {
             events.end(goodbye);
             false
@@ -114,20 +113,19 @@ struct Connection {
 }
 
 impl Connection {
-    /// Writes events, after a head, as far as the socket takes them. Gives what is left.
-    fn write_at_once(&self, head: &[u8], events: &Bytes) -> io::Result<Option<Vec<u8>>> {
+    /// Writes events, after a head, as far as the socket takes them. Gives what is left, of which nothing is a copy: the
+    /// events are shared by all their readers, however slow.
+    fn write_at_once(&self, head: Bytes, events: Bytes) -> io::Result<Option<impl Buf + use<>>> {
         let size = if self.is_chunked { format!("{:x}\r\n", events.len()) } else { String::new() };
         let end: &[u8] = if self.is_chunked { b"\r\n" } else { b"" };
-        let mut parts = head.chain(size.as_bytes()).chain(events.as_ref()).chain(end);
+        let mut parts = head.chain(Bytes::from(size)).chain(events).chain(Bytes::from_static(end));
         while parts.has_remaining() {
             let mut slices = [IoSlice::new(&[]); 4];
             let filled = parts.chunks_vectored(&mut slices);
             match self.socket.try_write_vectored(&slices[..filled]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => parts.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Some(parts.copy_to_bytes(parts.remaining()).into()));
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Some(parts)),
                 Err(error) => return Err(error),
             }
         }
