@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::App;
 use super::failure::Failure;
 use super::list::{Line, ListView, parse};
+use super::order_pages::{Deed, Offer};
 use super::session::{Pharmacist, SalesRep};
 use super::shell::{Shell, page as render};
 use crate::cursor::Cursor;
@@ -18,9 +19,6 @@ use crate::store::{Dashboard, Listed, Shown, SignedIn, StatusSince};
 pub(super) const ORDERS: &str = "/orders/orders/";
 pub(super) const QUEUE: &str = "/orders/pharmacist/orders/";
 pub(super) const PHARMACY: &str = "/orders/pharmacist/dashboard/";
-
-/// What the pharmacists' first page lists: what is not finished, oldest first.
-const WAITING: &str = "status=pending,confirmed,processing,ready_for_pickup,shipped&sort=created_at";
 
 /// What a page has under its figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +61,8 @@ struct DashboardPage {
     segments: Vec<Segment>,
     list: ListView,
     headings: &'static [Column],
+    /// What can be done with an order from the list.
+    offers: Vec<Offer>,
     created_from: String,
     created_before: String,
     zone: String,
@@ -131,7 +131,13 @@ pub(super) async fn queue(
 
 /// The statistics of all orders, and what waits longest.
 pub(super) async fn pharmacy(State(app): State<App>, Pharmacist { user }: Pharmacist) -> Result<Response, Failure> {
-    list_page(&app, Content::WaitingLongest, Scope::All, &user, WAITING).await
+    list_page(&app, Content::WaitingLongest, Scope::All, &user, &waiting()).await
+}
+
+/// What the pharmacists' first page lists: what is not finished, oldest first.
+fn waiting() -> String {
+    let unfinished: Vec<&str> = Status::unfinished().map(Status::code).collect();
+    format!("status={}&sort=created_at", unfinished.join(","))
 }
 
 async fn list_page(
@@ -164,6 +170,11 @@ async fn list_page(
         segments: segments(&summary),
         list: ListView::new(path, query, (filter, invalid), pagination, lines, views),
         headings: Column::ALL,
+        // of all orders one is changed on its page, or several where they are selected
+        offers: match content {
+            Content::MyOrders => [Deed::Edit, Deed::Cancel].map(|deed| deed.offer(user)).into(),
+            Content::Queue | Content::WaitingLongest => Vec::new(),
+        },
         created_from: from.map(iso_time).unwrap_or_default(),
         created_before: before.map(iso_time).unwrap_or_default(),
         zone: zone.name().to_owned(),

@@ -32,6 +32,27 @@ enum Allowed {
     Until(&'static [Status]),
 }
 
+/// A deed as a list offers it beside each order.
+pub(super) struct Offer {
+    pub(super) label: &'static str,
+    /// Where it is, below the order's address.
+    pub(super) path: &'static str,
+    /// The statuses in which it can be done.
+    statuses: Vec<&'static Status>,
+}
+
+impl Offer {
+    /// Whether it is offered for an order in this status.
+    pub(super) fn is_for(&self, status: &Status) -> bool {
+        self.statuses.contains(&status)
+    }
+
+    /// The codes of the statuses in which it is, with spaces between, by which the page goes on deciding it.
+    pub(super) fn codes(&self) -> String {
+        self.statuses.iter().map(|status| status.code()).collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl Deed {
     /// Of reps by the rules of the existing system. Pharmacists and admins change all, also in a status that is not listed.
     fn allowed(self, user: &SignedIn) -> Allowed {
@@ -41,6 +62,16 @@ impl Deed {
             (Self::Edit, false) => Allowed::Until(&[]),
             (Self::Cancel, false) => Allowed::Until(&[Status::Delivered, Status::Cancelled, Status::Returned]),
         }
+    }
+
+    /// The same as a list offers it beside each order.
+    pub(super) fn offer(self, user: &SignedIn) -> Offer {
+        let (label, path) = match self {
+            Self::Edit => ("Edit", "edit"),
+            Self::Cancel => ("Cancel", "cancel"),
+        };
+        let statuses = Status::ALL.iter().filter(|status| self.is_allowed(user, status));
+        Offer { label, path, statuses: statuses.collect() }
     }
 
     /// Whether the user may do so with an order in this status.
