@@ -6,6 +6,7 @@ use rand::Rng;
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
+use crate::order::Status;
 use crate::store::chain;
 
 /// How long the pharmacist thinks between two changes.
@@ -53,11 +54,12 @@ async fn think() {
 
 /// The next step of a random unfinished order, with the history that the existing application would write.
 async fn advance(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let unfinished: Vec<&str> = Status::unfinished().map(Status::code).collect();
     client
         .execute(
             "with chosen as (
                  select id, status, payment_status, delivery_method from public.orders_order
-                 where status in ('pending', 'confirmed', 'processing', 'ready_for_pickup', 'shipped')
+                 where status = any ($1)
                  order by random() limit 1 for no key update
              ), next as (
                  select c.*,
@@ -89,7 +91,7 @@ async fn advance(client: &Client) -> Result<(), tokio_postgres::Error> {
              select n.id, n.status, n.new_status, n.payment_status, n.new_payment_status, '', u.id, now()
              from next n join public.accounts_user u on u.username = 'rx'
              where (n.status, n.payment_status) is distinct from (n.new_status, n.new_payment_status)",
-            &[],
+            &[&unfinished],
         )
         .await?;
     Ok(())

@@ -109,17 +109,22 @@ pub struct Change {
     pub status: Option<Status>,
     /// When.
     pub at: String,
-    /// By whom.
+    /// By whom, as shown to a person.
     pub by: String,
+    /// The signed-in user's login, where one did it: who has it is told no news by this.
+    pub user: Option<String>,
     /// What, from and to.
     pub changed: Vec<Field>,
 }
 
 impl OrderEvent {
-    /// Whether the event concerns the scope: the order was or is in it.
+    /// Whether the scope's people are told of the event: the order was or is in it. An item's event names the rep that its
+    /// trigger saw, who may have lost the order meanwhile: it is told only while the order, which is `present`ly that rep's, is
+    /// in the scope. `tests/cases/told.json` has the cases for all that tell changes.
     #[must_use]
-    pub fn concerns(&self, scope: Scope) -> bool {
-        scope.has(self.rep.0) || scope.has(self.rep.1)
+    pub fn is_told(&self, scope: Scope, present: Option<RepId>) -> bool {
+        let is_named = scope.has(self.rep.0) || scope.has(self.rep.1);
+        is_named && (self.operation != Operation::Items || scope.has(present))
     }
 
     /// The event as the scope's people may see it. Of an order that came to a rep or went it tells no value from the other
@@ -152,6 +157,7 @@ impl OrderEvent {
             status: status.clone().filter(|_| own),
             at: iso_time(self.at),
             by: if own { self.writer.name() } else { String::new() },
+            user: self.writer.user.clone().filter(|_| own),
             changed,
         })
     }

@@ -95,23 +95,26 @@ codes!(
 );
 
 impl Status {
-    /// The place of the status in an unfiltered list: what still needs somebody comes first, the rest last.
+    /// The unfinished statuses, in which somebody must still do something about an order, in the order in which an unsorted
+    /// list has them.
+    pub const RANKED: [Self; 5] =
+        [Self::Pending, Self::Processing, Self::Confirmed, Self::ReadyForPickup, Self::Shipped];
+
+    /// The place of the status in an unsorted list: what is unfinished comes first, the rest last.
     #[must_use]
-    pub fn rank(&self) -> i32 {
-        match self {
-            Self::Pending => 0,
-            Self::Processing => 1,
-            Self::Confirmed => 2,
-            Self::ReadyForPickup => 3,
-            Self::Shipped => 4,
-            Self::Delivered | Self::Cancelled | Self::Returned | Self::Unknown(_) => 5,
-        }
+    pub fn rank(&self) -> usize {
+        Self::RANKED.iter().position(|ranked| ranked == self).unwrap_or(Self::RANKED.len())
     }
 
     /// Whether somebody must still do something about an order in this status.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        matches!(self, Self::Pending | Self::Confirmed | Self::Processing | Self::ReadyForPickup | Self::Shipped)
+        Self::RANKED.contains(self)
+    }
+
+    /// The unfinished statuses, in the order in which an order goes through them.
+    pub fn unfinished() -> impl Iterator<Item = &'static Self> {
+        Self::ALL.iter().filter(|status| status.is_unfinished())
     }
 }
 

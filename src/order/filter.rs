@@ -6,7 +6,6 @@ use chrono_tz::Tz;
 use super::code::{PaymentStatus, Status};
 use super::money::Money;
 use super::page::PageNumber;
-use super::row::OrderRow;
 use super::sort::{Column, EXPECTED_SORT, Sort};
 
 /// A parameter that does not parse, and what was expected.
@@ -123,20 +122,6 @@ impl Filter {
     pub fn is_narrowed(&self) -> bool {
         let all = Self { sort: self.sort, page: self.page, ..Self::default() };
         *self != all
-    }
-
-    /// Whether an order is on the list, on whatever page.
-    #[must_use]
-    pub fn fits(&self, row: &OrderRow, zone: Tz) -> bool {
-        let (from, before) = self.instants(zone);
-        let text = format!("{} {}", row.order_number, row.customer_name).to_lowercase();
-        (self.statuses.is_empty() || self.statuses.contains(&row.status))
-            && (self.payment_statuses.is_empty() || self.payment_statuses.contains(&row.payment_status))
-            && from.is_none_or(|from| row.created_at.is_some_and(|at| at >= from))
-            && before.is_none_or(|before| row.created_at.is_some_and(|at| at < before))
-            && self.total_min.is_none_or(|least| row.total_amount.is_some_and(|total| total >= least))
-            && self.total_max.is_none_or(|most| row.total_amount.is_some_and(|total| total <= most))
-            && self.search.iter().all(|word| text.contains(&word.to_lowercase()))
     }
 
     /// The instants between which an order was created: from the first, before the second. Both days are included, in
@@ -287,42 +272,6 @@ mod tests {
         }
         let filter = Filter::parse("payment_status=refunded,paid").unwrap();
         assert_eq!(filter.payment_statuses, [PaymentStatus::Paid, PaymentStatus::Refunded]);
-    }
-
-    #[test]
-    fn what_fits_is_what_the_filter_says() {
-        let row = OrderRow {
-            id: crate::order::OrderId(7),
-            order_number: "ORD-2025-00007".into(),
-            customer_name: "Ana María Cruz".into(),
-            status: Status::Shipped,
-            payment_status: PaymentStatus::Paid,
-            items_count: 1,
-            total_amount: Some(Money::new("99.95".parse().unwrap())),
-            created_at: Some("2025-01-15T10:30:00Z".parse().unwrap()),
-        };
-        for (query, fits) in [
-            ("", true),
-            ("q=00007", true),
-            ("q=cruz+ord-2025", true),
-            ("q=MARÍA", true),
-            ("q=cruz+lopez", false),
-            ("status=shipped,pending", true),
-            ("status=pending", false),
-            ("payment_status=paid", true),
-            ("payment_status=failed", false),
-            ("date_from=2025-01-15&date_to=2025-01-15", true),
-            ("date_to=2025-01-14", false),
-            ("total_min=99.95&total_max=99.95", true),
-            ("total_min=100", false),
-            ("total_max=99.9", false),
-        ] {
-            assert_eq!(Filter::parse(query).unwrap().fits(&row, chrono_tz::UTC), fits, "{query}");
-        }
-        let unknown = OrderRow { total_amount: None, created_at: None, ..row };
-        for query in ["total_min=0", "total_max=9", "date_from=2025-01-01", "date_to=2025-01-31"] {
-            assert!(!Filter::parse(query).unwrap().fits(&unknown, chrono_tz::UTC), "{query}");
-        }
     }
 
     #[test]

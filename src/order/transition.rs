@@ -55,10 +55,6 @@ pub enum Refusal {
     WasPaid(PaymentStatus),
 }
 
-/// The statuses of an order that somebody still has to do something for, in their order.
-const OPEN: [Status; 5] =
-    [Status::Pending, Status::Confirmed, Status::Processing, Status::ReadyForPickup, Status::Shipped];
-
 impl Standing {
     /// `status:payment_status`: what a form carries, and is compared with.
     #[must_use]
@@ -128,7 +124,7 @@ impl Status {
         if self == after {
             return Ok(());
         }
-        let place = |status: &Self| OPEN.iter().position(|open| open == status);
+        let place = |status: &Self| Self::unfinished().position(|unfinished| unfinished == status);
         match (self, after) {
             (Self::Cancelled | Self::Returned, _) => Err(Refusal::Ended(self.clone())),
             (Self::Shipped | Self::Delivered, Self::Returned) => Ok(()),

@@ -1,6 +1,5 @@
 /** @import { Change } from "./types.js" */
 import { TICK, exactTime, write } from "./age.js";
-import { RANKS } from "./placement.js";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -12,9 +11,12 @@ export class InStatus {
   /** @type {Map<string, number>} how long an order may stay in a status, in milliseconds */
   #limits = new Map();
 
+  #unfinished;
+
   /** @param {HTMLElement} root whose `data-late-after` is like `pending=14400,shipped=432000`, in seconds */
   constructor(root) {
     this.#root = root;
+    this.#unfinished = new Set((root.dataset["ranks"] ?? "").split(" "));
     for (const limit of (root.dataset["lateAfter"] ?? "").split(",")) {
       const [status = "", seconds] = limit.split("=");
       this.#limits.set(status, 1_000 * Number(seconds));
@@ -51,7 +53,7 @@ export class InStatus {
     if (!place) return;
     const { status = "", statusSince = "" } = line.dataset;
     const time = Date.now() - Date.parse(statusSince);
-    const isKnown = RANKS.has(status) && !Number.isNaN(time);
+    const isKnown = this.#unfinished.has(status) && !Number.isNaN(time);
     const isLate = isKnown && time >= (this.#limits.get(status) ?? Infinity);
     place.toggleAttribute("data-late", isLate);
     if (isKnown) place.setAttribute("datetime", statusSince);

@@ -5,6 +5,7 @@ import { ask } from "./ask.js";
 import { Bell } from "./bell.js";
 import { Desktop } from "./desktop.js";
 import { element } from "./element.js";
+import { isNews } from "./is_news.js";
 import { enhanceMuteForms, mute, showMuted } from "./mute.js";
 import { Revision } from "./revision.js";
 import { Siblings } from "./siblings.js";
@@ -48,7 +49,7 @@ export class News {
   #siblings;
   #url;
   #scope;
-  #user;
+  #login;
   #userId;
   /** Everything up to here is in the last answer, or was on the page when it was made. */
   #since;
@@ -91,7 +92,7 @@ export class News {
     const { changesUrl = "", scope = "", user = "" } = bell.dataset;
     this.#url = changesUrl;
     this.#scope = scope;
-    this.#user = user;
+    this.#login = user;
     this.#userId = root.dataset["userId"] ?? "";
     this.#since = root.dataset["cursor"] ?? "";
     this.#page = page;
@@ -233,10 +234,10 @@ export class News {
     if (wanted.desktop) void this.#desktop.tell(news);
   }
 
-  /** What a person did is no news to them. @param {Change} change */
-  #isNews({ by, order_id, status }) {
+  /** @param {Change} change */
+  #isNews(change) {
     const untold = this.#known?.answer.preferences.untold ?? [];
-    return by !== this.#user && !this.#muted.has(order_id) && !untold.includes(status ?? "");
+    return isNews(change, { login: this.#login, muted: this.#muted, untold });
   }
 
   /** Whether the panel lists what there is. */

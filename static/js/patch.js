@@ -70,6 +70,10 @@ export class Patch {
     if (row.status_since !== undefined) line.dataset["statusSince"] = row.status_since ?? "";
     else if (line.dataset["status"] !== row.status) delete line.dataset["statusSince"];
     line.dataset["status"] = row.status;
+    for (const action of line.querySelectorAll("[data-while]")) {
+      const statuses = action.getAttribute("data-while")?.split(" ");
+      action.toggleAttribute("hidden", !statuses?.includes(row.status));
+    }
     line.dataset["paymentStatus"] = row.payment_status;
     line.dataset["createdAt"] = row.created_at ?? "";
     this.#text(line, "order_number", row.order_number);

@@ -1,16 +1,6 @@
+/** @import { Place } from "./listing.js" */
 /** @import { Row, GoneRow } from "./types.js" */
-
-/** The place of each unfinished status in an unsorted list; all others come last. */
-export const RANKS = new Map([
-  ["pending", 0],
-  ["processing", 1],
-  ["confirmed", 2],
-  ["ready_for_pickup", 3],
-  ["shipped", 4],
-]);
-const LAST_RANK = 5;
-
-/** @typedef {[rank: number, created: number, id: number]} Place */
+import { Listing } from "./listing.js";
 
 /**
  * Which orders the list, as it would be read now, has on this page and the page has not, and the other way round. Rows
@@ -20,12 +10,7 @@ const LAST_RANK = 5;
  * something else, only the server can: such a list is compared with the server's whenever something changes.
  */
 export class Placement {
-  #statuses;
-  #payments;
-  #from;
-  #before;
-  #least;
-  #most;
+  #listing;
   /** The column of the order, with a minus for descending; empty for ranks. */
   #sort;
   #page;
@@ -52,14 +37,9 @@ export class Placement {
    * @param {HTMLElement[]} lines
    */
   constructor(root, lines) {
-    const { query = "", sort = "", page = "1", totalPages = "1", createdFrom = "", createdBefore = "" } = root.dataset;
-    const asked = new URLSearchParams(query);
-    this.#statuses = new Set(asked.getAll("status"));
-    this.#payments = new Set(asked.getAll("payment_status"));
-    this.#from = Date.parse(createdFrom);
-    this.#before = Date.parse(createdBefore);
-    this.#least = Number(asked.get("total_min") ?? -Infinity);
-    this.#most = Number(asked.get("total_max") ?? Infinity);
+    const { query = "", sort = "", page = "1", totalPages = "1" } = root.dataset;
+    const { ranks = "", createdFrom = "", createdBefore = "" } = root.dataset;
+    this.#listing = new Listing({ query, sort, ranks, createdFrom, createdBefore });
     this.#sort = sort;
     this.#page = Number(page);
     this.#isLastPage = page === totalPages;
@@ -82,10 +62,10 @@ export class Placement {
    */
   admit(lines) {
     for (const line of lines) {
-      const { orderId, status = "", createdAt = null } = line.dataset;
+      const { orderId, status = "", createdAt = "" } = line.dataset;
       const id = Number(orderId);
       this.#lines.set(id, line);
-      this.#places.set(id, this.#place(status, createdAt, id));
+      this.#places.set(id, this.#listing.place(status, createdAt, id));
       this.#keys.set(id, this.#key(line));
       this.#entered.delete(id);
     }
@@ -101,14 +81,14 @@ export class Placement {
     const hadEntered = this.#entered.delete(row.id);
     this.#moved.delete(row.id);
     this.#left.delete(row.id);
-    if (row.removed || !this.#fits(row)) {
+    if (row.removed || !this.#listing.has(row)) {
       if (known) this.#left.add(row.id);
       return;
     }
     if (this.asksServer) return;
-    const place = this.#place(row.status, row.created_at, row.id);
+    const place = this.#listing.place(row.status, row.created_at ?? "", row.id);
     if (known) {
-      if (compare(known, place) !== 0) this.#moved.add(row.id);
+      if (this.#listing.compare(known, place) !== 0) this.#moved.add(row.id);
     } else if ((moves || hadEntered) && this.#isOnPage(place)) {
       this.#entered.add(row.id);
     }
@@ -151,20 +131,6 @@ export class Placement {
   }
 
   /**
-   * @param {string} status
-   * @param {string | null} createdAt
-   * @param {number} id
-   * @returns {Place}
-   */
-  #place(status, createdAt, id) {
-    const one = this.#statuses.size === 1 || this.#sort !== "";
-    const rank = one ? 0 : (RANKS.get(status) ?? LAST_RANK);
-    const direction = this.#sort === "created_at" ? 1 : -1;
-    const created = Date.parse(createdAt ?? "");
-    return [rank, Number.isNaN(created) ? 0 : direction * created, direction * id];
-  }
-
-  /**
    * What a row is sorted by, as far as a change of it may move the row.
    * @param {HTMLElement} line
    */
@@ -173,7 +139,7 @@ export class Placement {
     const column = this.#sort.replace("-", "");
     switch (column) {
       case "":
-        return `${RANKS.get(status) ?? LAST_RANK} ${createdAt}`;
+        return `${this.#listing.rank(status)} ${createdAt}`;
       case "status":
         return status;
       case "payment_status":
@@ -185,32 +151,9 @@ export class Placement {
     }
   }
 
-  /** @param {Row} row */
-  #fits(row) {
-    const created = Date.parse(row.created_at ?? "");
-    const total = row.total_amount ?? NaN;
-    return (
-      (this.#statuses.size === 0 || this.#statuses.has(row.status)) &&
-      (this.#payments.size === 0 || this.#payments.has(row.payment_status)) &&
-      (Number.isNaN(this.#from) || created >= this.#from) &&
-      (Number.isNaN(this.#before) || created < this.#before) &&
-      (this.#least === -Infinity || total >= this.#least) &&
-      (this.#most === Infinity || total <= this.#most)
-    );
-  }
-
   /** @param {Place} place */
   #isOnPage(place) {
-    return (
-      (this.#first === null || compare(place, this.#first) > 0) && (this.#last === null || compare(place, this.#last) < 0)
-    );
+    const isAfter = this.#first === null || this.#listing.compare(place, this.#first) > 0;
+    return isAfter && (this.#last === null || this.#listing.compare(place, this.#last) < 0);
   }
-}
-
-/**
- * @param {Place} one
- * @param {Place} other
- */
-function compare(one, other) {
-  return one[0] - other[0] || one[1] - other[1] || one[2] - other[2];
 }

@@ -35,7 +35,8 @@
  * @property {"insert" | "update" | "delete" | "items" | "arrived" | "left"} operation
  * @property {string | null} status after it
  * @property {string} at
- * @property {string} by
+ * @property {string} by as shown to a person
+ * @property {string | null} user the login of the user who did it
  * @property {Field[]} changed
  *
  * @typedef {object} Summary

@@ -23,7 +23,7 @@ fn shown(id: i64) -> String {
             [...document.querySelectorAll('.cards .figure')].map(figure => figure.textContent),
             [...document.querySelectorAll('.counts .count')].map(count => count.textContent),
             [...document.querySelectorAll('tr[data-order-id=\"{id}\"] .badge')].map(badge => badge.textContent),
-            [...document.querySelectorAll('tr[data-order-id=\"{id}\"] .while-pending')].map(link => link.checkVisibility()),
+            [...document.querySelectorAll('tr[data-order-id=\"{id}\"] [data-while]')].map(link => link.checkVisibility()),
         ]"
     )
 }
@@ -57,11 +57,11 @@ async fn stored(database: &Database, id: i64, is_queue: bool) -> Value {
              case status when 'ready_for_pickup' then 'Ready for Pickup' else initcap(status) end, initcap(payment_status))
          from orders_order where id = {id}"
     );
-    let pending =
-        database.value(&format!("select status = 'pending' from orders_order where id = {id}")).await == "true";
+    let status = database.value(&format!("select status from orders_order where id = {id}")).await;
+    let (may_edit, may_cancel) = (status == "pending", ["pending", "confirmed"].contains(&&*status));
     let read = async |query: &str| -> Value { serde_json::from_str(&database.value(query).await).unwrap() };
     let (figures, badges) = (read(&figures).await, read(&badges).await);
-    let links = if is_queue { json!([]) } else { json!([pending, pending]) };
+    let links = if is_queue { json!([]) } else { json!([may_edit, may_cancel]) };
     json!([figures[0], figures[1], badges, links])
 }
 

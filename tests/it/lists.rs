@@ -220,6 +220,39 @@ async fn a_visible_row_is_told_whether_it_is_on_the_list() {
     }
 }
 
+#[tokio::test]
+async fn a_list_offers_of_an_order_what_its_page_offers() {
+    let database = Database::new().await;
+    let statuses = [
+        "pending",
+        "confirmed",
+        "processing",
+        "ready_for_pickup",
+        "shipped",
+        "delivered",
+        "cancelled",
+        "returned",
+        "on_hold",
+    ];
+    let orders = statuses.iter().zip(1..).map(|(status, id)| format!("({id}, 1, '{status}', 'paid', 5)"));
+    database.orders(&orders.collect::<Vec<_>>().join(", ")).await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let list = ana.get("/orders/orders/").await.text().await.unwrap();
+    let mut offered = Vec::new();
+    for (status, id) in statuses.iter().zip(1..) {
+        let page = ana.get(&format!("/orders/orders/{id}/")).await.text().await.unwrap();
+        for deed in ["edit", "cancel"] {
+            let address = format!("href=\"/orders/orders/{id}/{deed}/\"");
+            let link = list.split("<a ").find(|link| link.contains(&address)).expect("each row has the link");
+            let tag = link.split('>').next().unwrap();
+            assert_eq!(!tag.ends_with(" hidden"), page.contains(&address), "{deed} while {status}: {tag}");
+            offered.extend(page.contains(&address).then(|| format!("{deed} {status}")));
+        }
+    }
+    assert_eq!(offered, ["edit pending", "cancel pending", "cancel confirmed"]);
+}
+
 /// The lines of an export.
 async fn export(client: &Browserless, path: &str) -> Vec<Vec<String>> {
     let response = client.get(path).await;

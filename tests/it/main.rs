@@ -19,6 +19,7 @@ mod browser_scenario;
 mod browser_sessions;
 mod browser_tabs;
 mod browser_weight;
+mod cases;
 mod chaos;
 mod commands;
 mod crowds;

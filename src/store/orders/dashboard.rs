@@ -1,5 +1,6 @@
 //! A dashboard: statistics, one page of the list, and rows by id, all in one snapshot.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
 use chrono_tz::Tz;
@@ -27,6 +28,8 @@ pub struct Dashboard {
     pub pagination: Pagination,
     /// The orders asked for by id, as far as they are of the scope.
     pub visible: Vec<Listed>,
+    /// Those of them that are on the list, on whatever page.
+    pub fitting: HashSet<OrderId>,
     /// Since when the orders that the reader shows are in their status.
     pub status_since: StatusSince,
 }
@@ -61,8 +64,7 @@ impl Store {
             let asked = Asked { scope, filter, zone };
             // since when the list's orders are in their status can't be asked before they are known
             if filter.page == PageNumber::FIRST
-                && filter.is_indexed()
-                && !filter.has_dates()
+                && asked.is_of_whole_statuses()
                 && matches!(shown, Shown::Orders(_))
                 && let Some(dashboard) = first_page(client, &asked, visible).await?
             {
@@ -83,8 +85,9 @@ impl Store {
                 Shown::List => status_since(&transaction, rows.iter().map(|listed| listed.row.id)).await?,
                 Shown::Orders(ids) => status_since(&transaction, ids.iter().copied()).await?,
             };
+            let fitting = asked.fitting(&transaction, &visible).await?;
             transaction.commit().await.attempt("end reading")?;
-            Ok(Dashboard { cursor, summary, rows, pagination, visible, status_since })
+            Ok(Dashboard { cursor, summary, rows, pagination, visible, fitting, status_since })
         };
         if filter.is_indexed() { self.lend(read).await } else { self.lend_to_search(read).await }
     }
@@ -115,5 +118,6 @@ async fn first_page(
         return Ok(None);
     }
     let pagination = list::pagination(asked, &summary);
-    Ok(Some(Dashboard { cursor, summary, rows, pagination, visible, status_since }))
+    let fitting = asked.fitting(client, &visible).await?;
+    Ok(Some(Dashboard { cursor, summary, rows, pagination, visible, fitting, status_since }))
 }

@@ -4,7 +4,7 @@
 //! long they are, so that they open as fast for a rep with a hundred thousand orders as for one with a hundred. Whatever else
 //! is asked for is searched among the scope's orders.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use chrono_tz::Tz;
@@ -18,6 +18,9 @@ use crate::order::{
 };
 use crate::store::database::{Attempt, Connection, Store, StoreError, one_snapshot, rows};
 use crate::store::rows::{Listed, REP_COLUMNS, ROW_COLUMNS, listed, rows_by_id};
+
+/// A parameter of a statement that is planned for itself.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// Whose list, which, and in which zone its days begin.
 pub(in crate::store) struct Asked<'a> {
@@ -38,7 +41,7 @@ impl Store {
             prepare_to_search(&transaction, scope).await?;
             let (conditions, keys) = (asked.conditions(), asked.keys());
             let sql = format!("select o.id::bigint from public.orders_order o where {conditions} order by {keys}");
-            let read = asked.search(&transaction, &sql, 0, i64::MAX).await.attempt("search the list")?;
+            let read = asked.search(&transaction, &sql, &[]).await.attempt("search the list")?;
             // row by row, each of which is many times as large as its id
             let ids = read.map_ok(|row| OrderId(row.get(0))).try_collect().await.attempt("read the list's ids")?;
             transaction.commit().await.attempt("end reading")?;
@@ -98,7 +101,7 @@ pub(in crate::store) async fn searched(
     prepare_to_search(client, asked.scope).await?;
     let (conditions, keys) = (asked.conditions(), asked.keys());
     let count = format!("select count(*) from public.orders_order o where {conditions}");
-    let counted = asked.search(client, &count, 0, 0).await.attempt("count the list")?;
+    let counted = asked.search(client, &count, &[]).await.attempt("count the list")?;
     let counted: Vec<Row> = counted.try_collect().await.attempt("count the list")?;
     let orders: i64 = counted.first().map_or(0, |row| row.get(0));
     let pagination = Pagination::of(asked.filter.page, u64::try_from(orders).unwrap_or_default());
@@ -106,11 +109,12 @@ pub(in crate::store) async fn searched(
     let page = format!(
         "select {columns} from (
              select o.id, row_number() over (order by {keys}) as place from public.orders_order o where {conditions}
-             order by place offset $9 limit $10
+             order by place offset $10 limit $11
          ) page join public.orders_order o on o.id = page.id order by page.place"
     );
     let skip = i64::try_from(pagination.offset()).unwrap_or(i64::MAX);
-    let read = asked.search(client, &page, skip, PAGE_SIZE as i64).await.attempt("search the list")?;
+    let page_of: &[Parameter<'_>] = &[(&skip, Type::INT8), (&(PAGE_SIZE as i64), Type::INT8)];
+    let read = asked.search(client, &page, page_of).await.attempt("search the list")?;
     let read: Vec<Row> = read.try_collect().await.attempt("search the list")?;
     Ok((pagination, read.iter().map(|row| listed(row, asked.scope)).collect::<Result<_, _>>()?))
 }
@@ -149,7 +153,7 @@ impl Asked<'_> {
     /// The statuses in the order of their ranks, those of one rank together. A list of one status, or one by time whatever the
     /// status, has one rank.
     fn by_rank(&self, statuses: impl IntoIterator<Item = Status>) -> Vec<Vec<Status>> {
-        let mut ranks: BTreeMap<i32, Vec<Status>> = BTreeMap::new();
+        let mut ranks: BTreeMap<usize, Vec<Status>> = BTreeMap::new();
         for status in statuses {
             let rank = if self.filter.sort == Sort::Rank { status.rank() } else { 0 };
             ranks.entry(rank).or_default().push(status);
@@ -216,6 +220,29 @@ impl Asked<'_> {
         rows.iter().map(|row| listed(row, self.scope)).collect()
     }
 
+    /// Which of the scope's orders are on the list, on whatever page, among these.
+    pub(in crate::store) async fn fitting(
+        &self,
+        client: &impl Connection,
+        visible: &[Listed],
+    ) -> Result<HashSet<OrderId>, StoreError> {
+        if self.is_of_whole_statuses() {
+            let statuses = &self.filter.statuses;
+            let fitting = visible.iter().filter(|listed| statuses.is_empty() || statuses.contains(&listed.row.status));
+            return Ok(fitting.map(|listed| listed.row.id).collect());
+        }
+        let ids: Vec<i64> = visible.iter().map(|listed| listed.row.id.0).collect();
+        let conditions = self.conditions();
+        let sql = format!("select o.id::bigint from public.orders_order o where {conditions} and o.id = any ($10)");
+        let read = self.search(client, &sql, &[(&ids, Type::INT8_ARRAY)]).await.attempt("compare with the list")?;
+        read.map_ok(|row| OrderId(row.get(0))).try_collect().await.attempt("compare with the list")
+    }
+
+    /// Whether nothing but its status brings an order onto the list, so that the statistics know its length.
+    pub(in crate::store) fn is_of_whole_statuses(&self) -> bool {
+        self.filter.is_indexed() && !self.filter.has_dates()
+    }
+
     fn rep(&self) -> Option<i64> {
         self.scope.rep().map(|rep| rep.0)
     }
@@ -231,12 +258,17 @@ impl Asked<'_> {
         let asked = [
             (!filter.statuses.is_empty(), "o.status = any ($2)"),
             (!filter.payment_statuses.is_empty(), "o.payment_status = any ($3)"),
-            (from.is_some(), "o.created_at >= $4"),
-            (before.is_some(), "o.created_at < $5"),
+            // what no client could show has no day
+            (from.is_some(), "o.created_at >= $4 and o.created_at < '10000-01-01'"),
+            (before.is_some(), "o.created_at < $5 and o.created_at >= '0001-01-01'"),
             // NaN is larger than any number and no total
             (filter.total_min.is_some(), "o.total_amount >= $6 and o.total_amount <> 'NaN'"),
             (filter.total_max.is_some(), "o.total_amount <= $7"),
-            (!filter.search.is_empty(), "o.order_number || ' ' || o.customer_name ilike all ($8)"),
+            (
+                filter.search.iter().any(|word| word.is_ascii()),
+                "o.order_number || ' ' || o.customer_name ilike all ($8)",
+            ),
+            (filter.search.iter().any(|word| !word.is_ascii()), "o.order_number || ' ' || o.customer_name ~ all ($9)"),
         ];
         let asked = asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, condition)| condition);
         [condition(self.scope)].into_iter().chain(asked).collect::<Vec<_>>().join(" and ")
@@ -255,13 +287,12 @@ impl Asked<'_> {
         }
     }
 
-    /// Runs a statement about a searched list, with one set of parameters for all of them.
+    /// Runs a statement about a searched list, with one set of parameters for all of them, and its own from `$10` on.
     async fn search(
         &self,
         client: &impl Connection,
         sql: &str,
-        skip: i64,
-        take: i64,
+        others: &[Parameter<'_>],
     ) -> Result<RowStream, tokio_postgres::Error> {
         let filter = self.filter;
         let rep = self.rep();
@@ -270,8 +301,10 @@ impl Asked<'_> {
         let (from, before) = filter.instants(self.zone);
         let (least, most): (Option<Decimal>, Option<Decimal>) =
             (filter.total_min.map(Money::decimal), filter.total_max.map(Money::decimal));
-        let patterns: Vec<String> = filter.search.iter().map(|word| pattern(word)).collect();
-        let parameters: [(&(dyn ToSql + Sync), Type); 10] = [
+        let (plain, accented): (Vec<&String>, Vec<&String>) = filter.search.iter().partition(|word| word.is_ascii());
+        let patterns: Vec<String> = plain.into_iter().map(|word| pattern(word)).collect();
+        let expressions: Vec<String> = accented.into_iter().map(|word| expression(word)).collect();
+        let parameters: [Parameter<'_>; 9] = [
             (&rep, Type::INT8),
             (&statuses, Type::TEXT_ARRAY),
             (&payment_statuses, Type::TEXT_ARRAY),
@@ -280,10 +313,9 @@ impl Asked<'_> {
             (&least, Type::NUMERIC),
             (&most, Type::NUMERIC),
             (&patterns, Type::TEXT_ARRAY),
-            (&skip, Type::INT8),
-            (&take, Type::INT8),
+            (&expressions, Type::TEXT_ARRAY),
         ];
-        client.client().query_typed_raw(sql, parameters).await
+        client.client().query_typed_raw(sql, parameters.into_iter().chain(others.iter().cloned())).await
     }
 }
 
@@ -302,6 +334,29 @@ fn columns(scope: Scope) -> String {
         Scope::Rep(_) => ROW_COLUMNS.to_owned(),
         Scope::All => format!("{ROW_COLUMNS}, {REP_COLUMNS}"),
     }
+}
+
+/// A word as a regular expression that finds it whatever its case. `ilike` knows the letters of the database's locale, which
+/// may be no more than those of ASCII.
+fn expression(word: &str) -> String {
+    let mut expression = String::new();
+    for letter in word.chars() {
+        let upper = only(letter.to_uppercase()).unwrap_or(letter);
+        let lower = only(upper.to_lowercase()).unwrap_or(upper);
+        if letter != upper || letter != lower {
+            expression.extend(['[', letter, upper, lower, ']']);
+        } else {
+            // before a letter or a digit, a backslash is no escape
+            expression.extend((letter.is_ascii() && !letter.is_ascii_alphanumeric()).then_some('\\'));
+            expression.push(letter);
+        }
+    }
+    expression
+}
+
+/// The letter, of those whose other case is one letter.
+fn only(mut letters: impl ExactSizeIterator<Item = char>) -> Option<char> {
+    if letters.len() == 1 { letters.next() } else { None }
 }
 
 /// A word as a pattern that finds it anywhere.
@@ -338,9 +393,9 @@ fn column_key(column: Column) -> String {
 /// The list's orders of one status between two instants: with those of one rep one range of `orders_order_live_list_idx`,
 /// else of the host's index by status and time.
 const RANGE: &str = "o.status = s.status \
-     and o.created_at >= coalesce($3, '-infinity'::timestamptz) and o.created_at < coalesce($4, 'infinity'::timestamptz)";
+     and o.created_at >= coalesce($3, '0001-01-01'::timestamptz) and o.created_at < coalesce($4, '10000-01-01'::timestamptz)";
 
-/// The same with the endless past and future, which `<` would leave out.
+/// The same with what has no day that a client could show.
 const UNLIMITED: &str = "o.status = s.status and $3::timestamptz is null and $4::timestamptz is null";
 
 /// The statements of the indexed lists: of one rep or all, without dates or between some, newest or oldest first.

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
@@ -34,19 +33,8 @@ pub struct Newest {
     pub changes: Vec<ListedChange>,
     /// How many changes are news to the person and not read, at most one more than [`MOST_UNREAD`].
     pub unread: i64,
-    /// Up to where they had read; `None` where reading begins with this snapshot.
-    pub read: Option<Mark>,
-}
-
-impl Mark {
-    /// Whether the change is read.
-    #[must_use]
-    pub fn has(&self, listed: &ListedChange) -> bool {
-        match self {
-            Self::Snapshot(cursor) => cursor.snapshot.has(listed.xid),
-            Self::Time(at) => listed.at <= *at,
-        }
-    }
+    /// Whether they never read anything, so that reading begins with this snapshot.
+    pub is_first: bool,
 }
 
 /// One of the newest changes.
@@ -56,10 +44,8 @@ pub struct ListedChange {
     pub change: Change,
     /// The transaction that made it: what tells whether a snapshot has it.
     pub xid: u64,
-    /// When it was written, by the database's clock.
-    pub at: DateTime<Utc>,
-    /// Whether the person made it.
-    pub is_own: bool,
+    /// Whether it is news to the person and not read.
+    pub unread: bool,
 }
 
 impl Store {
@@ -73,35 +59,35 @@ impl Store {
             let rep = scope.rep().map(|rep| rep.0);
             let cursor = present(&transaction).await?;
             let listed = i64::try_from(NEWEST_CHANGES).unwrap_or_default();
-            let events = through_events(&transaction, &NEWEST, rep, listed, &[]).await;
-            let events = events.attempt("read the newest changes")?;
-            let read = account.read.as_ref().map(|read| read.mark(&cursor));
             let untold: Vec<&str> = account.preferences.untold.iter().map(Status::code).collect();
-            let most = MOST_UNREAD + 1;
-            let (id, name) = (&user.id.0, &user.username);
-            let unread = match &read {
-                Some(Mark::Snapshot(cursor)) => {
-                    let snapshot = cursor.snapshot.to_string();
-                    through_events(&transaction, &NOT_IN_SNAPSHOT, rep, most, &[id, name, &untold, &snapshot]).await
-                }
-                Some(Mark::Time(at)) => through_events(&transaction, &LATER, rep, most, &[id, name, &untold, at]).await,
-                None => Ok(Vec::new()),
+            let (snapshot, at) = match account.read.as_ref().map(|read| read.mark(&cursor)) {
+                Some(Mark::Snapshot(read)) => (Some(read.snapshot.to_string()), None),
+                Some(Mark::Time(at)) => (None, Some(at)),
+                None => (None, None),
             };
+            let person: Parameters<'_> = &[&user.id.0, &user.username, &untold, &snapshot, &at];
+            let events = through_events(&transaction, &NEWEST, rep, listed, person).await;
+            let events = events.attempt("read the newest changes")?;
+            let most = MOST_UNREAD + 1;
+            let unread = if snapshot.is_some() { &UNREAD_SINCE_SNAPSHOT } else { &UNREAD_SINCE_TIME };
+            let is_first = account.read.is_none();
+            let unread =
+                if is_first { Ok(Vec::new()) } else { through_events(&transaction, unread, rep, most, person).await };
             let unread = unread.attempt("count the unread changes")?.len();
             transaction.commit().await.attempt("end reading")?;
             let mut changes = Vec::with_capacity(events.len());
             for row in &events {
                 let event = order_event(row)?;
-                let is_own = event.writer.user.as_deref() == Some(user.username.as_str());
                 if let Some(mut change) = event.as_seen_by(scope) {
                     change.status =
                         change.status.or_else(|| row.get::<_, Option<&str>>("present_status").map(Status::from));
-                    changes.push(ListedChange { change, xid: event.xid, at: event.at, is_own });
+                    changes.push((event.at, ListedChange { change, xid: event.xid, unread: row.get("is_unread") }));
                 }
             }
             // a long transaction's changes were made when they were, whatever its number is
-            changes.sort_by_key(|listed| std::cmp::Reverse((listed.at, listed.change.id)));
-            Ok(Newest { cursor, changes, unread: i64::try_from(unread).unwrap_or(most), read })
+            changes.sort_by_key(|(at, listed)| std::cmp::Reverse((*at, listed.change.id)));
+            let changes = changes.into_iter().map(|(_, listed)| listed).collect();
+            Ok(Newest { cursor, changes, unread: i64::try_from(unread).unwrap_or(most), is_first })
         })
         .await
     }
@@ -130,45 +116,57 @@ async fn through_events(
 /// A row where there are more events than that.
 const BEYOND: &str = "select from (select from live.order_event r order by r.xid desc, r.id desc offset $1 limit 1) e";
 
-/// Whether an event `e` is one of the orders of the rep `$1`, or of any where that is null.
-const CONCERNS: &str =
-    "e.order_id is not null and ($1::bigint is null or e.old_sales_rep_id = $1 or e.new_sales_rep_id = $1)";
+/// Whether an event `e` is told to the rep `$1`, or to those who see all orders where that is null: [`OrderEvent::is_told`].
+const IS_TOLD: &str = "e.order_id is not null and ($1::bigint is null
+     or (e.old_sales_rep_id = $1 or e.new_sales_rep_id = $1) and (e.operation <> 'items' or exists (
+         select from public.orders_order o where o.id = e.order_id and o.sales_rep_id = $1)))";
 
 /// The present status of the order of an event `e`, if that is one of them.
 const PRESENT_STATUS: &str = "(select o.status::text from public.orders_order o
      where o.id = e.order_id and ($1::bigint is null or o.sales_rep_id = $1) limit 1)";
 
-static NEWEST: LazyLock<String> = LazyLock::new(|| {
+/// Whether an event `e` is news to the user `$4` with the login `$5`: what they did is none, nor what is of an order that they
+/// muted, nor what leads to one of the statuses `$6`. The status is that of [`Change::status`]. A page decides the same of what
+/// its stream tells (`static/js/is_news.js`); `tests/cases/news.json` has the cases of both.
+fn is_news() -> String {
     format!(
-        "select {EVENT_COLUMNS}, case when e.operation = 'items' then {PRESENT_STATUS} end as present_status
-         from (select * from live.order_event r order by r.xid desc, r.id desc limit $2) e
-         where {CONCERNS}
-         order by e.xid desc, e.id desc limit $3"
-    )
-});
-
-static NOT_IN_SNAPSHOT: LazyLock<String> = LazyLock::new(|| {
-    unread(
-        "r.xid >= pg_snapshot_xmin($7::text::pg_snapshot)",
-        "not pg_visible_in_snapshot(e.xid, $7::text::pg_snapshot)",
-    )
-});
-
-static LATER: LazyLock<String> = LazyLock::new(|| unread("true", "e.at > $7::timestamptz"));
-
-/// A row for each unread change that is news to the person. The status is that of [`Change::status`].
-fn unread(may_be_unread: &str, is_unread: &str) -> String {
-    format!(
-        "select from (
-             select * from live.order_event r where {may_be_unread} order by r.xid desc, r.id desc limit $2
-         ) e
-         where {CONCERNS} and {is_unread}
-             and e.app_user is distinct from $5
+        "e.app_user is distinct from $5
              and not exists (select from live.muted_order m where m.user_id = $4 and m.order_id = e.order_id)
              and coalesce(
                  case when $1::bigint is null or e.new_sales_rep_id = $1 then e.new_status end, e.old_status,
                  {PRESENT_STATUS}, ''
-             ) <> all ($6::text[])
+             ) <> all ($6::text[])"
+    )
+}
+
+/// Whether an event `e` is not read: by the snapshot `$7`, else by the time `$8`. With neither, reading begins only now.
+const IS_UNREAD: &str = "case when $7::text is not null then not pg_visible_in_snapshot(e.xid, $7::text::pg_snapshot)
+     else coalesce(e.at > $8::timestamptz, false) end";
+
+static NEWEST: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {EVENT_COLUMNS}, case when e.operation = 'items' then {PRESENT_STATUS} end as present_status,
+             {is_news} and {IS_UNREAD} as is_unread
+         from (select * from live.order_event r order by r.xid desc, r.id desc limit $2) e
+         where {IS_TOLD}
+         order by e.xid desc, e.id desc limit $3",
+        is_news = is_news(),
+    )
+});
+
+static UNREAD_SINCE_SNAPSHOT: LazyLock<String> =
+    LazyLock::new(|| unread("r.xid >= pg_snapshot_xmin($7::text::pg_snapshot)"));
+
+static UNREAD_SINCE_TIME: LazyLock<String> = LazyLock::new(|| unread("true"));
+
+/// A row for each unread change that is news to the person.
+fn unread(may_be_unread: &str) -> String {
+    let is_news = is_news();
+    format!(
+        "select from (
+             select * from live.order_event r where {may_be_unread} order by r.xid desc, r.id desc limit $2
+         ) e
+         where {IS_TOLD} and {IS_UNREAD} and {is_news}
          limit $3"
     )
 }

@@ -104,7 +104,7 @@ async fn answer(
         Some(listed) => {
             let status_since = dashboard.status_since.get(id).copied().map(iso_time);
             let row = Box::new(full(listed, zone));
-            VisibleJson::Present { row, status_since, fits: filter.fits(&listed.row, zone) }
+            VisibleJson::Present { row, status_since, fits: dashboard.fitting.contains(id) }
         }
         None => VisibleJson::Gone { id: *id, removed: true },
     };

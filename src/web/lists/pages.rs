@@ -12,11 +12,9 @@ use crate::web::app::App;
 use crate::web::page::address;
 use crate::web::page::live::LiveData;
 use crate::web::page::shell::{Shell, render};
+use crate::web::request::deed::{Deed, Offer};
 use crate::web::request::failure::Failure;
 use crate::web::request::session::{OrderReader, Pharmacist, SalesRep};
-
-/// What the pharmacists' first page lists: what is not finished, oldest first.
-const WAITING: &str = "status=pending,confirmed,processing,ready_for_pickup,shipped&sort=created_at";
 
 /// What a page has under its figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +57,8 @@ struct DashboardPage {
     segments: Vec<Segment>,
     list: ListView,
     headings: &'static [Column],
+    /// What can be done with an order from the list.
+    offers: Vec<Offer>,
     created_from: String,
     created_before: String,
     zone: String,
@@ -101,7 +101,13 @@ pub(crate) async fn waiting_longest(
     State(app): State<App>,
     Pharmacist { user }: Pharmacist,
 ) -> Result<Response, Failure> {
-    list_page(&app, Content::WaitingLongest, Scope::All, &user, WAITING).await
+    list_page(&app, Content::WaitingLongest, Scope::All, &user, &waiting()).await
+}
+
+/// What the pharmacists' first page lists: what is not finished, oldest first.
+fn waiting() -> String {
+    let unfinished: Vec<&str> = Status::unfinished().map(Status::code).collect();
+    format!("status={}&sort=created_at", unfinished.join(","))
 }
 
 /// An address of former times: the list finds an order by its number as well.
@@ -147,6 +153,11 @@ async fn list_page(
         segments: segments(&summary),
         list: ListView::new(address::list(scope), query, (filter, invalid), pagination, lines, views),
         headings: Column::ALL,
+        // of all orders one is changed on its page, or several where they are selected
+        offers: match content {
+            Content::MyOrders => [Deed::Edit, Deed::Cancel].map(|deed| deed.offer(user)).into(),
+            Content::Queue | Content::WaitingLongest => Vec::new(),
+        },
         created_from: from.map(iso_time).unwrap_or_default(),
         created_before: before.map(iso_time).unwrap_or_default(),
         zone: zone.name().to_owned(),

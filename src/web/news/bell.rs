@@ -97,20 +97,16 @@ async fn answer(
         return Ok((StatusCode::NOT_MODIFIED, etag::headers(&tag, user.as_of)).into_response());
     }
     let newest = app.store.newest(scope, user, &account).await?;
-    if newest.read.is_none() {
+    if newest.is_first {
         app.store.mark_read(user, &newest.cursor).await?;
     }
-    let Newest { cursor, changes, unread, read } = &newest;
+    let Newest { cursor, changes, unread, .. } = &newest;
     let since = since.filter(|since| since.revision() <= cursor.revision());
-    let json = |listed: &'_ ListedChange| -> (bool, bool, Option<bool>) {
-        let muted = account.muted.contains(&listed.change.order_id);
-        let told = listed.change.status.as_ref().is_none_or(|status| account.preferences.tells(status));
-        let unread = told && !muted && !listed.is_own && read.as_ref().is_some_and(|read| !read.has(listed));
-        (unread, muted, since.as_ref().map(|since| !since.snapshot.has(listed.xid)))
-    };
-    let changes = changes.iter().map(|listed| {
-        let (unread, muted, new) = json(listed);
-        ChangeJson { change: &listed.change, unread, muted, new }
+    let changes = changes.iter().map(|ListedChange { change, xid, unread }| ChangeJson {
+        change,
+        unread: *unread,
+        muted: account.muted.contains(&change.order_id),
+        new: since.as_ref().map(|since| !since.snapshot.has(*xid)),
     });
     let answer = ChangesJson {
         revision: cursor.revision().to_string(),

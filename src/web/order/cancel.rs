@@ -6,13 +6,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::overtaken::{Overtaken, standing_seen};
-use super::rules::{Deed, locked, refused, refused_now};
+use super::refusal::{locked, refused, refused_now};
 use crate::order::{OrderId, Standing, Status, Wanted};
 use crate::store::WriteOutcome;
 use crate::web::app::App;
 use crate::web::page::address;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::accept::accepts_json;
+use crate::web::request::deed::Deed;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::path::OrderPath;

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use sha2::{Digest, Sha256};
 
-use super::rules::{Deed, locked, refusal, refused, refused_now};
+use super::refusal::{locked, refusal, refused, refused_now};
 use super::timeline::last_changed;
 use crate::order::{DeliveryMethod, Entry, OrderId, Status, display_time};
 use crate::store::{Edit, OrderDetail, SignedIn, WriteOutcome};
@@ -15,6 +15,7 @@ use crate::web::page::address;
 use crate::web::page::failure::sentence;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::accept::accepts_json;
+use crate::web::request::deed::Deed;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::path::OrderPath;

@@ -4,7 +4,7 @@ pub(super) mod cancel;
 pub(super) mod edit;
 mod overtaken;
 pub(super) mod page;
-mod rules;
+mod refusal;
 pub(super) mod selection;
 pub(super) mod status;
 mod timeline;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 
 use super::overtaken::Overtaken;
-use super::rules::{Deed, locked};
+use super::refusal::locked;
 use super::timeline::EntryView;
 use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Scope, Standing, Status, Wanted, display_time, iso_time};
 use crate::store::{OrderDetail, Role, SignedIn};
@@ -16,6 +16,7 @@ use crate::web::app::App;
 use crate::web::page::address;
 use crate::web::page::live::LiveData;
 use crate::web::page::shell::{Shell, render};
+use crate::web::request::deed::Deed;
 use crate::web::request::failure::Failure;
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::{OrderReader, Pharmacist};

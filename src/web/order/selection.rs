@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::overtaken::{Overtaken, standing_seen};
-use super::rules::locked;
+use super::refusal::locked;
 use super::status::wanted;
 use crate::order::{OrderId, Standing};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::overtaken::{Overtaken, standing_seen};
 use super::page::{Attempt, Why, show};
-use super::rules::locked;
+use super::refusal::locked;
 use crate::order::{OrderId, PaymentStatus, Status, Wanted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
 use crate::web::app::App;

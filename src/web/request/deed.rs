@@ -1,15 +1,11 @@
-//! Who may edit or cancel an order in which status, and what is said where it can't be.
+//! Who may edit or cancel an order in which status.
 
-use super::timeline::last_changed;
-use crate::order::{Entry, OrderId, Status};
-use crate::store::{OrderDetail, Role, SignedIn};
-use crate::web::app::App;
-use crate::web::request::failure::Failure;
-use crate::web::request::session::OrderReader;
+use crate::order::Status;
+use crate::store::{Role, SignedIn};
 
 /// What people write of an order from here.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Deed {
+pub(crate) enum Deed {
     Edit,
     Cancel,
 }
@@ -18,6 +14,27 @@ pub(super) enum Deed {
 enum Allowed {
     While(&'static [Status]),
     Until(&'static [Status]),
+}
+
+/// A deed as a list offers it beside each order.
+pub(crate) struct Offer {
+    pub(crate) label: &'static str,
+    /// Where it is, below the order's address.
+    pub(crate) path: &'static str,
+    /// The statuses in which it can be done.
+    statuses: Vec<&'static Status>,
+}
+
+impl Offer {
+    /// Whether it is offered for an order in this status.
+    pub(crate) fn is_for(&self, status: &Status) -> bool {
+        self.statuses.contains(&status)
+    }
+
+    /// The codes of the statuses in which it is, with spaces between, by which the page goes on deciding it.
+    pub(crate) fn codes(&self) -> String {
+        self.statuses.iter().map(|status| status.code()).collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl Deed {
@@ -31,8 +48,18 @@ impl Deed {
         }
     }
 
+    /// The same as a list offers it beside each order.
+    pub(crate) fn offer(self, user: &SignedIn) -> Offer {
+        let (label, path) = match self {
+            Self::Edit => ("Edit", "edit"),
+            Self::Cancel => ("Cancel", "cancel"),
+        };
+        let statuses = Status::ALL.iter().filter(|status| self.is_allowed(user, status));
+        Offer { label, path, statuses: statuses.collect() }
+    }
+
     /// Whether the user may do so with an order in this status.
-    pub(super) fn is_allowed(self, user: &SignedIn, status: &Status) -> bool {
+    pub(crate) fn is_allowed(self, user: &SignedIn, status: &Status) -> bool {
         match self.allowed(user) {
             Allowed::While(statuses) => statuses.contains(status),
             Allowed::Until(statuses) => !statuses.contains(status),
@@ -40,7 +67,7 @@ impl Deed {
     }
 
     /// `it can be edited only while it is pending`.
-    fn rule(self, user: &SignedIn) -> String {
+    pub(crate) fn rule(self, user: &SignedIn) -> String {
         let done = match self {
             Self::Edit => "edited",
             Self::Cancel => "cancelled",
@@ -52,26 +79,4 @@ impl Deed {
         let statuses: Vec<_> = statuses.iter().map(|status| status.label().to_lowercase()).collect();
         format!("it can be {done} only {when} it is {}", statuses.join(" or "))
     }
-}
-
-pub(super) fn refused(deed: Deed, user: &SignedIn, order: &OrderDetail, app: &App) -> Failure {
-    Failure::Conflict(refusal(deed, user, order, app))
-}
-
-/// Why it can't be done in the present status, and by whom that is so.
-pub(super) fn refusal(deed: Deed, user: &SignedIn, order: &OrderDetail, app: &App) -> String {
-    let by = last_changed(&order.timeline, Entry::changed_standing, app.settings.zone);
-    let by = by.map(|by| format!(" (changed by {by})")).unwrap_or_default();
-    format!("this order is {} now; {}{by}", order.row.status.label().to_lowercase(), deed.rule(user))
-}
-
-/// The same for a write that found the order so.
-pub(super) async fn refused_now(app: &App, reader: &OrderReader, id: OrderId, deed: Deed) -> Result<Failure, Failure> {
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
-    Ok(refused(deed, &reader.user, &order, app))
-}
-
-/// Why a change was not made while somebody else's takes long.
-pub(super) fn locked(number: &str) -> String {
-    format!("{number} is being changed by somebody else right now; try again in a moment.")
 }

@@ -1,0 +1,13 @@
+/** @import { Change } from "./types.js" */
+
+/**
+ * Whether a change is news to a person: what they did is none, nor what is of an order that they muted, nor what leads to a
+ * status of which they want to be told nothing. The server decides the same of the changes that it lists (`is_news` of the
+ * store's bell); `tests/cases/news.json` has the cases of both.
+ *
+ * @param {Change} change
+ * @param {{ login: string, muted: Set<number>, untold: string[] }} person
+ */
+export function isNews({ user, order_id, status }, { login, muted, untold }) {
+  return user !== login && !muted.has(order_id) && !untold.includes(status ?? "");
+}

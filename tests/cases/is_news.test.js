@@ -1,0 +1,12 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isNews } from "../../static/js/is_news.js";
+import { cases } from "./cases.js";
+
+const { login, muted, untold, changes } = cases("news");
+
+for (const { what, change, news } of changes) {
+  test(`a page takes ${what} ${news ? "for news" : "for no news"}, as the server does`, () => {
+    assert.equal(isNews(change, { login, muted: new Set(muted), untold }), news);
+  });
+}
