@@ -117,6 +117,13 @@ impl Filter {
             && matches!(self.sort, Sort::Rank | Sort::By { column: Column::CreatedAt, .. })
     }
 
+    /// Whether its page is read in the same time however many orders there are: nothing is searched for or counted, and few
+    /// are passed over.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.is_indexed() && !self.has_dates() && self.page <= PageNumber::FAR
+    }
+
     /// Whether anything but the order and the page is asked for.
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
@@ -272,6 +279,24 @@ mod tests {
         }
         let filter = Filter::parse("payment_status=refunded,paid").unwrap();
         assert_eq!(filter.payment_statuses, [PaymentStatus::Paid, PaymentStatus::Refunded]);
+    }
+
+    #[test]
+    fn what_takes_the_longer_the_more_orders_there_are_is_not_bounded() {
+        for (query, is_bounded) in [
+            ("", true),
+            ("status=shipped,pending&sort=created_at", true),
+            ("status=shipped&page=50", true),
+            ("page=51", false),
+            ("page=99999999999999999999", false),
+            ("date_to=2025-02-28", false),
+            ("q=maria", false),
+            ("sort=total_amount", false),
+            ("total_min=1", false),
+            ("payment_status=paid", false),
+        ] {
+            assert_eq!(Filter::parse(query).unwrap().is_bounded(), is_bounded, "{query}");
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ impl PageNumber {
     /// The first page.
     pub const FIRST: Self = Self(1);
 
+    /// As far as people leaf. Beyond, what comes before a page is more than the page.
+    pub const FAR: Self = Self(50);
+
     /// `None` unless the text is a whole number from 1. A number too large to count to is past every last page.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

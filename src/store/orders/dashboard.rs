@@ -89,7 +89,7 @@ impl Store {
             transaction.commit().await.attempt("end reading")?;
             Ok(Dashboard { cursor, summary, rows, pagination, visible, fitting, status_since })
         };
-        if filter.is_indexed() { self.lend(read).await } else { self.lend_to_search(read).await }
+        if filter.is_bounded() { self.lend(read).await } else { self.lend_to_search(read).await }
     }
 }
 
