@@ -18,7 +18,7 @@ use crate::order::{Filter, FullRowJson, Invalid, OrderId, Pagination, RowJson, S
 use crate::store::{Listed, Shown, SignedIn};
 
 /// How many rows a page may ask for by id. It shows twenty, and of a queue what has arrived since, and offers others.
-const MOST_VISIBLE: usize = 100;
+pub(super) const MOST_VISIBLE: usize = 100;
 
 #[derive(Serialize)]
 struct DashboardJson<'a> {

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
+use super::api::MOST_VISIBLE;
 use super::failure::Failure;
 use super::list::{Line, ListView, parse};
 use super::order_pages::{Deed, Offer};
@@ -77,6 +78,7 @@ pub(super) struct LiveData {
     pub(super) revision: String,
     pub(super) poll_milliseconds: u128,
     pub(super) late_after: String,
+    pub(super) most_visible: usize,
 }
 
 impl LiveData {
@@ -93,6 +95,7 @@ impl LiveData {
             revision: cursor.revision().to_string(),
             poll_milliseconds: app.settings.poll_interval.as_millis(),
             late_after: app.settings.late_after.to_string(),
+            most_visible: MOST_VISIBLE,
         }
     }
 }

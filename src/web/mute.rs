@@ -13,7 +13,7 @@ use super::login::local_path;
 use super::path::OrderPath;
 use super::session::OrderReader;
 use crate::order::Invalid;
-use crate::store::MuteOutcome;
+use crate::store::{MOST_MUTED, MuteOutcome};
 
 /// `muted` is `1` to mute, and empty to be told again. A browser's form leads on to `next`, else to the order.
 pub(super) async fn change(
@@ -33,7 +33,7 @@ pub(super) async fn change(
         MuteOutcome::Done => {}
         MuteOutcome::NoSuchOrder => return Err(Failure::NotFound),
         MuteOutcome::TooMany => {
-            return Err(Failure::Conflict("there are 500 muted orders already; unmute some first".to_owned()));
+            return Err(Failure::Conflict(format!("there are {MOST_MUTED} muted orders already; unmute some first")));
         }
     }
     if accepts_json(&headers) {

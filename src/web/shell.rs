@@ -6,9 +6,10 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::App;
 use super::assets::{BASE, modules};
+use super::dashboard::ORDERS;
 use super::failure::Failure;
 use crate::order::{Currency, Money, RepId, Scope, UserId};
-use crate::store::{Role, SignedIn};
+use crate::store::{MOST_UNREAD, NEWEST_CHANGES, Role, SignedIn};
 
 /// What every page has around its content.
 pub(super) struct Shell {
@@ -22,11 +23,17 @@ pub(super) struct Shell {
     pub(super) assets: &'static str,
     /// Sign before amounts.
     pub(super) currency: Currency,
+    /// Where orders have their pages: below it, by their ids.
+    pub(super) orders: &'static str,
 }
 
 /// Where the bell's changes come from, of whose orders, and for whom.
 pub(super) struct Bell {
     pub(super) changes: &'static str,
+    /// How many changes are listed there.
+    pub(super) most_listed: usize,
+    /// More unread ones are only said to be more.
+    pub(super) most_unread: i64,
     pub(super) scope: String,
     pub(super) user: String,
 }
@@ -38,7 +45,13 @@ impl Bell {
             Role::Pharmacist | Role::Admin => ("/orders/api/pharmacist/changes/", Scope::All),
             Role::Other => return None,
         };
-        Some(Self { changes, scope: scope.to_string(), user: user.username.clone() })
+        Some(Self {
+            changes,
+            most_listed: NEWEST_CHANGES,
+            most_unread: MOST_UNREAD,
+            scope: scope.to_string(),
+            user: user.username.clone(),
+        })
     }
 }
 
@@ -49,7 +62,14 @@ impl Shell {
     }
 
     pub(super) fn for_nobody(app: &App) -> Self {
-        Self { person: None, user: None, bell: None, assets: &BASE, currency: app.settings.currency.clone() }
+        Self {
+            person: None,
+            user: None,
+            bell: None,
+            assets: &BASE,
+            currency: app.settings.currency.clone(),
+            orders: ORDERS,
+        }
     }
 
     /// The modules of a page's script.
