@@ -28,6 +28,13 @@
 //! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/database/gather.rs`).
 //! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`).
 //!
+//! # Rules that the browser knows as well
+//!
+//! What a page can be told with its data is told so: the ranks of statuses, limits, addresses, what can be done with an order.
+//! What it must decide by itself, as what its stream tells is the same for many pages, has one table of cases in `tests/cases`,
+//! which runs against the server and against the browser's module: which orders a list has and where (`store/orders/list.rs`,
+//! `static/js/listing.js`), what is news (`store/people/bell.rs`, `is_news.js`), amounts, durations and the words of changes.
+//!
 //! # The rooms, and who may know whom
 //!
 //! Each knows only rooms that stand above it; so do the folders and files within (`tests/it/imports.rs`).

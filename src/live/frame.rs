@@ -74,9 +74,8 @@ impl Frame {
             })
             .collect();
         // of an item's change in another rep's time the row says enough
-        let present = |event: &OrderEvent| event.order.and_then(|id| rows.get(&id)?.0);
-        let told = events.iter().filter(|event| event.is_told(scope, present(event)));
-        let mut changes: Vec<Change> = told.filter_map(|event| event.as_seen_by(scope)).collect();
+        let own = events.iter().filter(|event| event.concerns(scope));
+        let mut changes: Vec<Change> = own.filter_map(|event| event.as_seen_by(scope)).collect();
         for change in changes.iter_mut().filter(|change| change.status.is_none()) {
             let row = rows.get(&change.order_id).filter(|(owner, _)| scope.has(*owner));
             change.status = row.map(|(_, row)| row.status.clone());

@@ -118,13 +118,11 @@ pub struct Change {
 }
 
 impl OrderEvent {
-    /// Whether the scope's people are told of the event: the order was or is in it. An item's event names the rep that its
-    /// trigger saw, who may have lost the order meanwhile: it is told only while the order, which is `present`ly that rep's, is
-    /// in the scope. `tests/cases/told.json` has the cases for all that tell changes.
+    /// Whether the event names the scope: the order was or is in it. Of an item's event, whose trigger may have seen another rep
+    /// than the order's present one, both are asked. `tests/cases/told.json` has the cases for all that tell changes.
     #[must_use]
-    pub fn is_told(&self, scope: Scope, present: Option<RepId>) -> bool {
-        let is_named = scope.has(self.rep.0) || scope.has(self.rep.1);
-        is_named && (self.operation != Operation::Items || scope.has(present))
+    pub fn concerns(&self, scope: Scope) -> bool {
+        scope.has(self.rep.0) || scope.has(self.rep.1)
     }
 
     /// The event as the scope's people may see it. Of an order that came to a rep or went it tells no value from the other

@@ -113,17 +113,10 @@ mod tests {
 
     #[test]
     fn how_long_is_said_in_the_largest_unit() {
-        for (seconds, words) in [
-            (-5, "just now"),
-            (59, "just now"),
-            (60, "for 1 min"),
-            (3_599, "for 59 min"),
-            (3_600, "for 1 h"),
-            (86_399, "for 23 h"),
-            (86_400, "for 1 day"),
-            (5 * 86_400, "for 5 days"),
-        ] {
-            assert_eq!(for_how_long(TimeDelta::seconds(seconds)), words);
+        let table: serde_json::Value = serde_json::from_str(include_str!("../../tests/cases/durations.json")).unwrap();
+        for case in table["durations"].as_array().unwrap() {
+            let time = TimeDelta::milliseconds(case["milliseconds"].as_i64().unwrap());
+            assert_eq!(for_how_long(time), case["words"].as_str().unwrap(), "{time}");
         }
     }
 }

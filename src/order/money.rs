@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// An amount with two places, in the currency of the installation. It is a decimal all the way from `numeric(10,2)` to
-/// the digits in the JSON; it is never a float.
+/// An amount in the currency of the installation, as exact as the database has it, so that a sum of changes stays the sum of
+/// what changed, also where the host has widened its column. It is shown with two places, rounded as PostgreSQL does:
+/// `tests/cases/amounts.json`. It is a decimal all the way to the digits in the JSON; it is never a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money(Decimal);
 
@@ -19,11 +20,9 @@ impl Money {
         self.0
     }
 
-    /// Rounds to two places. Amounts from the database have no more.
+    /// The amount, with all its places.
     #[must_use]
     pub fn new(amount: Decimal) -> Self {
-        let mut amount = amount.round_dp(2);
-        amount.rescale(2);
         Self(amount)
     }
 
@@ -36,20 +35,23 @@ impl Money {
     /// The sum, exactly.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self::new(self.0 + other.0)
+        Self(self.0 + other.0)
     }
 }
 
 impl Default for Money {
     fn default() -> Self {
-        Self::new(Decimal::ZERO)
+        Self(Decimal::ZERO)
     }
 }
 
 /// `1500.00`, as the JSON has it.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        let mut shown = self.0.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+        shown.rescale(2);
+        // PostgreSQL has no zero below zero
+        if shown.is_zero() { Decimal::new(0, 2).fmt(f) } else { shown.fmt(f) }
     }
 }
 
@@ -116,16 +118,18 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_grouped() {
-        let peso: Currency = "₱".parse().unwrap();
-        for (amount, shown) in [
-            ("0", "₱0.00"),
-            ("999.5", "₱999.50"),
-            ("1500", "₱1,500.00"),
-            ("1234567.89", "₱1,234,567.89"),
-            ("-1500", "-₱1,500.00"),
-        ] {
-            assert_eq!(peso.show(money(amount)), shown);
+    fn amounts_are_rounded_and_shown_as_the_table_has_it() {
+        let table: serde_json::Value = serde_json::from_str(include_str!("../../tests/cases/amounts.json")).unwrap();
+        for case in table["amounts"].as_array().unwrap() {
+            let [exact, rounded, sign, shown] =
+                ["exact", "rounded", "sign", "shown"].map(|key| case[key].as_str().unwrap());
+            assert_eq!(money(exact).to_string(), rounded, "{exact}");
+            assert_eq!(sign.parse::<Currency>().unwrap().show(money(exact)), shown, "{exact}");
         }
+    }
+
+    #[test]
+    fn a_sum_is_of_exact_amounts() {
+        assert_eq!(money("0.004").plus(money("0.004")).plus(money("-0.004").negated()).to_string(), "0.01");
     }
 }

@@ -22,8 +22,8 @@ pub use orders::{
     WriteOutcome,
 };
 pub use people::{
-    Account, ListedChange, MOST_UNREAD, Mark, MuteOutcome, MutedOrder, NEWEST_CHANGES, NewUser, Newest, Preferences,
-    ReadUpto, Role, SavedView, SessionHash, Sessions, SignedIn, UserRecord,
+    Account, ListedChange, MOST_MUTED, MOST_UNREAD, Mark, MuteOutcome, MutedOrder, NEWEST_CHANGES, NewUser, Newest,
+    Preferences, ReadUpto, Role, SavedView, SessionHash, Sessions, SignedIn, UserRecord,
 };
 pub use rows::Listed;
 pub use schema::{

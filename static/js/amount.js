@@ -1,7 +1,7 @@
 const DIGITS = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 /**
- * An amount as the server writes it in a page: `₱1,500.00`.
+ * An amount as the server writes it in a page, `₱1,500.00`: `tests/cases/amounts.json`.
  * @param {number | null} amount
  */
 export function amountText(amount) {

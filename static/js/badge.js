@@ -32,7 +32,8 @@ export class Badge {
     this.#badge = badge;
     this.#interval = interval;
     const next = encodeURIComponent(location.pathname + location.search);
-    badge.querySelector("a")?.setAttribute("href", `/accounts/login/?next=${next}`);
+    const login = badge.querySelector("a");
+    if (login) login.search = `?next=${next}`;
   }
 
   /** @param {() => void} retry what "retry now" does */

@@ -64,10 +64,10 @@ export class InStatus {
 }
 
 /**
- * `for 2 h`, in the words of the server's page.
+ * `for 2 h`, in the words of the server's page: `tests/cases/durations.json`.
  * @param {number} time in milliseconds
  */
-function forHowLong(time) {
+export function forHowLong(time) {
   if (time < MINUTE) return "just now";
   if (time < HOUR) return `for ${Math.floor(time / MINUTE)} min`;
   if (time < DAY) return `for ${Math.floor(time / HOUR)} h`;

@@ -2,14 +2,14 @@ import { ask } from "./ask.js";
 
 /**
  * Mutes an order in the account, or has it told again.
- * @param {number} order
+ * @param {string} url where that is done for the order
  * @param {boolean} muted
  * @returns {Promise<string>} what went wrong; empty if nothing
  */
-export async function mute(order, muted) {
+export async function mute(url, muted) {
   const body = new URLSearchParams({ muted: muted ? "1" : "" });
   const headers = { accept: "application/json" };
-  const answer = await ask(`/orders/api/orders/${order}/mute/`, { method: "POST", body, headers });
+  const answer = await ask(url, { method: "POST", body, headers });
   return answer?.ok ? "" : `Not ${muted ? "muted" : "unmuted"}: ${answer?.json?.error ?? "no answer"}.`;
 }
 

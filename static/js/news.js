@@ -13,12 +13,6 @@ import { Sound } from "./sound.js";
 import { Toasts } from "./toasts.js";
 import { Unread } from "./unread.js";
 
-/** The bell lists so many changes. */
-const MOST_LISTED = 50;
-
-/** More unread ones are only said to be more. */
-const MOST_UNREAD = 99;
-
 /** So many changes are remembered as told. */
 const MOST_REMEMBERED = 10_000;
 
@@ -50,6 +44,11 @@ export class News {
   #url;
   #scope;
   #login;
+  #muteUrl;
+  /** The bell lists so many changes. */
+  #mostListed;
+  /** More unread ones are only said to be more. */
+  #mostUnread;
   #userId;
   /** Everything up to here is in the last answer, or was on the page when it was made. */
   #since;
@@ -89,7 +88,10 @@ export class News {
    * @param {Page} page
    */
   constructor(bell, root, page) {
-    const { changesUrl = "", scope = "", user = "" } = bell.dataset;
+    const { changesUrl = "", muteUrl = "", scope = "", user = "" } = bell.dataset;
+    this.#muteUrl = muteUrl;
+    this.#mostListed = Number(bell.dataset["mostListed"]);
+    this.#mostUnread = Number(bell.dataset["mostUnread"]);
     this.#url = changesUrl;
     this.#scope = scope;
     this.#login = user;
@@ -201,7 +203,7 @@ export class News {
     // what was told before the server's life began anew is in the answer as well
     this.#later = this.#later.filter((told) => revision.isOlderThan(told.revision));
     const missed = answer.changes.filter((change) => change.new).reverse();
-    const isAll = missed.length < MOST_LISTED;
+    const isAll = missed.length < this.#mostListed;
     const found = missed.filter(({ id }) => !this.#told.has(id));
     if (this.#isAlone && found.length > 0) this.#page.say(found);
     // and what came before it was known what the person wants to be told
@@ -251,7 +253,7 @@ export class News {
     const later = this.#isListed ? 0 : this.#later.filter(({ change }) => this.#isNews(change)).length;
     const { unread, more_unread } = this.#known.answer;
     const count = unread + later;
-    const text = more_unread || count > MOST_UNREAD ? `${MOST_UNREAD}+` : String(count);
+    const text = more_unread || count > this.#mostUnread ? `${this.#mostUnread}+` : String(count);
     this.#bell.count(count, text);
     this.#unread.show(count, text);
   }
@@ -262,7 +264,7 @@ export class News {
    */
   #entries({ changes }) {
     const muted = (/** @type {Change} */ change) => this.#muted.has(change.order_id);
-    const later = this.#later.slice(-MOST_LISTED).map(({ change }) => {
+    const later = this.#later.slice(-this.#mostListed).map(({ change }) => {
       return { change, unread: this.#isNews(change), muted: muted(change) };
     });
     const known = changes.map((change) => {
@@ -270,7 +272,7 @@ export class News {
     });
     const newest = (/** @type {Entry} */ a, /** @type {Entry} */ b) =>
       a.change.at === b.change.at ? b.change.id - a.change.id : a.change.at < b.change.at ? 1 : -1;
-    return [...later, ...known].sort(newest).slice(0, MOST_LISTED);
+    return [...later, ...known].sort(newest).slice(0, this.#mostListed);
   }
 
   #opened() {
@@ -308,7 +310,7 @@ export class News {
    * @param {boolean} muted
    */
   async #mute(order, muted) {
-    const problem = this.#over ? "You are signed out." : await mute(order, muted);
+    const problem = this.#over ? "You are signed out." : await mute(this.#muteUrl.replace("{order}", String(order)), muted);
     this.#bell.say(problem);
     if (problem !== "") return;
     if (muted) {

@@ -20,9 +20,6 @@ const ARRIVALS = new Set(["insert", "arrived"]);
 /** What a list that the page places by itself is filtered or ordered by. */
 const PLACING = new Set(["status", "payment_status", "total_amount", "created_at"]);
 
-/** A list has at most so many rows: the server is asked for each of them by its id, and answers for no more. */
-const MOST_ROWS = 100;
-
 /** A list of orders: patches cards and rows in place, and offers what would move them. */
 export class OrderList {
   #root;
@@ -35,6 +32,8 @@ export class OrderList {
   #news;
   #connection;
   #reloading = false;
+  /** A list has at most so many rows: the server is asked for each of them by its id, and answers for no more. */
+  #mostRows;
   /** Whether new orders are added where they belong while nobody is at the list. */
   #grows;
   /** Orders that entered and for which the list has no place: they wait until they are asked for. @type {Set<number>} */
@@ -47,6 +46,7 @@ export class OrderList {
   constructor(root, grows = false) {
     this.#root = root;
     this.#grows = grows;
+    this.#mostRows = Number(root.dataset["mostVisible"]);
     this.#patch = new Patch(root);
     this.#inStatus = new InStatus(root);
     this.#placement = new Placement(root, this.#patch.lines());
@@ -68,7 +68,7 @@ export class OrderList {
     this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => root.dataset["query"] ?? "",
       // of what is offered it is asked whether it is there still
-      visible: () => [...this.#patch.lines().map(orderOf), ...this.#placement.entered].slice(0, MOST_ROWS),
+      visible: () => [...this.#patch.lines().map(orderOf), ...this.#placement.entered].slice(0, this.#mostRows),
       list: () => this.#placement,
       isTrue: () => true,
       state: (summary) => this.#patch.summary(summary),
@@ -161,7 +161,7 @@ export class OrderList {
     const isCut = last !== undefined && added.includes(last) && fresh.root.dataset["page"] !== fresh.root.dataset["totalPages"];
     // what belongs between the last of them and the rows that are shown is on the next page
     if (isCut && !this.#root.hasAttribute("data-selecting")) this.#replace(fresh);
-    else if (!isCut && added.length > 0 && added.length + this.#patch.lines().length <= MOST_ROWS) this.#insert(lines, added);
+    else if (!isCut && added.length > 0 && added.length + this.#patch.lines().length <= this.#mostRows) this.#insert(lines, added);
     // what entered meanwhile
     this.#announce();
   }

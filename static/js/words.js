@@ -33,7 +33,7 @@ const DEPARTURES = new Set(["delete", "left"]);
  * @param {Change} change
  */
 export function orderPage({ operation, order_id }) {
-  return DEPARTURES.has(operation) ? null : `/orders/orders/${order_id}/`;
+  return DEPARTURES.has(operation) ? null : `${document.documentElement.dataset["orders"]}${order_id}/`;
 }
 
 /**

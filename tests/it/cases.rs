@@ -193,3 +193,106 @@ async fn an_event_is_told_by_stream_resumption_bell_and_page_to_the_same_people(
         }
     }
 }
+
+#[tokio::test]
+async fn a_change_is_told_and_written_on_its_orders_page_as_the_table_has_it() {
+    let table = table(include_str!("../cases/changes.json"));
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'pending', 5)").await;
+    let service = Service::start(&database).await;
+    let rx = service.signed_in("rx").await;
+    let mut stream = rx.events_of("/orders/api/pharmacist/events/", None).await;
+    stream.wait_for("sync").await;
+    for case in table["changes"].as_array().unwrap() {
+        database.sql(case["sql"].as_str().unwrap()).await;
+        let order = case["order"].as_i64().unwrap();
+        let patch = stream.patch_of(order).await;
+        let told = &patch.data["changes"][0];
+        for (field, value) in case["change"].as_object().unwrap() {
+            assert_eq!(&told[field], value, "{}", case["sql"]);
+        }
+        let page = rx.get(&format!("/orders/orders/{order}/")).await.text().await.unwrap();
+        let entry =
+            page.split(&format!("data-line=\"e{}\"", told["id"])).nth(1).unwrap().split("</li>").next().unwrap();
+        for line in case["page"].as_array().unwrap() {
+            assert!(entry.contains(&format!(">{}<", line.as_str().unwrap())), "{line} in {entry}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn amounts_are_rounded_as_the_database_rounds_them() {
+    let table = table(include_str!("../cases/amounts.json"));
+    let database = Database::new().await;
+    for case in table["amounts"].as_array().unwrap() {
+        let exact = case["exact"].as_str().unwrap();
+        assert_eq!(
+            database.value(&format!("select round({exact}::numeric, 2)")).await,
+            case["rounded"].as_str().unwrap()
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_the_stream_counts_is_what_the_database_sums_in_a_wider_column_too() {
+    let database = Database::new().await;
+    database.sql("alter table orders_order alter column total_amount type numeric(14, 4)").await;
+    database
+        .orders("(1, 1, 'pending', 'paid', 0.004), (2, 1, 'pending', 'paid', 0.004), (3, 1, 'pending', 'paid', 0.005)")
+        .await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    stream.wait_for("sync").await;
+    let sum = "select round(coalesce(sum(total_amount) filter (where status = 'delivered'), 0), 2) from orders_order";
+    for (id, changed) in [
+        (1, "status = 'delivered'"),
+        (2, "status = 'delivered'"),
+        (3, "status = 'delivered'"),
+        (2, "total_amount = 0.0061"),
+        (3, "status = 'returned'"),
+    ] {
+        database.sql(&format!("update orders_order set {changed} where id = {id}")).await;
+        let patch = stream.patch_of(id).await;
+        let summed = database.value(sum).await;
+        let told = &patch.data["statistics"]["total_revenue"];
+        assert_eq!(told.to_string(), json!(summed.parse::<f64>().unwrap()).to_string(), "{changed}");
+        assert_eq!(&ana.dashboard("").await["statistics"]["total_revenue"], told, "{changed}");
+    }
+    // what is shown as 0.01 is found as 0.01
+    for (query, expected) in
+        [("total_min=0.01&sort=created_at", vec![2, 3]), ("total_max=0.01&sort=created_at", vec![1, 2, 3])]
+    {
+        assert_eq!(ids(&ana.dashboard(&format!("?{query}")).await["orders"]), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_told_the_limits_and_addresses_that_the_server_keeps_to() {
+    let database = Database::new().await;
+    database
+        .orders(&(1..=60).map(|id| format!("({id}, 1, 'pending', 'paid', 5)")).collect::<Vec<_>>().join(", "))
+        .await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let page = ana.get("/orders/orders/").await.text().await.unwrap();
+    let told =
+        |name: &str| page.split(&format!(" data-{name}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let most_visible: usize = told("most-visible").parse().unwrap();
+    for (ids, status) in [(most_visible, 200), (most_visible + 1, 400)] {
+        let ids = vec!["1"; ids].join(",");
+        assert_eq!(ana.json(&format!("/orders/api/sales-rep/dashboard/?visible={ids}")).await.0, status);
+    }
+    let (most_listed, most_unread): (usize, i64) =
+        (told("most-listed").parse().unwrap(), told("most-unread").parse().unwrap());
+    let changes = async || ana.json(&told("changes-url")).await.1;
+    assert_eq!(changes().await["changes"].as_array().unwrap().len(), most_listed);
+    for total in [6, 7] {
+        database.sql(&format!("update orders_order set total_amount = {total}")).await;
+    }
+    let answer = changes().await;
+    assert_eq!((&answer["unread"], &answer["more_unread"]), (&json!(most_unread), &json!(true)));
+    assert_eq!(ana.get(&format!("{}1/", told("orders"))).await.status(), 200);
+    let mute = told("mute-url").replace("{order}", "1");
+    assert_eq!(ana.post_json(&mute, &[("muted", "1")]).await.0, 200);
+}

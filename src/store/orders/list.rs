@@ -261,9 +261,9 @@ impl Asked<'_> {
             // what no client could show has no day
             (from.is_some(), "o.created_at >= $4 and o.created_at < '10000-01-01'"),
             (before.is_some(), "o.created_at < $5 and o.created_at >= '0001-01-01'"),
-            // NaN is larger than any number and no total
-            (filter.total_min.is_some(), "o.total_amount >= $6 and o.total_amount <> 'NaN'"),
-            (filter.total_max.is_some(), "o.total_amount <= $7"),
+            // as they are shown; NaN is larger than any number and no total
+            (filter.total_min.is_some(), "round(o.total_amount::numeric, 2) >= $6 and o.total_amount <> 'NaN'"),
+            (filter.total_max.is_some(), "round(o.total_amount::numeric, 2) <= $7"),
             (
                 filter.search.iter().any(|word| word.is_ascii()),
                 "o.order_number || ' ' || o.customer_name ilike all ($8)",

@@ -116,7 +116,9 @@ async fn through_events(
 /// A row where there are more events than that.
 const BEYOND: &str = "select from (select from live.order_event r order by r.xid desc, r.id desc offset $1 limit 1) e";
 
-/// Whether an event `e` is told to the rep `$1`, or to those who see all orders where that is null: [`OrderEvent::is_told`].
+/// Whether an event `e` is told to the rep `$1`, or to those who see all orders where that is
+/// null. Of an item's event, whose trigger may have seen another rep than the order's present one, both are asked: see
+/// `tests/cases/told.json`.
 const IS_TOLD: &str = "e.order_id is not null and ($1::bigint is null
      or (e.old_sales_rep_id = $1 or e.new_sales_rep_id = $1) and (e.operation <> 'items' or exists (
          select from public.orders_order o where o.id = e.order_id and o.sales_rep_id = $1)))";

@@ -7,7 +7,7 @@ mod session;
 mod user;
 
 pub use bell::{ListedChange, MOST_UNREAD, NEWEST_CHANGES, Newest};
-pub use preferences::{Account, Mark, MuteOutcome, MutedOrder, Preferences, ReadUpto};
+pub use preferences::{Account, MOST_MUTED, Mark, MuteOutcome, MutedOrder, Preferences, ReadUpto};
 pub use saved_views::SavedView;
 pub use session::{SessionHash, Sessions, SignedIn};
 pub use user::{NewUser, Role, UserRecord};

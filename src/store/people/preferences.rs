@@ -10,7 +10,7 @@ use crate::order::{OrderId, Status};
 use crate::store::database::{Attempt, Store, StoreError, rows};
 
 /// How many orders somebody may have muted.
-const MOST_MUTED: i64 = 500;
+pub const MOST_MUTED: i64 = 500;
 
 /// What somebody wants to be told of, and how. The bell has everything in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]

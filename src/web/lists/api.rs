@@ -10,13 +10,11 @@ use serde::Serialize;
 use crate::order::{Filter, FullRowJson, Invalid, OrderId, Pagination, RowJson, Scope, Summary, iso_time};
 use crate::store::{Listed, Shown, SignedIn};
 use crate::web::app::App;
+use crate::web::page::live::MOST_VISIBLE;
 use crate::web::request::etag::{self, known_revision};
 use crate::web::request::failure::Failure;
 use crate::web::request::query::{last_value, refuse_anothers};
 use crate::web::request::session::{Pharmacist, SalesRep};
-
-/// How many rows a page may ask for by id. It shows twenty, and of a queue what has arrived since, and offers others.
-const MOST_VISIBLE: usize = 100;
 
 #[derive(Serialize)]
 struct DashboardJson<'a> {

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use crate::order::Invalid;
-use crate::store::MuteOutcome;
+use crate::store::{MOST_MUTED, MuteOutcome};
 use crate::web::app::App;
 use crate::web::page::address::{self, local_path};
 use crate::web::request::accept::accepts_json;
@@ -34,7 +34,7 @@ pub(crate) async fn change(
         MuteOutcome::Done => {}
         MuteOutcome::NoSuchOrder => return Err(Failure::NotFound),
         MuteOutcome::TooMany => {
-            return Err(Failure::Conflict("there are 500 muted orders already; unmute some first".to_owned()));
+            return Err(Failure::Conflict(format!("there are {MOST_MUTED} muted orders already; unmute some first")));
         }
     }
     if accepts_json(&headers) {

@@ -4,6 +4,9 @@ use crate::cursor::Cursor;
 use crate::order::Scope;
 use crate::web::app::App;
 
+/// How many rows a page may ask for by id. It shows twenty, and of a queue what has arrived since, and offers others.
+pub(crate) const MOST_VISIBLE: usize = 100;
+
 /// Where a page asks for what is new, for whom, and from which state on.
 pub(crate) struct LiveData {
     pub(crate) api: &'static str,
@@ -13,6 +16,7 @@ pub(crate) struct LiveData {
     pub(crate) revision: String,
     pub(crate) poll_milliseconds: u128,
     pub(crate) late_after: String,
+    pub(crate) most_visible: usize,
 }
 
 impl LiveData {
@@ -29,6 +33,7 @@ impl LiveData {
             revision: cursor.revision().to_string(),
             poll_milliseconds: app.settings.poll_interval.as_millis(),
             late_after: app.settings.late_after.to_string(),
+            most_visible: MOST_VISIBLE,
         }
     }
 }

@@ -4,9 +4,10 @@ use askama::Template;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
+use super::address;
 use super::assets::{BASE, modules};
 use crate::order::{Currency, Money, RepId, Scope, UserId};
-use crate::store::{Role, SignedIn};
+use crate::store::{MOST_UNREAD, NEWEST_CHANGES, Role, SignedIn};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
 
@@ -22,11 +23,17 @@ pub(crate) struct Shell {
     pub(crate) assets: &'static str,
     /// Sign before amounts.
     pub(crate) currency: Currency,
+    /// Where orders have their pages: below it, by their ids.
+    pub(crate) orders: &'static str,
 }
 
 /// Where the bell's changes come from, of whose orders, and for whom.
 pub(crate) struct Bell {
     pub(crate) changes: &'static str,
+    /// How many changes are listed there.
+    pub(crate) most_listed: usize,
+    /// More unread ones are only said to be more.
+    pub(crate) most_unread: i64,
     pub(crate) scope: String,
     pub(crate) user: String,
 }
@@ -38,7 +45,13 @@ impl Bell {
             Role::Pharmacist | Role::Admin => ("/orders/api/pharmacist/changes/", Scope::All),
             Role::Other => return None,
         };
-        Some(Self { changes, scope: scope.to_string(), user: user.username.clone() })
+        Some(Self {
+            changes,
+            most_listed: NEWEST_CHANGES,
+            most_unread: MOST_UNREAD,
+            scope: scope.to_string(),
+            user: user.username.clone(),
+        })
     }
 }
 
@@ -49,7 +62,14 @@ impl Shell {
     }
 
     pub(crate) fn for_nobody(app: &App) -> Self {
-        Self { person: None, user: None, bell: None, assets: &BASE, currency: app.settings.currency.clone() }
+        Self {
+            person: None,
+            user: None,
+            bell: None,
+            assets: &BASE,
+            currency: app.settings.currency.clone(),
+            orders: address::ORDERS,
+        }
     }
 
     /// The modules of a page's script.

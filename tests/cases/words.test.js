@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { amountText } from "../../static/js/amount.js";
+import { forHowLong } from "../../static/js/in_status.js";
+import { orderPage, whatHappened } from "../../static/js/words.js";
+import { cases } from "./cases.js";
+
+// what a page is told of the currency; times are shown in the reader's zone
+const dataset = { currency: "₱", orders: "/orders/orders/" };
+globalThis.document = { documentElement: { dataset } };
+process.env.TZ = "UTC";
+
+for (const { milliseconds, words } of cases("durations").durations) {
+  test(`${milliseconds} ms are "${words}" in the page's words as in the server's`, () => {
+    assert.equal(forHowLong(milliseconds), words);
+  });
+}
+
+for (const { rounded, sign, shown } of cases("amounts").amounts) {
+  test(`${rounded} is shown as ${shown} by the page as by the server`, () => {
+    dataset.currency = sign;
+    assert.equal(amountText(Number(rounded)), shown);
+    dataset.currency = "₱";
+  });
+}
+
+for (const { change, news } of cases("changes").changes) {
+  test(`the page says of a change "${news}"`, () => {
+    assert.equal(whatHappened({ by: "", ...change }), news);
+  });
+}
+
+test("the page of a change's order is where the server says that orders have theirs", () => {
+  assert.equal(orderPage({ operation: "update", order_id: 7 }), "/orders/orders/7/");
+  for (const operation of ["delete", "left"]) assert.equal(orderPage({ operation, order_id: 7 }), null);
+});
