@@ -25,6 +25,21 @@ export function isReassigned(row, line) {
   return rep !== undefined && row.sales_rep_id !== undefined && String(row.sales_rep_id ?? "") !== rep;
 }
 
+/**
+ * Where each count has its segment of the bar, in percent, as in the server's page: `tests/cases/bars.json`.
+ * @param {number[]} counts
+ */
+export function segments(counts) {
+  const listed = counts.reduce((sum, count) => sum + count, 0);
+  let end = 0;
+  return counts.map((count) => {
+    const width = listed > 0 ? (100 * count) / listed : 0;
+    const start = end;
+    end += width;
+    return { start, width };
+  });
+}
+
 /** Sets the texts and attributes of the page to what the server says. It never builds HTML and never moves a row. */
 export class Patch {
   #root;
@@ -42,16 +57,13 @@ export class Patch {
     for (const [name, id] of Object.entries(CARDS)) this.#figure(id, String(statistics[name]));
     this.#figure("stat-total-revenue", amountText(statistics["total_revenue"] ?? null));
     const entries = Object.entries(orders_by_status);
-    const listed = entries.reduce((sum, [, { count }]) => sum + count, 0);
-    let start = 0;
-    for (const [code, { count }] of entries) {
+    const placed = segments(entries.map(([, { count }]) => count));
+    entries.forEach(([code, { count }], at) => {
       this.#figure(`status-count-${code}`, String(count));
-      const width = listed > 0 ? (100 * count) / listed : 0;
       const segment = this.#root.querySelector(`rect[data-status="${CSS.escape(code)}"]`);
-      segment?.setAttribute("x", `${start}%`);
-      segment?.setAttribute("width", `${width}%`);
-      start += width;
-    }
+      segment?.setAttribute("x", `${placed[at]?.start}%`);
+      segment?.setAttribute("width", `${placed[at]?.width}%`);
+    });
   }
 
   /**

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { amountText } from "../../static/js/amount.js";
 import { forHowLong } from "../../static/js/in_status.js";
+import { segments } from "../../static/js/patch.js";
 import { orderPage, whatHappened } from "../../static/js/words.js";
 import { cases } from "./cases.js";
 
@@ -34,3 +35,12 @@ test("the page of a change's order is where the server says that orders have the
   assert.equal(orderPage({ operation: "update", order_id: 7 }), "/orders/orders/7/");
   for (const operation of ["delete", "left"]) assert.equal(orderPage({ operation, order_id: 7 }), null);
 });
+
+for (const { counts, segments: expected } of cases("bars").bars) {
+  test(`the page divides the bar for ${counts} as the server does`, () => {
+    assert.deepEqual(
+      segments(counts).map(({ start, width }) => [`${start}%`, `${width}%`]),
+      expected,
+    );
+  });
+}

@@ -296,3 +296,29 @@ async fn a_page_is_told_the_limits_and_addresses_that_the_server_keeps_to() {
     let mute = told("mute-url").replace("{order}", "1");
     assert_eq!(ana.post_json(&mute, &[("muted", "1")]).await.0, 200);
 }
+
+#[tokio::test]
+async fn the_bar_is_divided_as_the_table_has_it() {
+    let table = table(include_str!("../cases/bars.json"));
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let codes =
+        ["pending", "confirmed", "processing", "ready_for_pickup", "shipped", "delivered", "cancelled", "returned"];
+    for bar in table["bars"].as_array().unwrap() {
+        database.sql("delete from orders_order").await;
+        let counts = bar["counts"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap());
+        let statuses = counts.zip(codes).flat_map(|(count, code)| (0..count).map(move |_| code));
+        let orders: Vec<String> =
+            (1..).zip(statuses).map(|(id, code)| format!("({id}, 1, '{code}', 'paid', 5)")).collect();
+        if !orders.is_empty() {
+            database.orders(&orders.join(", ")).await;
+        }
+        let page = ana.get("/orders/orders/").await.text().await.unwrap();
+        for (code, segment) in codes.into_iter().zip(bar["segments"].as_array().unwrap()) {
+            let [start, width] = [0, 1].map(|at| segment[at].as_str().unwrap());
+            let rect = format!("<rect data-status=\"{code}\" x=\"{start}\" width=\"{width}\"");
+            assert!(page.contains(&rect), "{}: {rect}", bar["counts"]);
+        }
+    }
+}
