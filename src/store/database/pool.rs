@@ -26,7 +26,7 @@ use super::url::DatabaseUrl;
 /// to be made.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
-/// The same for statements that take a millisecond, and on which depends what people are told.
+/// For how long a connection is lent for statements that take a millisecond, and on which depends what people are told.
 pub(in crate::store) const BRIEFLY: Duration = Duration::from_secs(3);
 
 const BORROW: &str = "get a database connection";

@@ -11,7 +11,7 @@ pub(in crate::store) const EVENT_COLUMNS: &str = "e.id as event_id, e.xid::text,
      nullif(e.old_total, 'NaN') as old_total, nullif(e.new_total, 'NaN') as new_total, \
      e.items_delta, e.other, e.app_user, e.application, e.database_role";
 
-/// Whom an event `e` concerns, as `c (rep)`: see [`Changed::concerned`]. The limit of one, here and in [`BATCH`], has the
+/// Whom an event `e` concerns, as `c (rep)`: see `Changed::concerned` of the tail. The limit of one, here and in the tail's batch, has the
 /// order looked up for each event, whatever the planner thinks of their number; else it may read all orders to join them.
 pub(in crate::store) const CONCERNED: &str = "left join lateral (
         select o.sales_rep_id from public.orders_order o where e.operation = 'items' and o.id = e.order_id limit 1
