@@ -1,7 +1,6 @@
 //! A real Chromium, driven through ChromeDriver.
 
 use std::process::Stdio;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -10,7 +9,6 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
-use tokio::time::{sleep, timeout};
 
 use super::database::PASSWORD;
 use super::eventually;
@@ -60,33 +58,16 @@ async fn driver() -> &'static Driver {
         .await
 }
 
-/// The sessions of browsers whose tests are over, each with one window that nothing was done in. Starting a browser takes more
-/// of a core than most of what a test does with it.
-static IDLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
 /// One window.
 pub struct Browser {
     pub client: Client,
     base: String,
-    /// Whether another test can go on with it.
-    is_usual: bool,
 }
 
 impl Browser {
-    /// A window that knows nothing of any other. The base is the service's address.
+    /// A fresh profile. The base is the service's address.
     pub async fn open(base: &str) -> Self {
-        let idle = IDLE.lock().unwrap().pop();
-        let Some(session) = idle else {
-            return Self { is_usual: true, ..Self::with_options(base, json!({})).await };
-        };
-        let client = Client::with_existing_session(&driver().await.address, &session, HttpConnector::new());
-        let client = client.await.expect("a browser that was closed in order goes on");
-        let browser = Self { client, base: base.to_owned(), is_usual: true };
-        // cookies are for every port, and a service of an earlier test may have had this one
-        browser.devtools("Network.clearBrowserCookies", json!({})).await;
-        browser.devtools("Network.clearBrowserCache", json!({})).await;
-        browser.devtools("Storage.clearDataForOrigin", json!({ "origin": base, "storageTypes": "all" })).await;
-        browser
+        Self::with_options(base, json!({})).await
     }
 
     /// Where scripts are not run.
@@ -116,7 +97,7 @@ impl Browser {
             .connect(&driver().await.address)
             .await
             .expect("Chromium starts");
-        Self { client, base: base.to_owned(), is_usual: false }
+        Self { client, base: base.to_owned() }
     }
 
     pub async fn goto(&self, path: &str) {
@@ -258,41 +239,12 @@ impl Browser {
 
     /// Sends a command of Chromium's own protocol.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.client.issue_cmd(DevTools::new(command, &parameters)).await.unwrap()
+        let call = DevTools(json!({ "cmd": command, "params": parameters }));
+        self.client.issue_cmd(call).await.unwrap()
     }
 
-    /// Without this the browser is left as it is until all tests are over, for nobody.
     pub async fn close(self) {
-        if self.is_usual && self.renew().await.is_some() {
-            let session = self.client.session_id().await.unwrap().expect("it has a session");
-            self.client.persist().await.unwrap();
-            IDLE.lock().unwrap().push(session);
-        } else {
-            self.client.close().await.unwrap();
-        }
-    }
-
-    /// Opens a window and closes those there are: whatever was emulated, slowed down, or added to a page goes with its window.
-    /// Nothing if that does not succeed.
-    async fn renew(&self) -> Option<()> {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        let old = self.client.windows().await.ok()?;
-        let new = self.client.new_window(true).await.ok()?.handle;
-        self.client.switch_to_window(new).await.ok()?;
-        for window in old {
-            let window = json!({ "targetId": String::from(window) });
-            self.client.issue_cmd(DevTools::new("Target.closeTarget", &window)).await.ok()?;
-        }
-        let alone = async {
-            while self.client.windows().await.ok()?.len() > 1 {
-                sleep(Duration::from_millis(20)).await;
-            }
-            Some(())
-        };
-        timeout(PATIENCE, alone).await.ok()??;
-        // a window that another one opened has not the focus
-        self.client.issue_cmd(DevTools::new("Page.bringToFront", &json!({}))).await.ok()?;
-        Some(())
+        self.client.close().await.unwrap();
     }
 }
 
@@ -306,12 +258,6 @@ pub const NOTICED: Duration = Duration::from_secs(12);
 
 #[derive(Debug)]
 struct DevTools(Value);
-
-impl DevTools {
-    fn new(command: &str, parameters: &Value) -> Self {
-        Self(json!({ "cmd": command, "params": parameters }))
-    }
-}
 
 impl fantoccini::wd::WebDriverCompatibleCommand for DevTools {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
