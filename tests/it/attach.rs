@@ -148,6 +148,50 @@ async fn an_upgrade_keeps_what_earlier_versions_recorded() {
     }
 }
 
+/// What belongs to people, with a row of each: table, columns and values. The first version had their sessions alone.
+const OF_PEOPLE: [(&str, &str, &str); 5] = [
+    (
+        "session",
+        "token_hash, user_id, password_digest, created_at, expires_at",
+        "'\\x01', 1, '\\x02', now(), now() + interval '1 day'",
+    ),
+    ("saved_view", "user_id, list, name, query", "1, 'orders', 'late', 'status=pending'"),
+    (
+        "account",
+        "user_id, sound, untold_statuses, read_epoch, read_snapshot, version",
+        "1, true, '{shipped}', 'then', '3:5:4', 7",
+    ),
+    ("muted_order", "user_id, order_id", "1, 2"),
+    ("arrival", "order_id, at", "2, timestamptz '2025-02-03 04:05Z'"),
+];
+
+#[tokio::test]
+async fn an_upgrade_keeps_what_belongs_to_people() {
+    for (schema, tables) in
+        [(include_str!("schemas/first.sql"), 1), (include_str!("schemas/0018.sql"), OF_PEOPLE.len())]
+    {
+        let database = host().await;
+        database.sql(schema).await;
+        database.sql(&people()).await;
+        let rows = async || {
+            let mut rows = Vec::new();
+            for (table, columns, _) in &OF_PEOPLE[..tables] {
+                rows.push(
+                    database.value(&format!("select string_agg(({columns})::text, ' ') from live.{table}")).await,
+                );
+            }
+            rows
+        };
+        for (table, columns, values) in &OF_PEOPLE[..tables] {
+            database.sql(&format!("insert into live.{table} ({columns}) values ({values})")).await;
+        }
+        let before = rows().await;
+        assert!(before.iter().all(|row| row != "null"), "{before:?}");
+        database.store().migrate().await.unwrap();
+        assert_eq!(rows().await, before);
+    }
+}
+
 #[tokio::test]
 async fn tables_that_can_not_be_watched_are_refused_before_anything_is_changed() {
     let partitioned = "alter table orders_orderitem drop constraint orders_orderitem_order_id_fk;
