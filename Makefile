@@ -7,19 +7,20 @@ run: ## set up what is missing, build, and run the demonstration
 	cargo build --release --locked
 	@exec target/release/oncare-live demo
 
-test: tools lint ## set up what is missing and run everything
-	programs=$$(scripts/install-postgres 18) && POSTGRES_BIN=$$programs scripts/run-tests
-	scripts/check-postgres 13
-	cargo test --locked --workspace --test it -- --ignored --nocapture chaos::every_fault_once
-	scripts/check-mutants
+test: tools ## set up what is missing and run everything
+	scripts/check-everything
 
 test-postgres: tools ## run what speaks to PostgreSQL, and needs no browser, on each version that is supported
 	scripts/check-postgres 13 14 15 16 17 18
 
+# As cargo doc does by itself, but with the crates' features as in the tests (examples would need those), so that no crate is
+# checked twice.
+documented = --lib --bin floor --bin tutorial --examples
+
 lint: tools
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet $(documented)
 	scripts/check-javascript
 
 chaos: tools ## break everything again and again, for MINUTES (30), and hold every page against the database

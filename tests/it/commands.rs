@@ -8,9 +8,10 @@ use tokio::process::Command;
 use crate::harness::database::{Database, temporary_folder};
 use crate::harness::eventually;
 use crate::harness::http::Browserless;
+use crate::harness::instance;
 
 fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_oncare-live"));
+    let mut command = Command::new(instance::program());
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command

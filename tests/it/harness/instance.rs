@@ -47,6 +47,12 @@ fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// The program that is tested: the one that was built with the tests, or a mutant's, which is built where the next one
+/// takes its place.
+pub fn program() -> PathBuf {
+    std::env::var_os("MUTANT_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_oncare-live").into(), PathBuf::from)
+}
+
 impl Instance {
     pub fn start(database_url: &str) -> Self {
         Self::start_with(database_url, None)
@@ -80,7 +86,7 @@ impl Instance {
     }
 
     fn spawn(database_url: &str, web: SocketAddr, ops: SocketAddr, clock: Option<&Clock>) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_oncare-live"));
+        let mut command = Command::new(program());
         command.args(["serve", "--log", "error", "--database-url", database_url]);
         command.args(["--listen", &web.to_string(), "--ops-listen", &ops.to_string()]);
         if let Some(Clock { library, file }) = clock {
