@@ -112,18 +112,27 @@ fn hub(reps: i64, streams: usize) -> (Arc<Hub>, Vec<Subscription>) {
     (hub, subscriptions)
 }
 
+/// Hands out one frame.
+fn deliver() -> impl Fn(&Hub) {
+    let frame = Arc::new(patch(1)());
+    move |hub| {
+        let concerned = HashMap::from([(Scope::Rep(RepId(0)), Some(Arc::clone(&frame)))]);
+        hub.deliver(&frame.cursor, true, concerned);
+    }
+}
+
 /// One frame to one rep's only stream, beside so many others.
 #[divan::bench(args = [1, 10_000])]
-fn hub_publish_to_one_of(bencher: Bencher, reps: i64) {
-    let frame = Arc::new(patch(1)());
-    bencher.with_inputs(|| hub(reps, 1)).bench_local_refs(|(hub, _)| hub.publish(Scope::Rep(RepId(0)), &frame));
+fn hub_deliver_to_one_of(bencher: Bencher, reps: i64) {
+    let deliver = deliver();
+    bencher.with_inputs(|| hub(reps, 1)).bench_local_refs(|(hub, _)| deliver(hub));
 }
 
 /// One frame to all of one rep's streams.
 #[divan::bench(args = [100, 10_000])]
-fn hub_publish_to_all_of(bencher: Bencher, streams: usize) {
-    let frame = Arc::new(patch(1)());
-    bencher.with_inputs(|| hub(1, streams)).bench_local_refs(|(hub, _)| hub.publish(Scope::Rep(RepId(0)), &frame));
+fn hub_deliver_to_all_of(bencher: Bencher, streams: usize) {
+    let deliver = deliver();
+    bencher.with_inputs(|| hub(1, streams)).bench_local_refs(|(hub, _)| deliver(hub));
 }
 
 /// A stream that comes and goes, beside so many others.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::mailbox::Bye;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Snapshot};
 use crate::order::{Change, FullRowJson, OrderEvent, OrderId, OrderRow, RepId, RowJson, Scope, Summary, iso_time};
 use crate::store::Sync;
 
@@ -25,6 +26,8 @@ pub struct Frame {
     pub recorded_at: DateTime<Utc>,
     /// The event as it goes over the wire.
     pub bytes: Bytes,
+    /// Where in it the changes are, each with its transaction.
+    changes: Vec<(u64, Range<usize>)>,
 }
 
 #[derive(Serialize)]
@@ -41,7 +44,8 @@ struct PatchJson<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
     orders: Vec<PatchedOrder<'a>>,
-    changes: Vec<Change>,
+    /// Put in afterwards.
+    changes: [Change; 0],
 }
 
 #[derive(Serialize)]
@@ -73,25 +77,58 @@ impl Frame {
                 _ => PatchedOrder::Left { id: *id, removed: true },
             })
             .collect();
+        let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes: [] };
+        let mut text = event("patch", Some(cursor), &json);
+        let end = text.split_off(text.len() - END_OF_CHANGES.len());
         // of an item's change in another rep's time the row says enough
         let own = events.iter().filter(|event| event.concerns(scope));
-        let mut changes: Vec<Change> = own.filter_map(|event| event.as_seen_by(scope)).collect();
-        for change in changes.iter_mut().filter(|change| change.status.is_none()) {
-            let row = rows.get(&change.order_id).filter(|(owner, _)| scope.has(*owner));
-            change.status = row.map(|(_, row)| row.status.clone());
+        let mut changes = Vec::new();
+        for (event, mut change) in own.filter_map(|event| Some((event, event.as_seen_by(scope)?))) {
+            if change.status.is_none() {
+                let row = rows.get(&change.order_id).filter(|(owner, _)| scope.has(*owner));
+                change.status = row.map(|(_, row)| row.status.clone());
+            }
+            if !changes.is_empty() {
+                text.push(',');
+            }
+            let start = text.len();
+            text.push_str(&json_text(&change));
+            changes.push((event.xid, start..text.len()));
         }
-        let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes };
-        let bytes = event("patch", Some(cursor), &json);
+        text.push_str(&end);
         let xids: BTreeSet<u64> = events.iter().map(|event| event.xid).collect();
         let recorded_at = events.iter().map(|event| event.at).min().unwrap_or_default();
-        Self { cursor: Arc::clone(cursor), xids: xids.into_iter().collect(), recorded_at, bytes }
+        let xids = xids.into_iter().collect();
+        Self { cursor: Arc::clone(cursor), xids, recorded_at, bytes: text.into(), changes }
+    }
+
+    /// The event for a stream that stands at a snapshot: without the changes that it has. Rows and statistics say how things
+    /// are, whatever it knew before.
+    pub(super) fn since(&self, known: &Snapshot) -> Bytes {
+        let is_told = |(xid, _): &&(u64, Range<usize>)| known.has(*xid);
+        let (Some((_, first)), Some((_, last))) = (self.changes.first(), self.changes.last()) else {
+            return self.bytes.clone();
+        };
+        if !self.changes.iter().any(|change| is_told(&change)) {
+            return self.bytes.clone();
+        }
+        let untold: Vec<&[u8]> = self
+            .changes
+            .iter()
+            .filter(|change| !is_told(change))
+            .map(|(_, place)| &self.bytes[place.clone()])
+            .collect();
+        [&self.bytes[..first.start], &untold.join(&b','), &self.bytes[last.end..]].concat().into()
     }
 }
+
+/// What follows upon the changes, which come last.
+const END_OF_CHANGES: &str = "]}\n\n";
 
 /// `sync`: the state that a stream begins with.
 pub(super) fn sync(sync: &Sync) -> Bytes {
     let revision = sync.cursor.revision().to_string();
-    event("sync", Some(&sync.cursor), &SyncJson { revision, summary: &sync.summary, missed: &sync.missed })
+    event("sync", Some(&sync.cursor), &SyncJson { revision, summary: &sync.summary, missed: &sync.missed }).into()
 }
 
 /// `ping`: a sign of life, with the server's time, whether changes arrive at once, and in how many milliseconds the next
@@ -104,7 +141,7 @@ pub(super) fn ping(live: bool, next_ms: u64) -> Bytes {
         next_ms: u64,
     }
     let listener = if live { "live" } else { "degraded" };
-    event("ping", None, &Ping { time: iso_time(Utc::now()), listener, next_ms })
+    event("ping", None, &Ping { time: iso_time(Utc::now()), listener, next_ms }).into()
 }
 
 /// `bye`: the last event of a stream that the server ends.
@@ -113,7 +150,7 @@ pub(super) fn bye(bye: Bye) -> Bytes {
     struct ByeJson {
         reason: &'static str,
     }
-    event("bye", None, &ByeJson { reason: bye.reason() })
+    event("bye", None, &ByeJson { reason: bye.reason() }).into()
 }
 
 /// `retry:` tells the browser how long to wait before it reconnects, in milliseconds.
@@ -122,15 +159,20 @@ pub(super) fn retry(milliseconds: u64) -> Bytes {
 }
 
 /// Database text stands only inside JSON, which has no line breaks, so that no text can end a field.
-fn event(name: &str, cursor: Option<&Cursor>, data: &impl Serialize) -> Bytes {
+fn event(name: &str, cursor: Option<&Cursor>, data: &impl Serialize) -> String {
     let mut text = String::with_capacity(1_024);
-    // writing to a String can't fail; nor can these plain structures fail to become JSON
+    // writing to a String can't fail
     if let Some(cursor) = cursor {
         let _ = writeln!(text, "id: {cursor}");
     }
     let _ = writeln!(text, "event: {name}");
-    let _ = writeln!(text, "data: {}\n", serde_json::to_string(data).unwrap_or_default());
-    text.into()
+    let _ = writeln!(text, "data: {}\n", json_text(data));
+    text
+}
+
+/// These plain structures can't fail to become JSON.
+fn json_text(data: &impl Serialize) -> String {
+    serde_json::to_string(data).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -141,6 +183,48 @@ impl Frame {
             xids: xids.to_vec(),
             recorded_at: Utc::now(),
             bytes: Bytes::new(),
+            changes: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_told_the_changes_that_it_does_not_have() {
+        let event = |id: i64, xid| OrderEvent {
+            id,
+            xid,
+            at: Utc::now(),
+            operation: crate::order::Operation::Update,
+            order: Some(OrderId(id)),
+            order_number: Some(format!("ORD-{id} \"]}}\n\n")),
+            rep: (Some(RepId(1)), Some(RepId(1))),
+            status: (Some("pending".into()), Some("shipped".into())),
+            payment_status: (Some("paid".into()), Some("paid".into())),
+            total: (None, None),
+            items_delta: None,
+            other: Vec::new(),
+            writer: crate::order::Writer::default(),
+        };
+        let events = [event(1, 5), event(2, 6), event(3, 7), event(4, 5)];
+        let cursor = Arc::new("00000000000000ff/9:9:".parse().unwrap());
+        let (all, none): (Vec<&OrderEvent>, Vec<&OrderEvent>) = (events.iter().collect(), Vec::new());
+        let frame = |events| Frame::patch(Scope::All, &Summary::default(), events, &HashMap::new(), &cursor, Tz::UTC);
+        for (known, told) in
+            [("5:5:", &[1, 2, 3, 4][..]), ("5:7:5", &[1, 3, 4]), ("7:7:", &[3]), ("5:8:5", &[1, 4]), ("9:9:", &[])]
+        {
+            let bytes = frame(&all).since(&known.parse().unwrap());
+            let text = std::str::from_utf8(&bytes).unwrap();
+            let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+            let data: serde_json::Value = serde_json::from_str(data).unwrap();
+            let ids: Vec<i64> = data["changes"].as_array().unwrap().iter().map(|c| c["id"].as_i64().unwrap()).collect();
+            assert_eq!(ids, told, "{known}");
+            assert_eq!(data["orders"].as_array().unwrap().len(), 4, "{known}: rows are as they are now");
+            assert!(text.ends_with("}\n\n") && text.starts_with("id: "), "{known}");
+        }
+        assert!(frame(&none).since(&cursor.snapshot).ends_with(b"\"changes\":[]}\n\n"));
     }
 }

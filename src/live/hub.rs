@@ -1,7 +1,5 @@
-//! Who is subscribed to what, what is known of each scope, and the publishing of frames.
+//! Who is subscribed to what, and the delivery of what the listener read.
 
-use std::cmp::Ordering;
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +9,10 @@ use tokio::sync::Notify;
 
 use super::mailbox::{Bye, Delivery, Mailbox};
 use super::meter::{CLIENT_GONE, role};
+use super::watched::{Followed, Watched};
 use super::{Frame, Meter};
-use crate::cursor::{Cursor, Revision};
-use crate::order::{OrderEvent, RepId, Scope, Summary};
+use crate::cursor::{Cursor, Epoch, Revision};
+use crate::order::{RepId, Scope};
 use crate::store::SessionHash;
 
 /// Streams that one session may have open. Beyond, its oldest is replaced.
@@ -50,52 +49,19 @@ pub struct Hub {
 
 #[derive(Default)]
 struct Channels {
-    by_scope: HashMap<Scope, Box<Channel>>,
-    /// Whose channel was opened since the listener last asked whom to follow.
-    newcomers: HashSet<Scope>,
+    watched: Watched<Channel>,
+    /// In which epoch the listener reads, once it does.
+    epoch: Option<Epoch>,
     /// Set once the server is stopping: whoever comes now is told at once.
     draining: bool,
 }
 
-/// The open streams of one scope. It goes with the last of them.
-#[derive(Default)]
-struct Channel {
-    mailboxes: Vec<Arc<Mailbox>>,
-    /// The scope's statistics in one state of the database. While a channel is there, every event of its scope that was
-    /// published is in them, so that the next events lead from them to the next statistics.
-    known: Option<Known>,
-    /// Where `known` was given up, as events were not published one by one: no older state may take its place.
-    not_before: Option<Revision>,
-}
+/// The mailboxes of one scope's open streams. It goes with the last of them.
+type Channel = Vec<Arc<Mailbox>>;
 
-struct Known {
-    cursor: Arc<Cursor>,
-    summary: Summary,
-}
-
-impl Channel {
-    /// What is known, if it is not newer than `cursor`, so that events lead from it to the state of `cursor`.
-    fn known_before(&self, cursor: &Cursor) -> Option<&Known> {
-        let is_before =
-            |known: &&Known| known.cursor.revision().partial_cmp(&cursor.revision()).is_some_and(Ordering::is_le);
-        self.known.as_ref().filter(is_before)
-    }
-
-    /// The statistics in the state of `cursor`, to which these events lead.
-    fn advanced(&self, events: &[&OrderEvent], scope: Scope, cursor: &Cursor) -> Option<Summary> {
-        let known = self.known_before(cursor)?;
-        let mut summary = known.summary.clone();
-        let new = events.iter().filter(|event| !known.cursor.snapshot.has(event.xid));
-        new.for_each(|event| summary.apply(event, scope));
-        Some(summary)
-    }
-
-    /// Has the streams read this state or a newer one.
-    fn resync(&mut self, state: Revision) {
-        self.known = None;
-        self.not_before = Some(state);
-        self.mailboxes.iter().for_each(|mailbox| mailbox.resync(state));
-    }
+/// Has a scope's streams read this state or a newer one.
+fn resync(channel: &Channel, state: Revision) {
+    channel.iter().for_each(|mailbox| mailbox.resync(state));
 }
 
 impl Hub {
@@ -120,20 +86,16 @@ impl Hub {
         if channels.draining {
             mailbox.close(Bye::Draining);
         }
-        let Channels { by_scope, newcomers, .. } = &mut *channels;
-        let channel = by_scope.entry(subscriber.scope).or_insert_with(|| {
-            newcomers.insert(subscriber.scope);
-            Box::default()
-        });
+        let channel = channels.watched.get_or_insert_with(subscriber.scope, Channel::new);
         // those that are being ended may need a while, in which others come
         let is_of_session = |other: &&Arc<Mailbox>| other.session == subscriber.session && !other.is_closing();
-        let of_session = channel.mailboxes.iter().filter(is_of_session);
+        let of_session = channel.iter().filter(is_of_session);
         if of_session.clone().count() >= STREAMS_PER_SESSION
             && let Some(oldest) = of_session.min_by_key(|other| other.number)
         {
             oldest.close(Bye::Replaced);
         }
-        channel.mailboxes.push(Arc::clone(&mailbox));
+        channel.push(Arc::clone(&mailbox));
         drop(channels);
         self.open.fetch_add(1, Relaxed);
         self.opened.notify_one();
@@ -149,7 +111,7 @@ impl Hub {
     /// Whether anybody is subscribed to these orders.
     #[must_use]
     pub fn is_open(&self, scope: Scope) -> bool {
-        self.lock().by_scope.contains_key(&scope)
+        self.lock().watched.get(scope).is_some()
     }
 
     /// How many streams are subscribed.
@@ -159,85 +121,57 @@ impl Hub {
 
     /// Whether nobody is subscribed to anything.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().by_scope.is_empty()
+        self.lock().watched.len() == 0
     }
 
-    /// The reps that have streams, if they are at most so many and nobody follows all orders. Who comes from now on is a
-    /// newcomer until this is next asked.
-    pub(super) fn follow(&self, most: usize) -> Option<Vec<RepId>> {
-        let mut channels = self.lock();
-        channels.newcomers.clear();
-        let reps = channels.by_scope.keys().take(most + 1).map(|scope| scope.rep());
-        let reps: Option<Vec<RepId>> = reps.collect();
-        reps.filter(|reps| reps.len() <= most)
+    /// How many scopes have streams.
+    pub(super) fn open_scopes(&self) -> usize {
+        self.lock().watched.len()
     }
 
-    /// Has the newcomers' streams read the state of `cursor` or a newer one, as nobody looked at what led to it.
-    pub(super) fn resync_newcomers(&self, cursor: &Cursor) {
-        let mut channels = self.lock();
-        for scope in std::mem::take(&mut channels.newcomers) {
-            if let Some(channel) = channels.by_scope.get_mut(&scope) {
-                channel.resync(cursor.revision());
-            }
-        }
-    }
-
-    /// Keeps the state that a stream began with as what is known of its scope, if nothing is.
-    pub(super) fn learn(&self, scope: Scope, cursor: &Arc<Cursor>, summary: &Summary) {
-        let mut channels = self.lock();
-        let Some(channel) = channels.by_scope.get_mut(&scope) else { return };
-        let is_too_old =
-            channel.not_before.is_some_and(|floor| cursor.revision().partial_cmp(&floor).is_none_or(Ordering::is_lt));
-        if channel.known.is_none() && !is_too_old {
-            channel.known = Some(Known { cursor: Arc::clone(cursor), summary: summary.clone() });
-        }
-    }
-
-    /// Those of the scopes that have streams but whose statistics in the state of `cursor` don't follow from what is known.
-    pub(super) fn unknown(&self, scopes: impl Iterator<Item = Scope>, cursor: &Cursor) -> HashSet<Scope> {
+    /// Those of the scopes that have streams.
+    pub(super) fn open_among(&self, scopes: impl IntoIterator<Item = Scope>) -> HashSet<Scope> {
         let channels = self.lock();
-        let is_unknown = |scope: &Scope| channels.by_scope.get(scope).is_some_and(|c| c.known_before(cursor).is_none());
-        scopes.filter(is_unknown).collect()
+        scopes.into_iter().filter(|scope| channels.watched.get(*scope).is_some()).collect()
     }
 
-    /// Moves what is known on to the state of `cursor` by these events, and gives the statistics of the concerned scopes
-    /// that have streams. `read` has those that were read in that state.
-    pub(super) fn advance(
-        &self,
-        by_scope: &HashMap<Scope, Vec<&OrderEvent>>,
-        cursor: &Arc<Cursor>,
-        mut read: HashMap<Scope, Summary>,
-    ) -> Vec<(Scope, Summary)> {
+    /// The listener begins to read: see [`Watched::follow`].
+    pub(super) fn follow(&self) -> Option<Vec<RepId>> {
+        self.lock().watched.follow(Followed::MOST)
+    }
+
+    /// Delivers what the listener read up to a state: to each concerned scope's streams its frame, or that they must read
+    /// their state anew where there is none. Whoever came since the listener began to read misses nothing of it either: a
+    /// scope that it concerns is among the concerned ones, and where it was not of everybody the newcomers read their state
+    /// anew.
+    pub fn deliver(&self, state: &Cursor, is_of_everybody: bool, concerned: HashMap<Scope, Option<Arc<Frame>>>) {
+        let revision = state.revision();
         let mut channels = self.lock();
-        let mut summaries = Vec::new();
-        for (scope, events) in by_scope {
-            let Some(channel) = channels.by_scope.get_mut(scope) else { continue };
-            // a channel that is newer than the batch has streams that will read a newer state
-            let Some(summary) = read.remove(scope).or_else(|| channel.advanced(events, *scope, cursor)) else {
+        channels.epoch = Some(state.epoch);
+        if !is_of_everybody {
+            channels.watched.each_newcomer(|channel| resync(channel, revision));
+        }
+        for (scope, frame) in concerned {
+            let Some(channel) = channels.watched.get(scope) else { continue };
+            let Some(frame) = frame else {
+                resync(channel, revision);
                 continue;
             };
-            channel.known = Some(Known { cursor: Arc::clone(cursor), summary: summary.clone() });
-            summaries.push((*scope, summary));
-        }
-        summaries
-    }
-
-    /// Hands a frame to every stream of the scope.
-    pub fn publish(&self, scope: Scope, frame: &Arc<Frame>) {
-        for mailbox in self.lock().by_scope.get(&scope).into_iter().flat_map(|channel| &channel.mailboxes) {
-            if !mailbox.put(Arc::clone(frame)) {
-                self.meter.mailboxes_overrun.fetch_add(1, Relaxed);
-            }
+            let overrun = channel.iter().filter(|mailbox| !mailbox.put(Arc::clone(&frame))).count();
+            self.meter.mailboxes_overrun.fetch_add(overrun as u64, Relaxed);
         }
     }
 
-    /// Has the streams of the concerned scopes read their state anew, which is that of `cursor` or newer.
-    pub(super) fn resync(&self, cursor: &Cursor, is_concerned: impl Fn(Scope) -> bool) {
-        for (scope, channel) in &mut self.lock().by_scope {
-            if is_concerned(*scope) {
-                channel.resync(cursor.revision());
-            }
-        }
+    /// The listener has come to a state without telling what happened on the way: every stream must read it, or a newer one.
+    pub(super) fn resync(&self, state: &Cursor) {
+        let mut channels = self.lock();
+        channels.epoch = Some(state.epoch);
+        channels.watched.values().for_each(|channel| resync(channel, state.revision()));
+    }
+
+    /// Whether the listener reads in another epoch than that of a state, so that nothing which it reads leads on from there.
+    pub(super) fn is_elsewhere(&self, state: &Cursor) -> bool {
+        self.lock().epoch.is_some_and(|epoch| epoch != state.epoch)
     }
 
     /// Ends the streams of sessions.
@@ -259,8 +193,8 @@ impl Hub {
     pub(super) fn sessions(&self, of_all: bool) -> Vec<SessionHash> {
         let mut sessions = Vec::new();
         let channels = self.lock();
-        let chosen = channels.by_scope.iter().filter(|(scope, _)| (**scope == Scope::All) == of_all);
-        sessions.extend(chosen.flat_map(|(_, channel)| &channel.mailboxes).map(|mailbox| mailbox.session));
+        let chosen = channels.watched.iter().filter(|(scope, _)| (**scope == Scope::All) == of_all);
+        sessions.extend(chosen.flat_map(|(_, channel)| channel).map(|mailbox| mailbox.session));
         drop(channels);
         sessions.sort_unstable_by_key(|session| session.0);
         sessions.dedup();
@@ -289,7 +223,7 @@ impl Hub {
     }
 
     fn each(&self, mut visit: impl FnMut(&Mailbox)) {
-        self.lock().by_scope.values().flat_map(|channel| &channel.mailboxes).for_each(|mailbox| visit(mailbox));
+        self.lock().watched.values().flatten().for_each(|mailbox| visit(mailbox));
     }
 
     fn listener(&self) -> MutexGuard<'_, ListenerState> {
@@ -333,13 +267,12 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut channels = self.hub.lock();
-        if let Entry::Occupied(mut entry) = channels.by_scope.entry(self.scope) {
-            let mailboxes = &mut entry.get_mut().mailboxes;
-            if let Some(place) = mailboxes.iter().position(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
-                mailboxes.swap_remove(place);
+        if let Some(channel) = channels.watched.get_mut(self.scope) {
+            if let Some(place) = channel.iter().position(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
+                channel.swap_remove(place);
             }
-            if mailboxes.is_empty() {
-                entry.remove();
+            if channel.is_empty() {
+                channels.watched.remove(self.scope);
             }
         }
         drop(channels);

@@ -12,13 +12,15 @@ use rand::Rng;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::baseline::Baselines;
 use super::heard::Heard;
 use super::hub::ListenerState;
 use super::lateness::Lateness;
 use super::pace::{Pace, SHORTEST_PAUSE};
+use super::watched::Followed;
 use super::{Frame, Live, canary};
 use crate::cursor::Cursor;
-use crate::order::{RepId, Scope, Summary};
+use crate::order::{OrderEvent, Scope, Summary};
 use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
 
 /// How often events are read though nothing was heard.
@@ -29,10 +31,6 @@ const SLEEPER_CHECK: Duration = Duration::from_millis(200);
 
 /// For how long a poll counts as somebody who is there.
 const INTEREST: Duration = Duration::from_secs(30);
-
-/// While at most so many reps have streams or poll, and nobody follows all orders, others' events are not read. Naming more
-/// costs as much as it saves.
-const MOST_FOLLOWED: usize = 500;
 
 /// How long one read may take before the connection is given up.
 const READ_PATIENCE: Duration = Duration::from_secs(20);
@@ -79,8 +77,17 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
     let may_sleep = !in_time("look at the server within 20 s", link.may_prepare()).await?;
     let risen = Notify::new();
     let now = Instant::now();
-    let tail =
-        Tail { live, heard: &heard, risen: &risen, link, cursor, may_sleep, asked_at: None, pace: Pace::new(now) };
+    let tail = Tail {
+        live,
+        heard: &heard,
+        risen: &risen,
+        link,
+        cursor,
+        baselines: Baselines::default(),
+        may_sleep,
+        asked_at: None,
+        pace: Pace::new(now),
+    };
     tokio::select! {
         ended = tail.follow() => ended,
         deaf = canary::run(live, &heard, &risen) => Err(deaf),
@@ -107,7 +114,7 @@ async fn begin<'a>(
     let known = cursor.take().filter(|known| known.epoch == present.epoch);
     if known.is_none() {
         // streams that opened before the first cursor was taken may lie behind it
-        live.hub.resync(&present, |_| true);
+        live.hub.resync(&present);
         live.recency.jumped_to(present.revision());
     }
     Ok(cursor.insert(known.unwrap_or_else(|| Arc::new(present))))
@@ -121,6 +128,7 @@ struct Tail<'a> {
     risen: &'a Notify,
     link: Link,
     cursor: &'a mut Arc<Cursor>,
+    baselines: Baselines,
     /// Not where writers may want to prepare their transactions, which PostgreSQL refuses to those that notify.
     may_sleep: bool,
     /// When a poll last asked for news.
@@ -241,45 +249,36 @@ impl Tail<'_> {
     async fn jump(&mut self) -> Result<(), StoreError> {
         let present = in_time("read the present within 20 s", self.link.present()).await?;
         // a stream may have opened meanwhile
-        self.live.hub.resync(&present, |_| true);
-        self.live.recency.jumped_to(present.revision());
-        *self.cursor = Arc::new(present);
+        self.tell_nothing_up_to(Arc::new(present));
         Ok(())
     }
 
-    /// Reads what happened since the cursor and publishes it.
+    /// Comes to a state without telling what happened on the way.
+    fn tell_nothing_up_to(&mut self, state: Arc<Cursor>) {
+        self.baselines.forget_all();
+        self.live.hub.resync(&state);
+        self.live.recency.jumped_to(state.revision());
+        *self.cursor = state;
+    }
+
+    /// Reads what happened since the cursor and delivers it.
     async fn read(&mut self) -> Result<Read, StoreError> {
         let live = self.live;
-        let attempted = "read the events within 20 s";
         let followed = self.audience();
-        let reps = followed.reps();
-        let mut batch = in_time(attempted, self.link.read_batch(self.cursor, reps)).await?;
-        let mut summaries = HashMap::new();
-        if !unknown(live, &batch, &followed).is_empty() {
-            // read together with the statistics that don't follow from what is known
-            let wanted = |batch: &Batch| unknown(live, batch, &followed);
-            let reading = self.link.read_batch_and_statistics(self.cursor, reps, wanted);
-            (batch, summaries) = in_time(attempted, reading).await?;
-        }
-        let Batch { cursor, news } = batch;
+        let (Batch { cursor, news }, summaries) = self.read_batch(&followed).await?;
         let cursor = Arc::new(cursor);
-        if reps.is_some() {
-            // whoever came meanwhile may have begun with an older state, of which this batch tells no news
-            live.hub.resync_newcomers(&cursor);
-        }
         let mut read = Read { recorded: Vec::new(), transactions: 0 };
+        live.meter.batches.fetch_add(1, Relaxed);
         match news {
             News::Everything(why) => {
                 tracing::info!(why, "every stream reads its state anew");
-                live.hub.resync(&cursor, |_| true);
-                live.recency.jumped_to(cursor.revision());
+                self.tell_nothing_up_to(cursor);
             }
             News::Much(reps) => {
                 tracing::debug!(reps = reps.len(), "many changes at once: these reps' streams read their state anew");
-                let is_concerned = |scope: Scope| scope.rep().is_none_or(|rep| reps.contains(&rep));
-                live.hub.resync(&cursor, is_concerned);
-                let scopes = reps.iter().map(|rep| Scope::Rep(*rep)).chain([Scope::All]);
-                live.recency.saw(scopes, cursor.revision());
+                let scopes: Vec<Scope> = reps.into_iter().map(Scope::Rep).chain([Scope::All]).collect();
+                scopes.iter().for_each(|scope| self.baselines.forget(*scope));
+                self.deliver(cursor, &followed, scopes.into_iter().map(|scope| (scope, None)).collect());
                 read.transactions = u32::MAX;
             }
             News::Changed(changed) => {
@@ -287,55 +286,71 @@ impl Tail<'_> {
                 let xids: HashSet<&u64> = read.recorded.iter().collect();
                 // of those that were left out it is not known whether they were of one transaction
                 read.transactions = u32::try_from(xids.len() as u64 + changed.left_out).unwrap_or(u32::MAX);
-                self.publish(&changed, &followed, &cursor, summaries);
+                live.meter.events.fetch_add(read.recorded.len() as u64, Relaxed);
+                let frames = self.frames(&changed, &followed, &cursor, summaries);
+                self.deliver(cursor, &followed, frames);
             }
         }
-        live.meter.batches.fetch_add(1, Relaxed);
-        live.meter.events.fetch_add(read.recorded.len() as u64, Relaxed);
-        *self.cursor = cursor;
         Ok(read)
     }
 
-    /// Whose events the next read is to tell.
-    fn audience(&self) -> Followed {
-        // both are asked in any case, as from now on they count as looked at
-        let polling = self.live.recency.follow(self.cursor.revision(), MOST_FOLLOWED);
-        let open = self.live.hub.follow(MOST_FOLLOWED);
-        let both = open.zip(polling).map(|(open, polling)| [open, polling].concat());
-        Followed(both.filter(|reps| reps.len() <= MOST_FOLLOWED).map(|mut reps| {
-            reps.sort_unstable();
-            reps
-        }))
+    /// What happened since the cursor, with the statistics that don't follow from the baselines.
+    async fn read_batch(&mut self, followed: &Followed) -> Result<(Batch, HashMap<Scope, Summary>), StoreError> {
+        let attempted = "read the events within 20 s";
+        let (live, baselines) = (self.live, &self.baselines);
+        let unknown = |batch: &Batch| {
+            let News::Changed(changed) = &batch.news else { return HashSet::new() };
+            let is_unknown = |scope: &Scope| followed.has(*scope) && !baselines.has(*scope);
+            live.hub.open_among(changed.scopes().filter(is_unknown))
+        };
+        let batch = in_time(attempted, self.link.read_batch(self.cursor, followed.reps())).await?;
+        if unknown(&batch).is_empty() {
+            return Ok((batch, HashMap::new()));
+        }
+        // again, together with them: they must be of one snapshot
+        in_time(attempted, self.link.read_batch_and_statistics(self.cursor, followed.reps(), unknown)).await
     }
 
-    fn publish(
-        &self,
+    /// Whose events the next read is to tell.
+    fn audience(&mut self) -> Followed {
+        let live = self.live;
+        // both are asked in any case, as from now on they count as looked after
+        let polling = live.recency.follow(self.cursor.revision(), Followed::MOST);
+        let followed = Followed::both(live.hub.follow(), polling);
+        self.baselines.follow(&followed);
+        self.baselines.tidy(live.hub.open_scopes(), |scopes| live.hub.open_among(scopes));
+        followed
+    }
+
+    /// The frame of each scope that something happened to: none where nobody has a stream, or its statistics are not known,
+    /// as the first stream was opened during the read.
+    fn frames(
+        &mut self,
         changed: &Changed,
         followed: &Followed,
         cursor: &Arc<Cursor>,
-        summaries: HashMap<Scope, Summary>,
-    ) {
+        mut summaries: HashMap<Scope, Summary>,
+    ) -> HashMap<Scope, Option<Arc<Frame>>> {
         let mut by_scope = changed.by_scope();
         by_scope.retain(|scope, _| followed.has(*scope));
-        for (scope, summary) in self.live.hub.advance(&by_scope, cursor, summaries) {
-            let events = by_scope.get(&scope).map(Vec::as_slice).unwrap_or_default();
-            let patch = Frame::patch(scope, &summary, events, &changed.rows, cursor, self.live.zone);
-            self.live.hub.publish(scope, &Arc::new(patch));
-        }
-        self.live.recency.saw(by_scope.into_keys(), cursor.revision());
-    }
-}
-
-/// Of whom a read tells: of these reps, in order, or of everybody.
-struct Followed(Option<Vec<RepId>>);
-
-impl Followed {
-    fn reps(&self) -> Option<&[RepId]> {
-        self.0.as_deref()
+        let open = self.live.hub.open_among(by_scope.keys().copied());
+        let mut frame = |scope: Scope, events: &[&OrderEvent]| {
+            if !open.contains(&scope) {
+                self.baselines.forget(scope);
+                return None;
+            }
+            let summary = self.baselines.advance(scope, events, summaries.remove(&scope))?;
+            Some(Arc::new(Frame::patch(scope, summary, events, &changed.rows, cursor, self.live.zone)))
+        };
+        by_scope.into_iter().map(|(scope, events)| (scope, frame(scope, &events))).collect()
     }
 
-    fn has(&self, scope: Scope) -> bool {
-        self.reps().is_none_or(|reps| scope.rep().is_some_and(|rep| reps.binary_search(&rep).is_ok()))
+    /// Hands out what was read up to a state, which is the next cursor.
+    fn deliver(&mut self, state: Arc<Cursor>, followed: &Followed, concerned: HashMap<Scope, Option<Arc<Frame>>>) {
+        let scopes: Vec<Scope> = concerned.keys().copied().collect();
+        self.live.hub.deliver(&state, followed.reps().is_none(), concerned);
+        self.live.recency.saw(scopes.into_iter(), state.revision());
+        *self.cursor = state;
     }
 }
 
@@ -345,16 +360,6 @@ struct Read {
     recorded: Vec<u64>,
     /// How many there were, those included whose events concern nobody here.
     transactions: u32,
-}
-
-/// The scopes that have streams but whose statistics must be read.
-fn unknown(live: &Live, batch: &Batch, followed: &Followed) -> HashSet<Scope> {
-    match &batch.news {
-        News::Changed(changed) => {
-            live.hub.unknown(changed.scopes().filter(|scope| followed.has(*scope)), &batch.cursor)
-        }
-        News::Much(_) | News::Everything(_) => HashSet::new(),
-    }
 }
 
 async fn lost(link: &Link) -> StoreError {

@@ -1,6 +1,7 @@
 //! From a committed change to the streams that it concerns: listener, hub, mailboxes, frames, fold and canary. Knows no
 //! HTTP.
 
+mod baseline;
 mod canary;
 mod folder;
 mod frame;
@@ -18,6 +19,7 @@ mod recency;
 mod sentinel;
 mod stream;
 mod watch;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,13 +1,13 @@
 //! Since when the orders that pages poll for are unchanged: what answers a poll without reading them.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
+use super::watched::Watched;
 use crate::cursor::Revision;
 use crate::order::{RepId, Scope};
 
@@ -26,17 +26,15 @@ const MOST_SCOPES: usize = 100_000;
 /// What the listener has seen of the changes of orders for which pages poll.
 #[derive(Debug)]
 pub(super) struct Recency {
-    watched: Mutex<Watched>,
+    polled: Mutex<Polled>,
     seen: watch::Sender<Option<Revision>>,
     asked: Notify,
 }
 
 /// There may be very many, and the listener may read a thousand times a second.
 #[derive(Debug)]
-struct Watched {
-    scopes: HashMap<Scope, Watch>,
-    /// Those that the listener does not look at yet.
-    newcomers: Vec<Scope>,
+struct Polled {
+    watched: Watched<Watch>,
     swept_at: Instant,
 }
 
@@ -49,20 +47,19 @@ struct Watch {
 
 impl Default for Recency {
     fn default() -> Self {
-        let watched = Watched { scopes: HashMap::new(), newcomers: Vec::new(), swept_at: Instant::now() };
-        Self { watched: Mutex::new(watched), seen: watch::Sender::new(None), asked: Notify::new() }
+        let polled = Polled { watched: Watched::default(), swept_at: Instant::now() };
+        Self { polled: Mutex::new(polled), seen: watch::Sender::new(None), asked: Notify::new() }
     }
 }
 
 impl Recency {
     /// A page polls for these orders: from the listener's next read on their changes are noted.
     pub(super) fn watch(&self, scope: Scope) {
-        let (mut watched, polled_at) = (self.lock(), Instant::now());
-        if let Some(watch) = watched.scopes.get_mut(&scope) {
-            watch.polled_at = polled_at;
-        } else if watched.scopes.len() < MOST_SCOPES {
-            watched.scopes.insert(scope, Watch { unchanged_since: None, polled_at });
-            watched.newcomers.push(scope);
+        let (mut polled, polled_at) = (self.lock(), Instant::now());
+        let is_welcome = polled.watched.get(scope).is_some() || polled.watched.len() < MOST_SCOPES;
+        if is_welcome {
+            let new = || Watch { unchanged_since: None, polled_at };
+            polled.watched.get_or_insert_with(scope, new).polled_at = polled_at;
         }
     }
 
@@ -78,7 +75,7 @@ impl Recency {
                 return false;
             }
         }
-        let since = self.lock().scopes.get(&scope).and_then(|watch| watch.unchanged_since);
+        let since = self.lock().watched.get(scope).and_then(|watch| watch.unchanged_since);
         since.is_some_and(|since| since.partial_cmp(&from).is_some_and(Ordering::is_le))
     }
 
@@ -87,43 +84,39 @@ impl Recency {
         self.asked.notified().await;
     }
 
-    /// The listener is about to read what happened after a state: whom it has to look at, if they are at most so many
-    /// reps.
+    /// The listener begins to read what happened after a state: see [`Watched::follow`].
     pub(super) fn follow(&self, from: Revision, most: usize) -> Option<Vec<RepId>> {
-        let mut watched = self.lock();
-        for scope in std::mem::take(&mut watched.newcomers) {
-            if let Some(watch) = watched.scopes.get_mut(&scope) {
-                watch.unchanged_since.get_or_insert(from);
-            }
+        let mut polled = self.lock();
+        if polled.swept_at.elapsed() >= SWEEP_INTERVAL {
+            polled.swept_at = Instant::now();
+            polled.watched.retain(|watch| watch.polled_at.elapsed() < INTEREST);
         }
-        if watched.swept_at.elapsed() >= SWEEP_INTERVAL {
-            watched.swept_at = Instant::now();
-            watched.scopes.retain(|_, watch| watch.polled_at.elapsed() < INTEREST);
-        }
-        let reps: Option<Vec<RepId>> = watched.scopes.keys().take(most + 1).map(|scope| scope.rep()).collect();
-        reps.filter(|reps| reps.len() <= most)
+        polled.watched.each_newcomer(|watch| {
+            watch.unchanged_since.get_or_insert(from);
+        });
+        polled.watched.follow(most)
     }
 
     /// The listener has seen all that was committed up to a state, and in it changes of these.
     pub(super) fn saw(&self, changed: impl Iterator<Item = Scope>, state: Revision) {
-        let mut watched = self.lock();
+        let mut polled = self.lock();
         for scope in changed {
-            if let Some(watch) = watched.scopes.get_mut(&scope) {
+            if let Some(watch) = polled.watched.get_mut(scope) {
                 watch.unchanged_since = Some(state);
             }
         }
-        drop(watched);
+        drop(polled);
         self.seen.send_replace(Some(state));
     }
 
     /// The listener has come to a state without seeing what changed on the way.
     pub(super) fn jumped_to(&self, state: Revision) {
-        self.lock().scopes.values_mut().for_each(|watch| watch.unchanged_since = Some(state));
+        self.lock().watched.values_mut().for_each(|watch| watch.unchanged_since = Some(state));
         self.seen.send_replace(Some(state));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Polled> {
+        self.polled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

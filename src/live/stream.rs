@@ -24,6 +24,10 @@ use crate::store::{StoreError, Sync};
 /// How long a stream waits before it tries again to read its state.
 const RESYNC_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a stream waits before it looks again whether its state is of the listener's epoch. Usually the listener comes
+/// there first, and says so.
+const ELSEWHERE_PAUSE: Duration = Duration::from_secs(5);
+
 /// Between which a browser waits before it reconnects by itself, in milliseconds.
 const RETRY: std::ops::Range<u64> = 1_000..4_000;
 
@@ -39,35 +43,27 @@ impl Live {
         since: Option<&Cursor>,
     ) -> Result<EventStream, StoreError> {
         let mut subscription = self.hub.subscribe(subscriber);
-        let first =
-            self.sync(subscription.scope(), since).await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
+        let reading = self.syncs.read(subscription.scope(), since);
+        let first = reading.await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
         let next_ping = self.next_ping();
-        let beginning = [frame::retry(retry_time()), frame::sync(&first), self.ping(next_ping)].concat();
-        Ok(EventStream {
+        let mut stream = EventStream {
             live: Arc::clone(self),
             subscription,
-            known: first.cursor,
+            known: Arc::clone(&first.cursor),
             waiting: VecDeque::new(),
-            beginning: Some(beginning.into()),
+            beginning: None,
             next_ping: Box::pin(sleep_until(next_ping)),
             resync: None,
             is_over: false,
-        })
+        };
+        let beginning = [frame::retry(retry_time()), frame::sync(&first), stream.ping().bytes].concat();
+        stream.beginning = Some(beginning.into());
+        stream.must_be_where_the_listener_is();
+        Ok(stream)
     }
 
     fn next_ping(&self) -> Instant {
         pulse::next_ping(self.hub.open_streams(), self.started)
-    }
-
-    fn ping(&self, next: Instant) -> Bytes {
-        frame::ping(self.hub.is_live(), pulse::latest(next))
-    }
-
-    /// Reads the state of these orders, and keeps it as what is known of them.
-    async fn sync(&self, scope: Scope, since: Option<&Cursor>) -> Result<Sync, StoreError> {
-        let sync = self.syncs.read(scope, since).await?;
-        self.hub.learn(scope, &sync.cursor, &sync.summary);
-        Ok(sync)
     }
 
     /// Reads the state anew, for a stream that knows all up to a cursor; after a pause, if an earlier attempt failed.
@@ -77,7 +73,7 @@ impl Live {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            live.sync(scope, Some(&known)).await
+            live.syncs.read(scope, Some(&known)).await
         })
     }
 }
@@ -146,6 +142,7 @@ impl EventStream {
                         self.resync = None;
                         let told = Told::of(frame::sync(&sync));
                         self.known = sync.cursor;
+                        self.must_be_where_the_listener_is();
                         return Poll::Ready(Some(told));
                     }
                     Err(error) => {
@@ -185,13 +182,14 @@ impl EventStream {
     fn next_waiting(&mut self) -> Option<Told> {
         while let Some(patch) = self.waiting.pop_front() {
             match novelty(&patch, &self.known) {
-                Novelty::All => {
+                Novelty::Some => {
+                    let bytes = patch.since(&self.known.snapshot);
                     self.known = Arc::clone(&patch.cursor);
-                    return Some(Told { bytes: patch.bytes.clone(), recorded_at: Some(patch.recorded_at) });
+                    return Some(Told { bytes, recorded_at: Some(patch.recorded_at) });
                 }
                 Novelty::None => {}
-                Novelty::Some => {
-                    // the rest was published before the state is read, and is in it
+                Novelty::Incomparable => {
+                    // whatever else waits was read before the state will be
                     self.waiting.clear();
                     self.fall_behind(Duration::ZERO);
                 }
@@ -201,32 +199,42 @@ impl EventStream {
         None
     }
 
+    /// In another epoch nothing that the listener reads leads on from what was told: the state is read again and again until
+    /// it is of the same one.
+    fn must_be_where_the_listener_is(&mut self) {
+        if self.live.hub.is_elsewhere(&self.known) {
+            self.fall_behind(ELSEWHERE_PAUSE);
+        }
+    }
+
     fn fall_behind(&mut self, pause: Duration) {
         self.resync = Some(self.live.resync(self.subscription.scope(), &self.known, pause));
     }
 
     fn ping(&self) -> Told {
-        Told::of(self.live.ping(self.next_ping.deadline()))
+        // nothing arrives at once where the listener reads in another epoch
+        let is_live = self.live.hub.is_live() && !self.live.hub.is_elsewhere(&self.known);
+        Told::of(frame::ping(is_live, pulse::latest(self.next_ping.deadline())))
     }
 }
 
-/// How much of a frame a stream has not told yet.
+/// Whether a stream has told a frame.
 #[derive(Debug, PartialEq, Eq)]
 enum Novelty {
-    All,
-    None,
-    /// A batch that began before the stream's state was read has changes from both sides of it.
+    /// Not all of it. What it has are changes from before its state was read, where the batch began earlier.
     Some,
+    None,
+    /// It is of another epoch: nothing orders it against what was told.
+    Incomparable,
 }
 
-/// A frame of another epoch comes with a resync of its own; nothing orders it against what was told.
+/// A frame of a newer state has rows and statistics at least as new as those that were told.
 fn novelty(patch: &Frame, known: &Cursor) -> Novelty {
-    let newer = patch.cursor.revision().partial_cmp(&known.revision()) == Some(Ordering::Greater);
-    let told = patch.xids.iter().filter(|xid| known.snapshot.has(**xid)).count();
-    match told {
-        0 if newer => Novelty::All,
-        told if newer && told < patch.xids.len() => Novelty::Some,
-        _ => Novelty::None,
+    let is_news = || patch.xids.iter().any(|xid| !known.snapshot.has(*xid));
+    match patch.cursor.revision().partial_cmp(&known.revision()) {
+        None => Novelty::Incomparable,
+        Some(Ordering::Greater) if is_news() => Novelty::Some,
+        Some(_) => Novelty::None,
     }
 }
 
@@ -243,13 +251,13 @@ mod tests {
         // 5 and 7 are in progress, 6 and 8 are told
         let known: Cursor = "00000000000000ff/5:9:5,7".parse().unwrap();
         for (cursor, xids, expected) in [
-            ("ff/9:10:9", &[5][..], Novelty::All),
-            ("ff/10:12:", &[5, 7, 9, 11], Novelty::All),
+            ("ff/9:10:9", &[5][..], Novelty::Some),
+            ("ff/10:12:", &[5, 7, 9, 11], Novelty::Some),
             ("ff/10:12:", &[6, 8], Novelty::None),
             ("ff/10:12:", &[4, 9], Novelty::Some),
             ("ff/5:9:5,7", &[5], Novelty::None),
             ("ff/5:8:5,7", &[5], Novelty::None),
-            ("fe/10:12:", &[9], Novelty::None),
+            ("fe/10:12:", &[9], Novelty::Incomparable),
         ] {
             let frame = Frame::for_test(&format!("00000000000000{cursor}"), xids);
             assert_eq!(novelty(&frame, &known), expected, "{cursor} {xids:?}");

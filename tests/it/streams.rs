@@ -200,6 +200,53 @@ async fn what_a_page_was_told_on_its_return_is_not_told_again() {
 }
 
 #[tokio::test]
+async fn under_a_storm_of_commits_a_stream_of_all_orders_goes_on_with_patches() {
+    const WRITERS: usize = 4;
+    const COMMITS: usize = 400;
+    let database = Database::new().await;
+    let orders: Vec<String> = (1..=50).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&orders.join(", ")).await;
+    let service = Service::start(&database).await;
+    let rx = service.signed_in("rx").await;
+    let mut stream = rx.events_of("/orders/api/pharmacist/events/", None).await;
+    let cursor = stream.wait_for("sync").await.id;
+    let writers: Vec<_> = futures_util::future::join_all((0..WRITERS).map(|_| database.client())).await;
+    let writing = async {
+        let each = writers.iter().enumerate().map(|(writer, client)| async move {
+            for commit in 0..COMMITS {
+                let id = 1 + (writer * 7 + commit) % 49;
+                let change = format!("update orders_order set total_amount = total_amount + 1 where id = {id}");
+                client.batch_execute(&change).await.unwrap();
+            }
+        });
+        futures_util::future::join_all(each).await;
+        database.sql("update orders_order set status = 'shipped' where id = 50").await;
+    };
+    let reading = async {
+        stream.wait_for("patch").await;
+        // its state is read amid the storm: the batch that the listener reads next begins before it
+        let mut stream = rx.events_of("/orders/api/pharmacist/events/", cursor.as_deref()).await;
+        let (mut syncs, mut patches, mut told) = (0, 0, std::collections::HashSet::new());
+        loop {
+            let event = stream.next().await.unwrap();
+            let is_sync = event.name == "sync";
+            syncs += usize::from(is_sync);
+            patches += usize::from(event.name == "patch");
+            let changes = if is_sync { &event.data["missed"] } else { &event.data["changes"] };
+            for change in changes.as_array().into_iter().flatten() {
+                assert!(told.insert(change["id"].as_i64().unwrap()), "told twice: {change}");
+            }
+            if event.data["statistics"]["shipped_orders"] == 1 {
+                return (syncs, patches, event);
+            }
+        }
+    };
+    let (_, (syncs, patches, last)) = tokio::join!(writing, reading);
+    assert!(patches > 3 * syncs, "{syncs} syncs and {patches} patches");
+    assert_eq!(last.data["statistics"], rx.json("/orders/api/pharmacist/dashboard/").await.1["statistics"]);
+}
+
+#[tokio::test]
 async fn an_items_change_of_another_reps_time_is_not_told() {
     let (database, service) = two_reps().await;
     let ana = service.signed_in("ana").await;
