@@ -39,6 +39,7 @@ mod streams;
 mod timeline;
 mod tls;
 mod triggers;
+mod unreadable;
 mod vanishing;
 mod wake;
 mod wake_model;

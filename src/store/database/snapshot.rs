@@ -39,11 +39,12 @@ pub(in crate::store) static BEGIN_WITH_ORDERS: LazyLock<String> = LazyLock::new(
 pub(in crate::store) const HOLD_ORDERS: &str =
     "lock table public.orders_order, public.orders_orderitem in access share mode";
 
-/// The present snapshot and what the epoch is told by, as two columns. What can't change while the connection lasts is asked
-/// once.
+/// The present snapshot and what the epoch is told by, as two columns. What can't change while the connection and the
+/// schema last is asked once: the session keeps it by a name of that schema's.
 pub(in crate::store) const PRESENT: &str = "(select pg_current_snapshot()::text) as snapshot, \
-    (select coalesce(nullif(current_setting('oncare_live.server_life', true), ''), \
-                     nullif(set_config('oncare_live.server_life', live.server_life(), false), '')) \
+    (select coalesce(nullif(current_setting('oncare_live.life_' || 'live.incarnation'::regclass::oid, true), ''), \
+                     nullif(set_config('oncare_live.life_' || 'live.incarnation'::regclass::oid, \
+                                       live.server_life(), false), '')) \
         || '/' || 'live.order_event'::regclass::oid \
         || '/' || coalesce((select rebuilds from live.fold), 0)) as life";
 

@@ -10,7 +10,7 @@ use super::preferences::{Account, Mark};
 use super::session::SignedIn;
 use crate::cursor::Cursor;
 use crate::order::{Change, Scope, Status};
-use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, present, rows};
+use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, rows};
 use crate::store::rows::{EVENT_COLUMNS, order_event};
 
 /// How many changes are listed.
@@ -94,8 +94,8 @@ impl Store {
                 let event = order_event(row)?;
                 let is_own = event.writer.user.as_deref() == Some(user.username.as_str());
                 if let Some(mut change) = event.as_seen_by(scope) {
-                    change.status =
-                        change.status.or_else(|| row.get::<_, Option<&str>>("present_status").map(Status::from));
+                    let present = optional_text(row, "present_status")?;
+                    change.status = change.status.or_else(|| present.as_deref().map(Status::from));
                     changes.push(ListedChange { change, xid: event.xid, at: event.at, is_own });
                 }
             }

@@ -23,7 +23,7 @@ pub(in crate::store) enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-pub(in crate::store) const MIGRATIONS: [Migration; 13] = [
+pub(in crate::store) const MIGRATIONS: [Migration; 14] = [
     Migration {
         version: 1,
         name: "oncare_tables",
@@ -55,9 +55,15 @@ pub(in crate::store) const MIGRATIONS: [Migration; 13] = [
         kind: Kind::LocksWhatIsWritten,
     },
     Migration {
-        version: 21,
+        version: 23,
+        name: "fold_database",
+        sql: include_str!("../../../sql/0023_fold_database.sql"),
+        kind: Kind::LocksWhatIsWritten,
+    },
+    Migration {
+        version: 24,
         name: "live_functions",
-        sql: include_str!("../../../sql/0021_live_functions.sql"),
+        sql: include_str!("../../../sql/0024_live_functions.sql"),
         kind: Kind::Functions,
     },
     Migration {
