@@ -10,10 +10,10 @@
 //! 2. The **listener** ([`live`], `listener.rs`) reads a batch from the [`store`]: the events that were committed since its
 //!    [`cursor`] and the changed rows, in one snapshot and one statement; while few reps have a page open, only theirs. The
 //!    notification was only a hint. What was committed while it was disconnected is in the next batch, so nothing is lost.
-//! 3. The **hub** (`hub.rs`) knows the statistics of each rep who has a page open and moves them on by the batch's events.
-//!    With them the batch becomes one **frame** for each rep (`frame.rs`), encoded once and put into the **mailboxes** of
-//!    that rep's streams (`mailbox.rs`). A full mailbox is emptied and its stream reads its state anew: nobody waits for a
-//!    slow reader.
+//! 3. It knows the statistics of each rep who has a page open (`baseline.rs`) and moves them on by the batch's events. With
+//!    them the batch becomes one **frame** for each rep (`frame.rs`), encoded once, which the **hub** (`hub.rs`) puts into the
+//!    **mailboxes** of that rep's streams (`mailbox.rs`). A full mailbox is emptied and its stream reads its state anew:
+//!    nobody waits for a slow reader.
 //! 4. Each **stream** (`stream.rs`) drops what is not newer than what it sent. [`web`] has checked whose it is, and writes
 //!    the rest to its browser as a server-sent event, over HTTP/1 on a connection that it has taken over from [`http`],
 //!    which keeps no buffers for one that only waits.
@@ -26,7 +26,8 @@
 //! `live.order_stats`, and readers add the events since. When commits are few it also enters the events in
 //! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive.
 //! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/database/gather.rs`).
-//! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`).
+//! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`). A background task that
+//! fails begins anew (`live/supervise.rs`); what can't be read is left out or skipped, and whom it concerns read their state anew.
 //!
 //! # Rules that the browser knows as well
 //!

@@ -265,9 +265,18 @@ impl Tail<'_> {
     async fn read(&mut self) -> Result<Read, StoreError> {
         let live = self.live;
         let followed = self.audience();
-        let (Batch { cursor, news }, summaries) = self.read_batch(&followed).await?;
-        let cursor = Arc::new(cursor);
         let mut read = Read { recorded: Vec::new(), transactions: 0 };
+        let (Batch { cursor, news }, summaries) = match self.read_batch(&followed).await {
+            // it would be the same at every attempt, and nobody would get anything
+            Err(error) if error.is_of_the_data() || error.is_slowness() => {
+                tracing::error!(error = error.chain(), "a batch is skipped; every stream reads its state anew");
+                live.meter.batches_skipped.fetch_add(1, Relaxed);
+                self.jump().await?;
+                return Ok(read);
+            }
+            outcome => outcome?,
+        };
+        let cursor = Arc::new(cursor);
         live.meter.batches.fetch_add(1, Relaxed);
         match news {
             News::Everything(why) => {
@@ -287,6 +296,7 @@ impl Tail<'_> {
                 // of those that were left out it is not known whether they were of one transaction
                 read.transactions = u32::try_from(xids.len() as u64 + changed.left_out).unwrap_or(u32::MAX);
                 live.meter.events.fetch_add(read.recorded.len() as u64, Relaxed);
+                live.meter.events_unreadable.fetch_add(changed.unreadable.len() as u64, Relaxed);
                 let frames = self.frames(&changed, &followed, &cursor, summaries);
                 self.deliver(cursor, &followed, frames);
             }
@@ -322,8 +332,8 @@ impl Tail<'_> {
         followed
     }
 
-    /// The frame of each scope that something happened to: none where nobody has a stream, or its statistics are not known,
-    /// as the first stream was opened during the read.
+    /// The frame of each scope that something happened to: none where nobody has a stream, something of it could not be
+    /// read, or its statistics are not known, as the first stream was opened during the read.
     fn frames(
         &mut self,
         changed: &Changed,
@@ -334,8 +344,10 @@ impl Tail<'_> {
         let mut by_scope = changed.by_scope();
         by_scope.retain(|scope, _| followed.has(*scope));
         let open = self.live.hub.open_among(by_scope.keys().copied());
+        let unreadable: HashSet<Scope> = changed.scopes_of_unreadable().filter(|scope| followed.has(*scope)).collect();
+        unreadable.iter().for_each(|scope| _ = by_scope.entry(*scope).or_default());
         let mut frame = |scope: Scope, events: &[&OrderEvent]| {
-            if !open.contains(&scope) {
+            if !open.contains(&scope) || unreadable.contains(&scope) {
                 self.baselines.forget(scope);
                 return None;
             }

@@ -110,6 +110,35 @@ impl Step {
     }
 }
 
+/// A background task, which should never end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Hears of changes, reads and delivers them.
+    Listener,
+    /// Folds events, and what else is done in the background: see [`Step`].
+    Fold,
+    /// Ends the streams of sessions that no longer hold.
+    Sessions,
+    /// Looks for strangers that hold the listeners' lock.
+    Watch,
+}
+
+impl Task {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Listener, Self::Fold, Self::Sessions, Self::Watch];
+
+    /// As the metrics have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Listener => "listener",
+            Self::Fold => "fold",
+            Self::Sessions => "sessions",
+            Self::Watch => "watch",
+        }
+    }
+}
+
 /// The counters of the live side.
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -124,6 +153,11 @@ pub struct Meter {
     pub reconnects: AtomicU64,
     /// Batches that the listener read.
     pub batches: AtomicU64,
+    /// Batches that it could not read: everybody read their state anew instead.
+    pub batches_skipped: AtomicU64,
+    /// Events of which something could not be read: whom they concern read their state anew instead.
+    pub events_unreadable: AtomicU64,
+    restarts: [AtomicU64; Task::ALL.len()],
     /// Events that the listener read.
     pub events: AtomicU64,
     /// Events that only the periodic read found: notifications that did not come.
@@ -187,6 +221,16 @@ impl Meter {
         let bucket = AGE_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(AGE_BOUNDS.len());
         self.ages[bucket].fetch_add(1, Relaxed);
         self.age_micros.fetch_add(u64::try_from(age.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(super) fn restarts(&self, task: Task) {
+        self.restarts[task as usize].fetch_add(1, Relaxed);
+    }
+
+    /// How often a background task failed and began anew.
+    #[must_use]
+    pub fn restarted(&self, task: Task) -> u64 {
+        self.restarts[task as usize].load(Relaxed)
     }
 
     pub(super) fn background_failed(&self, step: Step) {

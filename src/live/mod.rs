@@ -18,6 +18,7 @@ mod pulse;
 mod recency;
 mod sentinel;
 mod stream;
+mod supervise;
 mod watch;
 mod watched;
 
@@ -37,8 +38,9 @@ use crate::store::{Store, Syncs};
 pub use frame::Frame;
 pub use hub::{Hub, ListenerState, Subscriber, Subscription};
 pub use mailbox::Bye;
-pub use meter::{AgeBuckets, Meter, Step, StreamCounts};
+pub use meter::{AgeBuckets, Meter, Step, StreamCounts, Task};
 use recency::Recency;
+use supervise::supervise;
 
 pub use stream::{EventStream, Told};
 
@@ -87,28 +89,34 @@ impl Live {
         unchanged
     }
 
-    /// Starts the listener, the fold, the sessions' sentinel and the watch. They end when `stop` is cancelled.
+    /// Starts the background tasks, each supervised. They end when `stop` is cancelled.
     pub fn start(self: &Arc<Self>, retention: Duration, tasks: &TaskTracker, stop: &CancellationToken) {
-        let until = |stop: &CancellationToken| stop.clone().cancelled_owned();
-        let live = Arc::clone(self);
-        let stopped = until(stop);
-        tasks.spawn(async move {
-            tokio::select! { () = stopped => {}, () = listener::run(&live) => {} }
-        });
-        let (store, meter) = (self.store.clone(), Arc::clone(&self.meter));
-        let stopped = until(stop);
-        tasks.spawn(async move {
-            tokio::select! { () = stopped => {}, () = folder::run(&store, &meter, retention) => {} }
-        });
-        let live = Arc::clone(self);
-        let stopped = until(stop);
-        tasks.spawn(async move {
-            tokio::select! { () = stopped => {}, () = sentinel::run(&live.store, &live.hub) => {} }
-        });
-        let (store, meter) = (self.store.clone(), Arc::clone(&self.meter));
-        let stopped = until(stop);
-        tasks.spawn(async move {
-            tokio::select! { () = stopped => {}, () = watch::run(&store, &meter) => {} }
-        });
+        for task in Task::ALL {
+            let (live, stopped) = (Arc::clone(self), stop.clone().cancelled_owned());
+            tasks.spawn(async move {
+                let run = || live.run(task, retention);
+                tokio::select! {
+                    () = stopped => {}
+                    () = supervise(task, &live.meter, || live.failed(task), run) => {}
+                }
+            });
+        }
+    }
+
+    async fn run(&self, task: Task, retention: Duration) {
+        match task {
+            Task::Listener => listener::run(self).await,
+            Task::Fold => folder::run(&self.store, &self.meter, retention).await,
+            Task::Sessions => sentinel::run(&self.store, &self.hub).await,
+            Task::Watch => watch::run(&self.store, &self.meter).await,
+        }
+    }
+
+    fn failed(&self, task: Task) {
+        if task == Task::Listener {
+            let why = "the listener failed and begins anew".to_owned();
+            self.hub.set_listener_state(ListenerState::Degraded(why));
+            self.meter.set_awake(false);
+        }
     }
 }

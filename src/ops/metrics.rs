@@ -13,7 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::live::{Live, Step};
+use crate::live::{Live, Step, Task};
 
 /// All metrics as one text.
 pub(super) fn encode(live: &Arc<Live>) -> Result<String, fmt::Error> {
@@ -72,7 +72,17 @@ impl Collector for LiveCollector {
         for (name, help, value) in [
             ("listener_reconnects", "Connections the listener made after its first.", &meter.reconnects),
             ("listener_batches", "Batches of events read.", &meter.batches),
+            (
+                "listener_batches_skipped",
+                "Batches that could not be read: all streams read their state anew instead.",
+                &meter.batches_skipped,
+            ),
             ("listener_events", "Events read for open streams.", &meter.events),
+            (
+                "listener_events_unreadable",
+                "Events with an order that could not be read: the streams they concern read their state anew instead.",
+                &meter.events_unreadable,
+            ),
             (
                 "listener_events_found_late",
                 "Events that only the periodic read found: their notification did not come.",
@@ -105,6 +115,12 @@ impl LiveCollector {
     /// What is done in the background, step by step.
     fn background(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let meter = &self.0.meter;
+        let help = "Background tasks that panicked or ended, and began anew.";
+        let mut restarts = encoder.encode_descriptor("task_restarts", help, None, MetricType::Counter)?;
+        for task in Task::ALL {
+            let count = ConstCounter::new(meter.restarted(task));
+            count.encode(restarts.encode_family(&[("task", task.name())])?)?;
+        }
         let help = "Steps of the background work that failed. Each is tried again after a second.";
         let mut failures = encoder.encode_descriptor("background_failures", help, None, MetricType::Counter)?;
         for step in Step::ALL {

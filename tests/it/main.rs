@@ -42,6 +42,7 @@ mod streams;
 mod timeline;
 mod tls;
 mod triggers;
+mod unreadable;
 mod vanishing;
 mod wake;
 mod wake_model;

@@ -85,6 +85,21 @@ impl StoreError {
         }
     }
 
+    /// Whether the database answers, and only what is in it can't be told: by us, or by the server, which can't turn a text or
+    /// number into what was asked for.
+    #[must_use]
+    pub fn is_of_the_data(&self) -> bool {
+        match self {
+            Self::Unreadable { .. } => true,
+            Self::Refused { cause, .. } => {
+                let state = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+                state.is_some_and(|state| state.code().starts_with("22"))
+            }
+            Self::Shared(error) => error.is_of_the_data(),
+            _ => false,
+        }
+    }
+
     /// Whether the database answers, and only this took it too long.
     #[must_use]
     pub fn is_slowness(&self) -> bool {

@@ -10,6 +10,7 @@ mod statement;
 mod store;
 mod tls;
 mod url;
+mod value;
 
 pub(super) use error::{Attempt, words_of};
 pub use error::{StoreError, chain};
@@ -23,3 +24,4 @@ pub(super) use snapshot::{
 pub(super) use statement::{Connection, Parameters, prepare, rows};
 pub use store::Store;
 pub use url::DatabaseUrl;
+pub(super) use value::{json, optional_text, text, value};

@@ -111,6 +111,9 @@ fn preparation(purpose: Purpose) -> String {
          set local search_path = pg_catalog, pg_temp;
          select set_config(s.name, v.value, false)
          from (values {values}
+             -- a database in SQL_ASCII has texts that are none in UTF-8, which the server would refuse to give out as such
+             ('client_encoding',
+              case when current_setting('server_encoding') = 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end),
              ('client_connection_check_interval', case when version() like '%linux%' then '5s' else '0' end)
          ) v (name, value)
          join pg_settings s on s.name = v.name;

@@ -40,10 +40,12 @@ pub(in crate::store) const HOLD_ORDERS: &str =
     "lock table public.orders_order, public.orders_orderitem in access share mode";
 
 /// Two columns: the present snapshot, and the life, of which the epoch is a hash. The server's part of the life can't change
-/// while the connection lasts: it is computed once and kept in a setting of the session.
+/// while the connection and the schema last: it is computed once and kept in a setting of the session, by a name of that
+/// schema's.
 pub(in crate::store) const PRESENT: &str = "(select pg_current_snapshot()::text) as snapshot, \
-    (select coalesce(nullif(current_setting('oncare_live.server_life', true), ''), \
-                     nullif(set_config('oncare_live.server_life', live.server_life(), false), '')) \
+    (select coalesce(nullif(current_setting('oncare_live.life_' || 'live.incarnation'::regclass::oid, true), ''), \
+                     nullif(set_config('oncare_live.life_' || 'live.incarnation'::regclass::oid, \
+                                       live.server_life(), false), '')) \
         || '/' || 'live.order_event'::regclass::oid \
         || '/' || coalesce((select rebuilds from live.fold), 0)) as life";
 

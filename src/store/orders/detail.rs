@@ -2,15 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
-use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
 use super::edit::{Edit, edit};
 use super::viewing::TOUCHED;
 use crate::cursor::Cursor;
 use crate::order::{Entry, History, Money, OrderId, OrderRow, Recorded, RepId, timeline};
-use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, present};
-use crate::store::rows::{EVENT_COLUMNS, ROW_COLUMNS, order_event, order_row};
+use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, text};
+use crate::store::rows::{EVENT_COLUMNS, ROW_COLUMNS, amount, order_event, order_row};
 
 /// How many events of an order its page shows, and how many rows of its history.
 const TIMELINE_LENGTH: i64 = 200;
@@ -136,26 +135,26 @@ async fn read_order(
     let reached = [("Confirmed", "confirmed_at"), ("Shipped", "shipped_at"), ("Delivered", "delivered_at")];
     Ok(Some(OrderDetail {
         cursor,
-        rep: order.get("rep"),
+        rep: optional_text(&order, "rep")?,
         row: order_row(&order)?,
-        editable: edit(&order),
+        editable: edit(&order)?,
         amounts: vec![
-            ("Subtotal", money(&order, "subtotal")?),
-            ("Tax", money(&order, "tax_amount")?),
-            ("Shipping", money(&order, "shipping_cost")?),
-            ("Discount", money(&order, "discount_amount")?),
+            ("Subtotal", amount(&order, "subtotal")),
+            ("Tax", amount(&order, "tax_amount")),
+            ("Shipping", amount(&order, "shipping_cost")),
+            ("Discount", amount(&order, "discount_amount")),
         ],
         prescription: Prescription {
             required: order.get("prescription_required"),
             verified: order.get("prescription_verified"),
-            by: order.get("verifier"),
+            by: optional_text(&order, "verifier")?,
             at: order.get("verified_at"),
         },
         reached: reached
             .into_iter()
             .filter_map(|(name, column)| Some((name, order.get::<_, Option<_>>(column)?)))
             .collect(),
-        internal_notes: order.get("internal_notes"),
+        internal_notes: text(&order, "internal_notes")?,
         touched: order.get("touched"),
         updated_at: order.get("updated_at"),
         items: items.iter().map(item).collect::<Result<_, _>>()?,
@@ -192,39 +191,38 @@ const HISTORY: &str =
      order by h.changed_at desc, h.id desc limit $2";
 
 fn item(row: &Row) -> Result<Item, StoreError> {
-    let parts: [String; 3] = [row.get("name"), row.get("strength"), row.get("dosage_form")];
+    let parts = [text(row, "name")?, text(row, "strength")?, text(row, "dosage_form")?];
     let named: Vec<&str> = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
     Ok(Item {
         medicine: named.join(" "),
         quantity: row.get("quantity"),
-        unit: row.get("unit"),
-        unit_price: money(row, "unit_price")?,
-        total_price: money(row, "total_price")?,
-        prescription_notes: row.get("prescription_notes"),
+        unit: text(row, "unit")?,
+        unit_price: amount(row, "unit_price"),
+        total_price: amount(row, "total_price"),
+        prescription_notes: text(row, "prescription_notes")?,
     })
 }
 
-fn money(row: &Row, column: &str) -> Result<Option<Money>, StoreError> {
-    let amount: Option<Decimal> = row.try_get(column).map_err(|cause| StoreError::unreadable("an amount", cause))?;
-    Ok(amount.map(Money::new))
-}
-
 fn recorded(row: &Row) -> Result<Recorded, StoreError> {
-    Ok(Recorded { id: row.get("event_id"), event: order_event(row)?, reps: (row.get("old_rep"), row.get("new_rep")) })
+    Ok(Recorded {
+        id: row.get("event_id"),
+        event: order_event(row)?,
+        reps: (optional_text(row, "old_rep")?, optional_text(row, "new_rep")?),
+    })
 }
 
 fn written(row: &Row) -> Result<History, StoreError> {
-    let xid = row.get::<_, &str>("xid").parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))?;
+    let xid = text(row, "xid")?.parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))?;
     Ok(History {
         id: row.get("id"),
         xid,
         at: row.get("changed_at"),
-        by: row.get("username"),
-        status: (row.get::<_, &str>("old_status").into(), row.get::<_, &str>("new_status").into()),
+        by: text(row, "username")?,
+        status: (text(row, "old_status")?.as_str().into(), text(row, "new_status")?.as_str().into()),
         payment_status: (
-            row.get::<_, &str>("old_payment_status").into(),
-            row.get::<_, &str>("new_payment_status").into(),
+            text(row, "old_payment_status")?.as_str().into(),
+            text(row, "new_payment_status")?.as_str().into(),
         ),
-        notes: row.get("notes"),
+        notes: text(row, "notes")?,
     })
 }

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use crate::order::{DeliveryMethod, OrderId, Standing, Status};
-use crate::store::database::{Attempt, Store, StoreError, host_transaction};
+use crate::store::database::{Attempt, Store, StoreError, host_transaction, text};
 use crate::store::people::SignedIn;
 
 /// How long a change waits for somebody else's of the same order. A person waits for it, perhaps for a hundred.
@@ -158,7 +158,8 @@ async fn lock_order(
         return Ok(Err(WriteOutcome::Locked));
     }
     let row = row.attempt("lock the order")?;
-    Ok(row.map(|row| Locked { standing: standing(&row), editable: edit(&row) }).ok_or(WriteOutcome::Gone))
+    let Some(row) = row else { return Ok(Err(WriteOutcome::Gone)) };
+    Ok(Ok(Locked { standing: standing(&row)?, editable: edit(&row)? }))
 }
 
 /// Whether somebody else had the order for longer than [`LOCK_TIMEOUT`].
@@ -166,11 +167,11 @@ pub(in crate::store) fn is_locked<T>(row: &Result<T, tokio_postgres::Error>) -> 
     row.as_ref().is_err_and(|error| error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
 }
 
-pub(in crate::store) fn standing(row: &Row) -> Standing {
-    Standing {
-        status: row.get::<_, &str>("status").into(),
-        payment_status: row.get::<_, &str>("payment_status").into(),
-    }
+pub(in crate::store) fn standing(row: &Row) -> Result<Standing, StoreError> {
+    Ok(Standing {
+        status: text(row, "status")?.as_str().into(),
+        payment_status: text(row, "payment_status")?.as_str().into(),
+    })
 }
 
 /// Writes where a locked order stands, with the history that the existing application would write.
@@ -212,14 +213,14 @@ pub(in crate::store) async fn write_standing(
     Ok(())
 }
 
-pub(in crate::store) fn edit(row: &Row) -> Edit {
-    Edit {
-        customer_name: row.get("customer_name"),
-        customer_phone: row.get("customer_phone"),
-        customer_address: row.get("customer_address"),
-        delivery_method: row.get::<_, &str>("delivery_method").into(),
-        delivery_address: row.get("delivery_address"),
-        delivery_instructions: row.get("delivery_instructions"),
-        customer_notes: row.get("customer_notes"),
-    }
+pub(in crate::store) fn edit(row: &Row) -> Result<Edit, StoreError> {
+    Ok(Edit {
+        customer_name: text(row, "customer_name")?,
+        customer_phone: text(row, "customer_phone")?,
+        customer_address: text(row, "customer_address")?,
+        delivery_method: text(row, "delivery_method")?.as_str().into(),
+        delivery_address: text(row, "delivery_address")?,
+        delivery_instructions: text(row, "delivery_instructions")?,
+        customer_notes: text(row, "customer_notes")?,
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::edit::{LOCK_TIMEOUT, is_locked, standing, write_standing};
 use crate::order::{OrderId, Refusal, Standing, Wanted};
-use crate::store::database::{Attempt, Store, StoreError, host_transaction};
+use crate::store::database::{Attempt, Store, StoreError, host_transaction, optional_text};
 use crate::store::people::SignedIn;
 
 /// A change of where orders stand.
@@ -52,7 +52,7 @@ impl Store {
             )
             .await
             .attempt("name the user to the database")?;
-        let Some(number) = row.get::<_, Option<String>>("order_number") else { return Ok(None) };
+        let Some(number) = optional_text(&row, "order_number")? else { return Ok(None) };
         let locked = transaction
             .query_opt(
                 "select status, payment_status from public.orders_order where id = $1 for no key update",
@@ -63,7 +63,7 @@ impl Store {
             return Ok(Some((number, StatusOutcome::Locked)));
         }
         let Some(row) = locked.attempt("lock the order")? else { return Ok(None) };
-        let before = standing(&row);
+        let before = standing(&row)?;
         if known.is_some_and(|known| known.version() != before.version()) {
             return Ok(Some((number, StatusOutcome::Overtaken)));
         }

@@ -9,7 +9,7 @@ use super::preferences::{Account, Mark};
 use super::session::SignedIn;
 use crate::cursor::Cursor;
 use crate::order::{Change, Scope, Status};
-use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, present, rows};
+use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, rows};
 use crate::store::rows::{EVENT_COLUMNS, order_event};
 
 /// How many changes are listed.
@@ -79,8 +79,8 @@ impl Store {
             for row in &events {
                 let event = order_event(row)?;
                 if let Some(mut change) = event.as_seen_by(scope) {
-                    change.status =
-                        change.status.or_else(|| row.get::<_, Option<&str>>("present_status").map(Status::from));
+                    let present = optional_text(row, "present_status")?;
+                    change.status = change.status.or_else(|| present.as_deref().map(Status::from));
                     changes.push((event.at, ListedChange { change, xid: event.xid, unread: row.get("is_unread") }));
                 }
             }

@@ -7,7 +7,7 @@ use super::session::SignedIn;
 use super::user::Role;
 use crate::cursor::{Cursor, Epoch};
 use crate::order::{OrderId, Status};
-use crate::store::database::{Attempt, Store, StoreError, rows};
+use crate::store::database::{Attempt, Store, StoreError, optional_text, rows, value};
 
 /// How many orders somebody may have muted.
 pub const MOST_MUTED: i64 = 500;
@@ -209,8 +209,8 @@ impl Store {
              where m.user_id = $1 order by m.muted_at desc, m.order_id";
         let read = rows(&*client, sql, &[&user.id.0, &only]).await.attempt("read the muted orders")?;
         let muted =
-            |row: &tokio_postgres::Row| MutedOrder { id: OrderId(row.get("order_id")), number: row.get("number") };
-        Ok(read.iter().map(muted).collect())
+            |row| Ok(MutedOrder { id: OrderId(value(row, "order_id")?), number: optional_text(row, "number")? });
+        read.iter().map(muted).collect()
     }
 
     /// Whether the user has muted the order.

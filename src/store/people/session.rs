@@ -12,7 +12,9 @@ use tokio_postgres::Row;
 use super::user::{Role, UserRecord};
 use crate::cursor::Revision;
 use crate::order::{RepId, UserId};
-use crate::store::database::{Attempt, BRIEFLY, Gather, PRESENT, Store, StoreError, cursor_of, rows, unless_standby};
+use crate::store::database::{
+    Attempt, BRIEFLY, Gather, PRESENT, Store, StoreError, cursor_of, rows, text, unless_standby,
+};
 
 /// SHA-256 of a session's token: what the database knows of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -155,14 +157,14 @@ fn check_sessions<'a>(
 }
 
 fn signed_in(row: &Row, as_of: Revision) -> Result<SignedIn, StoreError> {
-    let username: String = row.get("username");
-    let full_name = format!("{} {}", row.get::<_, &str>("first_name"), row.get::<_, &str>("last_name"));
+    let username = text(row, "username")?;
+    let full_name = format!("{} {}", text(row, "first_name")?, text(row, "last_name")?);
     let name = match full_name.trim() {
         "" => username.clone(),
         name => name.to_owned(),
     };
     let session = session_hash(row, "token_hash")?;
-    Ok(SignedIn { id: UserId(row.get("id")), username, name, role: Role::of(row.get("role")), session, as_of })
+    Ok(SignedIn { id: UserId(row.get("id")), username, name, role: Role::of(&text(row, "role")?), session, as_of })
 }
 
 fn session_hash(row: &Row, column: &str) -> Result<SessionHash, StoreError> {

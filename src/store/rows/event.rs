@@ -2,13 +2,15 @@
 
 use tokio_postgres::Row;
 
-use crate::order::{Money, Operation, OrderEvent, OrderId, RepId, Writer};
-use crate::store::database::StoreError;
+use super::order::amount;
+use crate::order::{Operation, OrderEvent, OrderId, RepId, Writer};
+use crate::store::database::{StoreError, json, optional_text, text, value};
 
 /// The columns that [`order_event`] reads, of an event `e`.
 pub(in crate::store) const EVENT_COLUMNS: &str = "e.id as event_id, e.xid::text, e.at, e.operation, e.order_id, e.order_number as number, e.old_sales_rep_id, \
      e.new_sales_rep_id, e.old_status, e.new_status, e.old_payment_status, e.new_payment_status, \
-     nullif(e.old_total, 'NaN') as old_total, nullif(e.new_total, 'NaN') as new_total, \
+     case when e.old_total > -1e15 and e.old_total < 1e15 then e.old_total end as old_total, \
+     case when e.new_total > -1e15 and e.new_total < 1e15 then e.new_total end as new_total, \
      e.items_delta, e.other, e.app_user, e.application, e.database_role";
 
 /// Whom an event `e` concerns, as `c (rep)`: see `Changed::concerned` of the tail. The limit of one, here and in the tail's batch, has the
@@ -23,7 +25,7 @@ pub(in crate::store) const CONCERNED: &str = "left join lateral (
     ) c (rep)";
 
 pub(in crate::store) fn order_event(row: &Row) -> Result<OrderEvent, StoreError> {
-    let operation = match row.get("operation") {
+    let operation = match value(row, "operation")? {
         "insert" => Operation::Insert,
         "update" => Operation::Update,
         "delete" => Operation::Delete,
@@ -31,31 +33,26 @@ pub(in crate::store) fn order_event(row: &Row) -> Result<OrderEvent, StoreError>
         "truncate" | "truncate_items" => Operation::Truncate,
         unknown => return Err(StoreError::unreadable("an event's operation", format!("unknown operation {unknown}"))),
     };
-    let status = |column| row.get::<_, Option<&str>>(column).map(Into::into);
-    let payment = |column| row.get::<_, Option<&str>>(column).map(Into::into);
-    let money = |column| {
-        row.try_get::<_, Option<rust_decimal::Decimal>>(column)
-            .map(|amount| amount.map(Money::new))
-            .map_err(|cause| StoreError::unreadable("an event's total", cause))
-    };
-    let xid = row.get::<_, &str>("xid").parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))?;
+    let status = |column| Ok::<_, StoreError>(optional_text(row, column)?.as_deref().map(Into::into));
+    let payment = |column| Ok::<_, StoreError>(optional_text(row, column)?.as_deref().map(Into::into));
+    let xid = text(row, "xid")?.parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))?;
     Ok(OrderEvent {
-        id: row.get("event_id"),
+        id: value(row, "event_id")?,
         xid,
-        at: row.get("at"),
+        at: value(row, "at")?,
         operation,
-        order: row.get::<_, Option<i64>>("order_id").map(OrderId),
-        order_number: row.get("number"),
+        order: value::<Option<i64>>(row, "order_id")?.map(OrderId),
+        order_number: optional_text(row, "number")?,
         rep: (row_rep(row, "old_sales_rep_id"), row_rep(row, "new_sales_rep_id")),
-        status: (status("old_status"), status("new_status")),
-        payment_status: (payment("old_payment_status"), payment("new_payment_status")),
-        total: (money("old_total")?, money("new_total")?),
-        items_delta: row.get("items_delta"),
-        other: other_columns(row.get("other")),
+        status: (status("old_status")?, status("new_status")?),
+        payment_status: (payment("old_payment_status")?, payment("new_payment_status")?),
+        total: (amount(row, "old_total"), amount(row, "new_total")),
+        items_delta: value(row, "items_delta")?,
+        other: other_columns(json(row, "other")?),
         writer: Writer {
-            user: row.get("app_user"),
-            application: row.get("application"),
-            role: row.get("database_role"),
+            user: optional_text(row, "app_user")?,
+            application: optional_text(row, "application")?,
+            role: text(row, "database_role")?,
         },
     })
 }
@@ -74,5 +71,5 @@ fn other_columns(value: Option<serde_json::Value>) -> Vec<(String, String, Strin
 }
 
 pub(in crate::store) fn row_rep(row: &Row, column: &str) -> Option<RepId> {
-    row.get::<_, Option<i64>>(column).map(RepId)
+    row.try_get::<_, Option<i64>>(column).ok().flatten().map(RepId)
 }

@@ -6,5 +6,5 @@ mod statistics;
 
 pub(super) use event::{CONCERNED, EVENT_COLUMNS, order_event, row_rep};
 pub use order::Listed;
-pub(super) use order::{REP_COLUMNS, ROW_COLUMNS, listed, order_row, rows_by_id, rows_by_id_query};
+pub(super) use order::{REP_COLUMNS, ROW_COLUMNS, amount, listed, order_row, rows_by_id, rows_by_id_query};
 pub(super) use statistics::{SUMMARIES, TOTAL_SUMMARY, summaries, summary, summary_query};

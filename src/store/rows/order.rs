@@ -5,15 +5,16 @@ use std::sync::LazyLock;
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
+use super::event::row_rep;
 use crate::order::{Money, OrderId, OrderRow, PaymentStatus, RepId, Scope};
-use crate::store::database::{Attempt, Connection, StoreError, rows};
+use crate::store::database::{Attempt, Connection, StoreError, optional_text, rows, text, value};
 
 /// The columns that [`order_row`] reads, of an order `o`. What no client could show becomes null here: NaN, infinities,
-/// years beyond 9999.
+/// amounts that are none of an order, years beyond 9999.
 pub(in crate::store) const ROW_COLUMNS: &str = "o.id::bigint as id, o.order_number::text as order_number, \
      o.customer_name::text as customer_name, o.status::text as status, o.payment_status::text as payment_status, \
      (select count(*) from public.orders_orderitem i where i.order_id = o.id) as items_count, \
-     nullif(o.total_amount, 'NaN')::numeric as total_amount, \
+     case when o.total_amount > -1e15 and o.total_amount < 1e15 then o.total_amount end::numeric as total_amount, \
      case when o.created_at >= '0001-01-01' and o.created_at < '10000-01-01' then o.created_at end::timestamptz as created_at";
 
 /// The rep of an order `o`, as a list of all orders shows it.
@@ -64,22 +65,25 @@ pub(in crate::store) async fn rows_by_id(
 pub(in crate::store) fn listed(row: &Row, scope: Scope) -> Result<Listed, StoreError> {
     let (rep, rep_name) = match scope {
         Scope::Rep(rep) => (Some(rep), None),
-        Scope::All => (row.get::<_, Option<i64>>("sales_rep_id").map(RepId), row.get("sales_rep")),
+        Scope::All => (row_rep(row, "sales_rep_id"), optional_text(row, "sales_rep")?),
     };
     Ok(Listed { row: order_row(row)?, rep, rep_name })
 }
 
 pub(in crate::store) fn order_row(row: &Row) -> Result<OrderRow, StoreError> {
-    let total: Option<Decimal> =
-        row.try_get("total_amount").map_err(|cause| StoreError::unreadable("an order's total", cause))?;
     Ok(OrderRow {
-        id: OrderId(row.get("id")),
-        order_number: row.get("order_number"),
-        customer_name: row.get("customer_name"),
-        status: row.get::<_, &str>("status").into(),
-        payment_status: PaymentStatus::from(row.get::<_, &str>("payment_status")),
-        items_count: row.get("items_count"),
-        total_amount: total.map(Money::new),
-        created_at: row.get("created_at"),
+        id: OrderId(value(row, "id")?),
+        order_number: text(row, "order_number")?,
+        customer_name: text(row, "customer_name")?,
+        status: text(row, "status")?.as_str().into(),
+        payment_status: PaymentStatus::from(text(row, "payment_status")?.as_str()),
+        items_count: value(row, "items_count")?,
+        total_amount: amount(row, "total_amount"),
+        created_at: value(row, "created_at")?,
     })
+}
+
+/// An amount; none also where it has more digits than an amount can have.
+pub(in crate::store) fn amount(row: &Row, column: &str) -> Option<Money> {
+    row.try_get::<_, Option<Decimal>>(column).ok().flatten().map(Money::new)
 }

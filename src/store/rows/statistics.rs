@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
 use crate::order::{Money, RepId, Scope, Summary, Tally};
-use crate::store::database::{Attempt, Connection, StoreError, rows};
+use crate::store::database::{Attempt, Connection, StoreError, rows, text, value};
 
 pub(in crate::store) const SUMMARIES: &str =
     "select sales_rep_id, status, payment_status, orders, amount from live.statistics($1)";
@@ -32,7 +32,7 @@ pub(in crate::store) async fn summaries(
         async { tokio::try_join!(biased; async { of_reps.await.transpose() }, async { of_all.await.transpose() }) };
     let (of_reps, of_all) = read.await.attempt("read the statistics")?;
     for row in of_reps.iter().flatten() {
-        tallies.entry(Scope::Rep(RepId(row.get("sales_rep_id")))).or_default().push(tally(row)?);
+        tallies.entry(Scope::Rep(RepId(value(row, "sales_rep_id")?))).or_default().push(tally(row)?);
     }
     for row in of_all.iter().flatten() {
         tallies.entry(Scope::All).or_default().push(tally(row)?);
@@ -45,11 +45,11 @@ pub(in crate::store) async fn summary(client: &impl Connection, scope: Scope) ->
 }
 
 fn tally(row: &Row) -> Result<Tally, StoreError> {
-    let amount: Decimal = row.try_get("amount").map_err(|cause| StoreError::unreadable("an amount", cause))?;
+    let amount: Decimal = value(row, "amount")?;
     Ok(Tally {
-        status: row.get::<_, &str>("status").into(),
-        payment_status: row.get::<_, &str>("payment_status").into(),
-        orders: row.get("orders"),
+        status: text(row, "status")?.as_str().into(),
+        payment_status: text(row, "payment_status")?.as_str().into(),
+        orders: value(row, "orders")?,
         amount: Money::new(amount),
     })
 }

@@ -43,6 +43,9 @@ pub struct Changed {
     pub left_out: u64,
     /// The orders that still exist, with the rep whose they are now.
     pub rows: HashMap<OrderId, (Option<RepId>, OrderRow)>,
+    /// Of each event that could not be read, or of which the order could not: the reps whose the order was and is. It is
+    /// none of `events`.
+    pub unreadable: Vec<Vec<RepId>>,
 }
 
 impl Changed {
@@ -55,6 +58,11 @@ impl Changed {
             _ => event.rep,
         };
         [one, other].into_iter().flatten().map(Scope::Rep).chain([Scope::All])
+    }
+
+    /// The scopes that events which could not be read concern.
+    pub fn scopes_of_unreadable(&self) -> impl Iterator<Item = Scope> {
+        self.unreadable.iter().flat_map(|reps| reps.iter().map(|rep| Scope::Rep(*rep)).chain([Scope::All]))
     }
 
     /// The scopes that any of the events concerns, one of them perhaps several times.
@@ -169,18 +177,34 @@ async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>)
     }
     let mut changed = Changed::default();
     for row in rows.iter().filter(|row| row.get::<_, Option<&str>>("operation").is_some()) {
-        let event = order_event(row)?;
+        let order = || -> Result<Option<OrderRow>, StoreError> {
+            if row.get::<_, Option<i64>>("id").is_some() { order_row(row).map(Some) } else { Ok(None) }
+        };
+        let (event, order) = match order_event(row).and_then(|event| Ok((event, order()?))) {
+            Ok(read) => read,
+            Err(error) => {
+                let order = row.try_get::<_, Option<i64>>("order_id").ok().flatten();
+                tracing::warn!(
+                    order,
+                    error = error.chain(),
+                    "an event can't be read; whom it concerns read their state anew"
+                );
+                let reps = ["old_sales_rep_id", "new_sales_rep_id", "sales_rep_id"];
+                changed.unreadable.push(reps.into_iter().filter_map(|column| row_rep(row, column)).collect());
+                continue;
+            }
+        };
         if event.operation == Operation::Truncate {
             return Ok(Batch { cursor, news: News::Everything("the orders were truncated") });
         }
         changed.events.push(event);
-        if row.get::<_, Option<i64>>("id").is_some() {
-            let order = order_row(row)?;
+        if let Some(order) = order {
             changed.rows.insert(order.id, (row_rep(row, "sales_rep_id"), order));
         }
     }
     let recorded = rows.first().and_then(|row| row.get::<_, Option<i64>>("recorded"));
-    changed.left_out = recorded.map_or(0, |recorded| (recorded as u64).saturating_sub(changed.events.len() as u64));
+    let told = changed.events.len() + changed.unreadable.len();
+    changed.left_out = recorded.map_or(0, |recorded| (recorded as u64).saturating_sub(told as u64));
     Ok(Batch { cursor, news: News::Changed(changed) })
 }
 

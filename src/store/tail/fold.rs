@@ -78,7 +78,7 @@ impl Store {
         Ok(())
     }
 
-    /// Folds what is new into the summary; builds it anew where there is none, or one of another cluster.
+    /// Folds what is new into the summary; builds it anew where there is none, or one of another database.
     ///
     /// # Errors
     /// If the database can't be reached. Nothing is half done then.
@@ -358,9 +358,10 @@ static REBUILD: LazyLock<String> = LazyLock::new(|| {
          delete from live.order_stats;
          insert into live.order_stats (sales_rep_id, status, payment_status, orders, amount)
              select sales_rep_id, status, payment_status, orders, amount from live.aggregate();
-         insert into live.fold (system_identifier) values (live.system_identifier())
+         insert into live.fold (system_identifier, database_oid)
+             select live.system_identifier(), d.oid from pg_database d where d.datname = current_database()
              on conflict on constraint fold_pkey do update set
-                 system_identifier = excluded.system_identifier, rebuilds = fold.rebuilds + 1,
+                 system_identifier = excluded.system_identifier, database_oid = excluded.database_oid, rebuilds = fold.rebuilds + 1,
                  pruned_xid = pg_snapshot_xmax(pg_current_snapshot());
          {MOVE_FOLD}"
     )

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use crate::cursor::{Cursor, Epoch};
 use crate::order::{Change, OrderEvent, RepId, Scope};
-use crate::store::database::{Connection, PRESENT, StoreError, cursor_of, rows, unless_standby};
+use crate::store::database::{Connection, PRESENT, StoreError, cursor_of, rows, text, unless_standby};
 use crate::store::rows::{CONCERNED, EVENT_COLUMNS, order_event, row_rep};
 
 /// How many changes a page is told that it missed.
@@ -114,11 +114,18 @@ impl TooMuch {
 
 /// What pages may have missed: the newest events, with the reps whom they concern.
 pub(in crate::store) struct Recent {
-    /// In the order of their recording; without a rep where all orders or items were deleted at once, and where they are those
-    /// of all orders.
-    events: Vec<(Option<RepId>, OrderEvent)>,
+    /// In the order of their recording.
+    events: Vec<RecentEvent>,
     /// Events of this transaction and later ones are all here.
     complete_from: u64,
+}
+
+struct RecentEvent {
+    /// None where all orders or items were deleted at once, and where the events are those of all orders.
+    concerned: Option<RepId>,
+    xid: u64,
+    /// None where it can't be read.
+    event: Option<OrderEvent>,
 }
 
 impl Recent {
@@ -142,7 +149,10 @@ impl Recent {
     pub(in crate::store) fn of(rows: &[Row]) -> Result<Self, StoreError> {
         let complete_from = transaction_id(rows, "complete_from")?;
         let is_event = |row: &&Row| row.get::<_, Option<&str>>("operation").is_some();
-        let event = |row| Ok((row_rep(row, "concerned"), order_event(row)?));
+        let event = |row| {
+            let xid = text(row, "xid")?.parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))?;
+            Ok(RecentEvent { concerned: row_rep(row, "concerned"), xid, event: order_event(row).ok() })
+        };
         let events = rows.iter().filter(is_event).map(event).collect::<Result<_, StoreError>>()?;
         Ok(Self { events, complete_from })
     }
@@ -154,9 +164,10 @@ impl Recent {
         }
         let concerns = |of: Option<RepId>| of.is_none_or(|of| scope.has(Some(of)));
         let mut changes = Vec::new();
-        for (_, event) in self.events.iter().filter(|(of, event)| concerns(*of) && !since.snapshot.has(event.xid)) {
+        let is_missed = |recent: &&RecentEvent| concerns(recent.concerned) && !since.snapshot.has(recent.xid);
+        for RecentEvent { event, .. } in self.events.iter().filter(is_missed) {
             // a truncation concerns everything and is not seen as one order's change
-            changes.push(event.as_seen_by(scope)?);
+            changes.push(event.as_ref()?.as_seen_by(scope)?);
             if changes.len() > MISSED_CHANGES {
                 return None;
             }

@@ -124,6 +124,9 @@ async fn whoever_loses_an_order_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_notified_during_a_read_is_read_as_well() {
     let mut scene = Scene::set().await;
+    // from here on the rep's statistics follow from the events
+    scene.database.sql("update orders_order set payment_status = 'pending' where id = 2").await;
+    scene.told(2).await;
     scene.wire.hold("ORD-2025-00001");
     scene.database.sql("update orders_order set status = 'confirmed' where id = 1").await;
     eventually("the answer is on its way", async || (scene.wire.holding() > 0).then_some(())).await;

@@ -117,7 +117,31 @@ impl Drop for OwnCluster {
 impl Database {
     /// With schema, people and no orders.
     pub async fn new() -> Self {
-        Self::create(&format!("template {TEMPLATE}")).await
+        let database = Self::create(&format!("template {TEMPLATE}")).await;
+        // the template's statistics are those of no orders
+        database
+            .sql("update live.fold set database_oid = (select oid from pg_database where datname = current_database())")
+            .await;
+        database
+    }
+
+    /// A copy of another, to which nobody may be connected.
+    pub async fn copied(&self) -> Self {
+        let nobody = format!("select count(*) from pg_stat_activity where datname = '{}'", self.name);
+        let admin = connect(&self.url.replace(&self.name, "postgres")).await;
+        eventually("nobody is connected", async || {
+            (admin.query_one(&nobody, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(())
+        })
+        .await;
+        Self::create(&format!("template {}", self.name)).await
+    }
+
+    /// In an encoding that takes any bytes, with schema, people and no orders.
+    pub async fn in_sql_ascii() -> Self {
+        let database = Self::create("encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0").await;
+        migrate(&database.url).await;
+        database.sql(&people()).await;
+        database
     }
 
     /// With nothing in it.

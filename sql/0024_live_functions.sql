@@ -11,8 +11,9 @@ language sql stable as $$
 $$;
 
 -- What the events since a snapshot add to the number and amount of orders by sales rep, status and payment status.
--- TRUNCATE holds an exclusive lock until it commits, so that ids do tell what came before it from what came after. NaN is
--- a possible total: it counts as nothing.
+-- TRUNCATE holds an exclusive lock until it commits, so that ids do tell what came before it from what came after. What is
+-- no amount of an order, as NaN, an infinity, or more than can be summed and shown, counts as nothing; so does an order
+-- without a status.
 create or replace function live.deltas_since(since pg_snapshot)
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
 language sql stable as $$
@@ -20,10 +21,12 @@ language sql stable as $$
     from live.events_since(since) e
     cross join (select max(t.event_id) as id from live.truncation t where not pg_visible_in_snapshot(t.xid, since)) cut
     cross join lateral (values
-        (e.old_sales_rep_id, e.old_status, e.old_payment_status, -1::bigint, -coalesce(nullif(e.old_total, 'NaN'), 0)),
-        (e.new_sales_rep_id, e.new_status, e.new_payment_status, 1::bigint, coalesce(nullif(e.new_total, 'NaN'), 0))
+        (e.old_sales_rep_id, e.old_status, e.old_payment_status, -1::bigint,
+         case when e.old_total > -1e15 and e.old_total < 1e15 then -e.old_total else 0 end),
+        (e.new_sales_rep_id, e.new_status, e.new_payment_status, 1::bigint,
+         case when e.new_total > -1e15 and e.new_total < 1e15 then e.new_total else 0 end)
     ) d (sales_rep_id, status, payment_status, orders, amount)
-    where d.status is not null and (cut.id is null or e.id > cut.id)
+    where d.status is not null and d.payment_status is not null and (cut.id is null or e.id > cut.id)
 $$;
 
 -- The events of one order: the older ones by live.order_timeline, and among the newer ones those of this order. Inlined.
@@ -46,9 +49,27 @@ $$;
 create or replace function live.aggregate()
 returns table (sales_rep_id bigint, status text, payment_status text, orders bigint, amount numeric)
 language sql stable as $$
-    select o.sales_rep_id, o.status, o.payment_status, count(*), coalesce(sum(nullif(o.total_amount, 'NaN')), 0)
+    select o.sales_rep_id, o.status, o.payment_status, count(*),
+        coalesce(sum(o.total_amount::numeric) filter (where o.total_amount > -1e15 and o.total_amount < 1e15), 0)
     from public.orders_order o
+    where o.status is not null and o.payment_status is not null
     group by o.sales_rep_id, o.status, o.payment_status
+$$;
+
+-- The snapshot of the fold, or null where there is none that holds here.
+create or replace function live.folded() returns pg_snapshot
+language plpgsql stable set enable_seqscan = off as $$
+begin
+    return (
+        select p.snapshot from live.fold_position p
+        where exists (
+            select from live.fold f
+            where f.system_identifier = live.system_identifier()
+              and f.database_oid = (select d.oid from pg_database d where d.datname = current_database())
+        )
+        order by p.turn desc limit 1
+    );
+end
 $$;
 
 -- What the statistics are summed from: what is folded, unless a truncation since then voids it, and the events since.
