@@ -22,7 +22,7 @@
 //!    and `news.js` tells the person what changed, as they prefer (`store/people/preferences.rs`): by the bell, toasts, a sound, the desktop.
 //!    An order's page, which shows more than an event tells, reads itself anew (`renewal.js`, `parts.js`).
 //!
-//! Statistics never count the orders: the **fold** (`live/folder.rs`, `store/tail/fold.rs`) sums events into
+//! Statistics never count the orders: the **fold** (`live/fold_task.rs`, `store/tail/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. When commits are few it also enters the events in
 //! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive.
 //! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/database/gather.rs`).

@@ -8,9 +8,9 @@ use rand::Rng;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::Live;
 use super::heard::Heard;
 use super::hub::ListenerState;
+use super::state::Live;
 use crate::store::{Link, StoreError};
 
 /// How often the canary is sent, and how long it may take to come back. A hung backend looks like a quiet one to TCP.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::mailbox::Bye;
+use super::bye::Bye;
 use crate::cursor::{Cursor, Snapshot};
 use crate::order::{Change, FullRowJson, OrderEvent, OrderId, OrderRow, RepId, RowJson, Scope, Summary, iso_time};
 use crate::store::Sync;

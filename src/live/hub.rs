@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 
 use tokio::sync::Notify;
 
-use super::mailbox::{Bye, Delivery, Mailbox};
-use super::meter::{CLIENT_GONE, role};
+use super::bye::Bye;
+use super::frame::Frame;
+use super::mailbox::{Delivery, Mailbox};
+use super::meter::{CLIENT_GONE, Meter, role};
 use super::watched::{Followed, Watched};
-use super::{Frame, Meter};
 use crate::cursor::{Cursor, Epoch, Revision};
 use crate::order::{RepId, Scope};
 use crate::store::SessionHash;

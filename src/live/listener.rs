@@ -13,12 +13,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::baseline::Baselines;
+use super::canary;
+use super::frame::Frame;
 use super::heard::Heard;
 use super::hub::ListenerState;
 use super::lateness::Lateness;
 use super::pace::{Pace, SHORTEST_PAUSE};
+use super::state::Live;
 use super::watched::Followed;
-use super::{Frame, Live, canary};
 use crate::cursor::Cursor;
 use crate::order::{OrderEvent, Scope, Summary};
 use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};

@@ -6,35 +6,13 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-use super::Frame;
+use super::bye::Bye;
+use super::frame::Frame;
 use crate::cursor::Revision;
 use crate::store::SessionHash;
 
 /// Frames that wait for one stream at most. Beyond, the stream reads its state anew, which is one frame.
 const CAPACITY: usize = 16;
-
-/// Why the server ends a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bye {
-    /// The server is stopping; another may take over.
-    Draining,
-    /// The session is over.
-    SignedOut,
-    /// The same session opened too many others.
-    Replaced,
-}
-
-impl Bye {
-    /// As the page and the metrics have it.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Draining => "draining",
-            Self::SignedOut => "signed_out",
-            Self::Replaced => "replaced",
-        }
-    }
-}
 
 /// What a stream gets from its mailbox.
 #[derive(Debug)]

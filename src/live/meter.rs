@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Bye;
+use super::bye::Bye;
 use crate::order::Scope;
 
 /// Upper bounds of the histogram of event ages, in seconds.

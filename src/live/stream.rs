@@ -14,9 +14,13 @@ use chrono::{DateTime, Utc};
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::bye::Bye;
+use super::frame::{self, Frame};
+use super::hub::{Subscriber, Subscription};
 use super::mailbox::Delivery;
 use super::meter::UNAVAILABLE;
-use super::{Bye, Frame, Live, Subscriber, Subscription, frame, pulse};
+use super::pulse;
+use super::state::Live;
 use crate::cursor::Cursor;
 use crate::order::Scope;
 use crate::store::{StoreError, Sync};

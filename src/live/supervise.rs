@@ -7,8 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 
-use super::Meter;
-use super::meter::Task;
+use super::meter::{Meter, Task};
 
 /// Waits before a task begins anew: the first, and the longest, to which each next one is doubled.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

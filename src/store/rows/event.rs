@@ -2,8 +2,8 @@
 
 use tokio_postgres::Row;
 
-use super::order::amount;
-use crate::order::{Operation, OrderEvent, OrderId, RepId, Writer};
+use super::order::{amount, row_rep};
+use crate::order::{Operation, OrderEvent, OrderId, Writer};
 use crate::store::database::{StoreError, json, optional_text, text, value};
 
 /// The columns that [`order_event`] reads, of an event `e`.
@@ -68,8 +68,4 @@ fn other_columns(value: Option<serde_json::Value>) -> Vec<(String, String, Strin
             _ => None,
         })
         .collect()
-}
-
-pub(in crate::store) fn row_rep(row: &Row, column: &str) -> Option<RepId> {
-    row.try_get::<_, Option<i64>>(column).ok().flatten().map(RepId)
 }

@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
-use super::event::row_rep;
 use crate::order::{Money, OrderId, OrderRow, PaymentStatus, RepId, Scope};
 use crate::store::database::{Attempt, Connection, StoreError, optional_text, rows, text, value};
 
@@ -86,4 +85,8 @@ pub(in crate::store) fn order_row(row: &Row) -> Result<OrderRow, StoreError> {
 /// An amount; none also where it has more digits than an amount can have.
 pub(in crate::store) fn amount(row: &Row, column: &str) -> Option<Money> {
     row.try_get::<_, Option<Decimal>>(column).ok().flatten().map(Money::new)
+}
+
+pub(in crate::store) fn row_rep(row: &Row, column: &str) -> Option<RepId> {
+    row.try_get::<_, Option<i64>>(column).ok().flatten().map(RepId)
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::Meter;
+use super::meter::Meter;
 use crate::store::Store;
 
 const INTERVAL: Duration = Duration::from_secs(10);

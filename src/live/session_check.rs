@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::Hub;
+use super::hub::Hub;
 use crate::store::{Role, SessionHash, Store, StoreError};
 
 /// How often the open streams' sessions are checked.

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::Meter;
-use super::meter::Step;
+use super::meter::{Meter, Step};
 use crate::store::{Folded, Store, StoreError};
 
 /// How often is looked whether there is something to do. Each step does a bounded part of it then.
