@@ -1,9 +1,10 @@
 //! Migrations: what they make on an empty database, what they leave alone on an OnCare database.
 
 use oncare_live::doctor;
-use oncare_live::store::{Finding, SchemaState, StoreError};
+use oncare_live::order::{RepId, Scope};
+use oncare_live::store::{DatabaseUrl, Finding, Link, SchemaState, Store, StoreError, Syncs};
 
-use crate::harness::database::{Database, order_sql};
+use crate::harness::database::{Database, migrate, order_sql};
 use crate::harness::service::Service;
 
 const COLUMNS: &str =
@@ -190,6 +191,25 @@ async fn an_index_of_the_hosts_own_is_enough_and_a_broken_one_is_replaced() {
     database.store().migrate().await.unwrap();
     let valid = "select indisvalid from pg_index where indexrelid = 'orders_order_live_list_idx'::regclass";
     assert_eq!(database.value(valid).await, "true");
+}
+
+#[tokio::test]
+async fn a_session_that_saw_another_schema_tells_the_epoch_of_the_present_one() {
+    let database = Database::new().await;
+    let url = DatabaseUrl::parse(&database.url).unwrap();
+    // of one connection, so that it is the same session
+    let syncs = Syncs::new(&Store::new(url.clone(), 1).unwrap());
+    let epoch = async || syncs.read(Scope::Rep(RepId(1)), None).await.unwrap().cursor.epoch;
+    let before = epoch().await;
+    let session =
+        "select pid from pg_stat_activity where datname = current_database() and application_name = 'oncare-live'";
+    let pid = database.value(session).await;
+    database.sql("drop schema live cascade").await;
+    migrate(&database.url).await;
+    let listeners = Link::open(&url, "listener", |_, _| {}).await.unwrap().first_cursor().await.unwrap().epoch;
+    assert_ne!(listeners, before);
+    assert_eq!(epoch().await, listeners);
+    assert_eq!(database.value(session).await, pid);
 }
 
 #[tokio::test]

@@ -113,7 +113,13 @@ async fn a_name_that_is_not_utf_8_is_shown_as_far_as_it_is() {
     shop.assert_ben_notices_nothing().await;
     assert_eq!(shop.listed(1).await["customer_name"], "Jos\u{fffd}");
     assert_eq!(shop.ana.dashboard("").await["orders"].as_array().unwrap().len(), 2);
-    // nor a person's own name
+    // an edit of something else leaves it as it is
+    shop.database.sql(r"update orders_order set customer_name = E'Jos\xe9', status = 'pending' where id = 1").await;
+    let edit = [("customer_name", "Jos\u{fffd}"), ("customer_notes", "Call first"), ("delivery_method", "pickup")];
+    assert_eq!(shop.ana.post("/orders/orders/1/edit/", &edit).await.status(), 303);
+    let kept = r"select customer_name = E'Jos\xe9' and customer_notes = 'Call first' from orders_order where id = 1";
+    assert_eq!(shop.database.value(kept).await, "true");
+    // a person's own name is shown so, too
     shop.database.sql(r"update accounts_user set first_name = E'\xc1na' where id = 1").await;
     for page in ["/orders/orders/", "/orders/orders/1/"] {
         let answer = shop.ana.get(page).await;

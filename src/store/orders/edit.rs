@@ -69,21 +69,25 @@ impl Store {
         if !is_known(&locked.editable) {
             return Ok(WriteOutcome::Overtaken);
         }
+        let present = &locked.editable;
         transaction
             .execute(
-                "update public.orders_order set customer_name = $2, customer_phone = $3, customer_address = $4,
-                     delivery_method = $5, delivery_address = $6, delivery_instructions = $7, customer_notes = $8,
-                     updated_at = now()
+                "update public.orders_order set customer_name = coalesce($2, customer_name),
+                     customer_phone = coalesce($3, customer_phone), customer_address = coalesce($4, customer_address),
+                     delivery_method = coalesce($5, delivery_method),
+                     delivery_address = coalesce($6, delivery_address),
+                     delivery_instructions = coalesce($7, delivery_instructions),
+                     customer_notes = coalesce($8, customer_notes), updated_at = now()
                  where id = $1",
                 &[
                     &id.0,
-                    &edit.customer_name,
-                    &edit.customer_phone,
-                    &edit.customer_address,
-                    &edit.delivery_method.code(),
-                    &edit.delivery_address,
-                    &edit.delivery_instructions,
-                    &edit.customer_notes,
+                    &unless_same(&edit.customer_name, &present.customer_name),
+                    &unless_same(&edit.customer_phone, &present.customer_phone),
+                    &unless_same(&edit.customer_address, &present.customer_address),
+                    &unless_same(edit.delivery_method.code(), present.delivery_method.code()),
+                    &unless_same(&edit.delivery_address, &present.delivery_address),
+                    &unless_same(&edit.delivery_instructions, &present.delivery_instructions),
+                    &unless_same(&edit.customer_notes, &present.customer_notes),
                 ],
             )
             .await
@@ -122,6 +126,12 @@ impl Store {
         transaction.commit().await.attempt("commit the cancellation")?;
         Ok(WriteOutcome::Done)
     }
+}
+
+/// What is to be written. A text that stays as it was read is not: a database in SQL_ASCII may hold what could only be read
+/// with a mark in its place.
+fn unless_same<'a>(text: &'a str, present: &str) -> Option<&'a str> {
+    (text != present).then_some(text)
 }
 
 /// An order as it is while it is locked.
