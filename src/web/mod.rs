@@ -38,6 +38,7 @@ use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
 use page::{assets, login};
+use request::session::{Pharmacist, SalesRep};
 use request::{failure, guard};
 
 /// How long a page or an API answer may take. Streams have no end.
@@ -55,15 +56,15 @@ pub fn router(app: App) -> Router {
         .route("/accounts/logout/", post(login::sign_out))
         .route("/accounts/preferences/", get(preferences::form).post(preferences::save))
         .route("/orders/find/", get(pages::find))
-        .route("/orders/orders/", get(pages::of_rep))
-        .route("/orders/orders/export.csv", get(export::of_rep))
-        .route("/orders/orders/views/", post(saved_views::save_of_rep))
-        .route("/orders/orders/views/delete/", post(saved_views::delete_of_rep))
+        .route("/orders/orders/", get(pages::page::<SalesRep>))
+        .route("/orders/orders/export.csv", get(export::export::<SalesRep>))
+        .route("/orders/orders/views/", post(saved_views::save::<SalesRep>))
+        .route("/orders/orders/views/delete/", post(saved_views::delete::<SalesRep>))
         .route("/orders/pharmacist/dashboard/", get(pages::waiting_longest))
-        .route("/orders/pharmacist/orders/", get(pages::of_all))
-        .route("/orders/pharmacist/orders/export.csv", get(export::of_all))
-        .route("/orders/pharmacist/orders/views/", post(saved_views::save_of_all))
-        .route("/orders/pharmacist/orders/views/delete/", post(saved_views::delete_of_all))
+        .route("/orders/pharmacist/orders/", get(pages::page::<Pharmacist>))
+        .route("/orders/pharmacist/orders/export.csv", get(export::export::<Pharmacist>))
+        .route("/orders/pharmacist/orders/views/", post(saved_views::save::<Pharmacist>))
+        .route("/orders/pharmacist/orders/views/delete/", post(saved_views::delete::<Pharmacist>))
         .route("/orders/orders/status/", post(selection::change))
         .route("/orders/orders/{id}/", get(order::page::of_reader))
         .route("/orders/orders/{id}/status/", post(status::change))
@@ -73,19 +74,19 @@ pub fn router(app: App) -> Router {
         .fallback(failure::not_found)
         .method_not_allowed_fallback(failure::method_not_allowed);
     let api = Router::new()
-        .route("/orders/api/sales-rep/dashboard/", get(api::of_rep))
-        .route("/orders/api/pharmacist/dashboard/", get(api::of_all))
-        .route("/orders/api/sales-rep/changes/", get(bell::of_rep))
-        .route("/orders/api/sales-rep/changes/read/", post(bell::read_of_rep))
-        .route("/orders/api/pharmacist/changes/", get(bell::of_all))
-        .route("/orders/api/pharmacist/changes/read/", post(bell::read_of_all))
+        .route("/orders/api/sales-rep/dashboard/", get(api::answer::<SalesRep>))
+        .route("/orders/api/pharmacist/dashboard/", get(api::answer::<Pharmacist>))
+        .route("/orders/api/sales-rep/changes/", get(bell::answer::<SalesRep>))
+        .route("/orders/api/sales-rep/changes/read/", post(bell::mark_read::<SalesRep>))
+        .route("/orders/api/pharmacist/changes/", get(bell::answer::<Pharmacist>))
+        .route("/orders/api/pharmacist/changes/read/", post(bell::mark_read::<Pharmacist>))
         .route("/orders/api/orders/{id}/mute/", post(mute::change))
         .route("/orders/api/orders/{id}/viewing/", post(viewing::heartbeat))
         .method_not_allowed_fallback(failure::method_not_allowed);
     let assets = Router::new().route("/static/{*path}", get(assets::serve));
     let streams = Router::new()
-        .route("/orders/api/sales-rep/events/", get(stream::open::of_rep))
-        .route("/orders/api/pharmacist/events/", get(stream::open::of_all))
+        .route("/orders/api/sales-rep/events/", get(stream::open::open::<SalesRep>))
+        .route("/orders/api/pharmacist/events/", get(stream::open::open::<Pharmacist>))
         .method_not_allowed_fallback(failure::method_not_allowed);
 
     let answers = ServiceBuilder::new()

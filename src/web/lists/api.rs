@@ -8,13 +8,13 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use crate::order::{Filter, FullRowJson, Invalid, OrderId, Pagination, RowJson, Scope, Summary, iso_time};
-use crate::store::{Listed, Shown, SignedIn};
+use crate::store::{Listed, Shown};
 use crate::web::app::App;
 use crate::web::page::live::MOST_VISIBLE;
 use crate::web::request::etag::{self, known_revision};
 use crate::web::request::failure::Failure;
 use crate::web::request::query::{last_value, refuse_anothers};
-use crate::web::request::session::{Pharmacist, SalesRep};
+use crate::web::request::session::ListReader;
 
 #[derive(Serialize)]
 struct DashboardJson<'a> {
@@ -52,33 +52,16 @@ enum VisibleJson<'a> {
     },
 }
 
-pub(crate) async fn of_rep(
-    State(app): State<App>,
-    rep: SalesRep,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    answer(&app, rep.scope(), &rep.user, &headers, &query.unwrap_or_default()).await
-}
-
-pub(crate) async fn of_all(
-    State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    answer(&app, Scope::All, &user, &headers, &query.unwrap_or_default()).await
-}
-
 /// The dashboard under a filter; 304, without a look at the orders, to who has it and for whom nothing has changed since.
 /// With `visible=1,2,3` also the present state of those rows, for a page that shows them.
-async fn answer(
-    app: &App,
-    scope: Scope,
-    user: &SignedIn,
-    headers: &HeaderMap,
-    query: &str,
+pub(crate) async fn answer<R: ListReader>(
+    State(app): State<App>,
+    reader: R,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
+    let (scope, ref user) = reader.whose();
+    let query = query.as_deref().unwrap_or_default();
     refuse_anothers(scope, user, query)?;
     let (filter, visible) = match (Filter::parse(query), visible(query)) {
         (Ok(filter), Ok(visible)) => (filter, visible),
@@ -89,7 +72,7 @@ async fn answer(
         }
     };
     app.live.polls(scope);
-    if let Some(known) = known_revision(scope, headers)
+    if let Some(known) = known_revision(scope, &headers)
         && app.live.is_unchanged(scope, known, user.as_of).await
     {
         return Ok((StatusCode::NOT_MODIFIED, etag::headers(scope, user.as_of)).into_response());

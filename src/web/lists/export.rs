@@ -13,7 +13,7 @@ use crate::order::{Filter, Money, OrderId, Scope};
 use crate::store::{Listed, SignedIn};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
-use crate::web::request::session::{Pharmacist, SalesRep};
+use crate::web::request::session::ListReader;
 
 /// Orders that are read and sent at once.
 const AT_ONCE: usize = 500;
@@ -21,25 +21,14 @@ const AT_ONCE: usize = 500;
 /// Tells spreadsheets that the text is UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-pub(crate) async fn of_rep(
-    State(app): State<App>,
-    rep: SalesRep,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    export(app, rep.scope(), rep.user, query).await
-}
-
-pub(crate) async fn of_all(
-    State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    export(app, Scope::All, user, query).await
-}
-
 /// Which orders, and in which order, is read at once, as ids; the orders themselves are read as the client takes them, a few
 /// hundred at a time, as they are then. So neither this process holds them, nor does a slow client hold a transaction open.
-async fn export(app: App, scope: Scope, user: SignedIn, query: Option<String>) -> Result<Response, Failure> {
+pub(crate) async fn export<R: ListReader>(
+    State(app): State<App>,
+    reader: R,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let (scope, user) = reader.whose();
     let filter = Filter::parse(&query.unwrap_or_default()).map_err(Failure::Invalid)?;
     let ids = app.store.list_ids(scope, &filter, app.settings.zone).await?;
     let body = table(app, scope, user, ids).inspect_err(|error| {

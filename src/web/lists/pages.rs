@@ -14,7 +14,7 @@ use crate::web::page::live::LiveData;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::deed::{Deed, Offer};
 use crate::web::request::failure::Failure;
-use crate::web::request::session::{OrderReader, Pharmacist, SalesRep};
+use crate::web::request::session::{ListReader, OrderReader, Pharmacist};
 
 /// What a page has under its figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,22 +78,15 @@ impl DashboardPage {
     }
 }
 
-/// The rep's dashboard.
-pub(crate) async fn of_rep(
+/// The rep's dashboard, or the queue of all orders.
+pub(crate) async fn page<R: ListReader>(
     State(app): State<App>,
-    rep: SalesRep,
+    reader: R,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    list_page(&app, Content::MyOrders, rep.scope(), &rep.user, &query.unwrap_or_default()).await
-}
-
-/// The queue of all orders.
-pub(crate) async fn of_all(
-    State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    list_page(&app, Content::Queue, Scope::All, &user, &query.unwrap_or_default()).await
+    let (scope, user) = reader.whose();
+    let content = if scope == Scope::All { Content::Queue } else { Content::MyOrders };
+    list_page(&app, content, scope, &user, &query.unwrap_or_default()).await
 }
 
 /// The statistics of all orders, and what waits longest.

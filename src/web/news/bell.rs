@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::cursor::Cursor;
-use crate::order::{Change, Invalid, OrderId, Scope, Status};
-use crate::store::{ListedChange, MOST_UNREAD, Newest, Preferences, SignedIn};
+use crate::order::{Change, Invalid, OrderId, Status};
+use crate::store::{ListedChange, MOST_UNREAD, Newest, Preferences};
 use crate::web::app::App;
 use crate::web::request::etag::{self, known_revision};
 use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
 use crate::web::request::query::{last_value, refuse_anothers};
-use crate::web::request::session::{Pharmacist, SalesRep};
+use crate::web::request::session::ListReader;
 
 #[derive(Serialize)]
 struct ChangesJson<'a> {
@@ -58,40 +58,23 @@ impl<'a> From<&'a Preferences> for PreferencesJson<'a> {
     }
 }
 
-pub(crate) async fn of_rep(
-    State(app): State<App>,
-    rep: SalesRep,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    answer(&app, rep.scope(), &rep.user, &headers, &query.unwrap_or_default()).await
-}
-
-pub(crate) async fn of_all(
-    State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    answer(&app, Scope::All, &user, &headers, &query.unwrap_or_default()).await
-}
-
 /// The newest changes; 304 to who has them and for whom nothing changed since, neither of the orders nor in the account. Who
 /// never read anything begins to read here: nothing before is said to be unread.
-async fn answer(
-    app: &App,
-    scope: Scope,
-    user: &SignedIn,
-    headers: &HeaderMap,
-    query: &str,
+pub(crate) async fn answer<R: ListReader>(
+    State(app): State<App>,
+    reader: R,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
+    let (scope, ref user) = reader.whose();
+    let query = query.as_deref().unwrap_or_default();
     refuse_anothers(scope, user, query)?;
     // one that can't be read is none, as with the streams
     let since = last_value(query, "since").and_then(|text| Cursor::from_outside(&text));
     app.live.polls(scope);
     let account = app.store.account(user).await?;
     let tag = format!("{scope}-{}", account.version);
-    if let Some(known) = known_revision(&tag, headers)
+    if let Some(known) = known_revision(&tag, &headers)
         && app.live.is_unchanged(scope, known, user.as_of).await
     {
         return Ok((StatusCode::NOT_MODIFIED, etag::headers(&tag, user.as_of)).into_response());
@@ -120,21 +103,14 @@ async fn answer(
     Ok((etag::headers(&tag, cursor.revision()), Json(answer)).into_response())
 }
 
-pub(crate) async fn read_of_rep(State(app): State<App>, rep: SalesRep, form: Form) -> Result<Response, Failure> {
-    mark_read(&app, &rep.user, &form).await
-}
-
-pub(crate) async fn read_of_all(
-    State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
-    form: Form,
-) -> Result<Response, Failure> {
-    mark_read(&app, &user, &form).await
-}
-
 /// Everything up to the form's `cursor` is read, by the `user` to whom the page showed it. One of another life of the server
 /// marks nothing.
-async fn mark_read(app: &App, user: &SignedIn, form: &Form) -> Result<Response, Failure> {
+pub(crate) async fn mark_read<R: ListReader>(
+    State(app): State<App>,
+    reader: R,
+    form: Form,
+) -> Result<Response, Failure> {
+    let (_, ref user) = reader.whose();
     if form.is_anothers(user) {
         return Err(Failure::NotSignedIn);
     }

@@ -93,6 +93,12 @@ impl axum::extract::OptionalFromRequestParts<App> for Visitor {
     }
 }
 
+/// Somebody whose list of orders is asked for. What both kinds of lists have is a handler of either.
+pub(crate) trait ListReader: FromRequestParts<App, Rejection = Failure> + Send + 'static {
+    /// Whose orders the list has, and who reads it.
+    fn whose(self) -> (Scope, SignedIn);
+}
+
 /// A signed-in sales rep.
 pub(crate) struct SalesRep {
     /// Whose orders may be seen.
@@ -101,10 +107,9 @@ pub(crate) struct SalesRep {
     pub(crate) user: SignedIn,
 }
 
-impl SalesRep {
-    /// The rep's own orders.
-    pub(crate) fn scope(&self) -> Scope {
-        Scope::Rep(self.rep)
+impl ListReader for SalesRep {
+    fn whose(self) -> (Scope, SignedIn) {
+        (Scope::Rep(self.rep), self.user)
     }
 }
 
@@ -122,6 +127,12 @@ impl FromRequestParts<App> for SalesRep {
 pub(crate) struct Pharmacist {
     /// Who it is.
     pub(crate) user: SignedIn,
+}
+
+impl ListReader for Pharmacist {
+    fn whose(self) -> (Scope, SignedIn) {
+        (Scope::All, self.user)
+    }
 }
 
 impl FromRequestParts<App> for Pharmacist {

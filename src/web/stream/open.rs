@@ -7,28 +7,19 @@ use axum::response::{IntoResponse, Response};
 use super::response;
 use crate::cursor::Cursor;
 use crate::live::Subscriber;
-use crate::order::Scope;
-use crate::store::SignedIn;
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
 use crate::web::request::query::{last_value, refuse_anothers};
-use crate::web::request::session::{Pharmacist, SalesRep};
-
-pub(crate) async fn of_rep(State(app): State<App>, rep: SalesRep, request: Request) -> Result<Response, Failure> {
-    open(&app, rep.scope(), &rep.user, request).await
-}
-
-pub(crate) async fn of_all(
-    State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
-    request: Request,
-) -> Result<Response, Failure> {
-    open(&app, Scope::All, &user, request).await
-}
+use crate::web::request::session::ListReader;
 
 /// The stream. The cursor comes from the browser's own reconnect, else from the query. One that can't be read is no cursor:
 /// the page gets the whole state.
-async fn open(app: &App, scope: Scope, user: &SignedIn, request: Request) -> Result<Response, Failure> {
+pub(crate) async fn open<R: ListReader>(
+    State(app): State<App>,
+    reader: R,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (scope, ref user) = reader.whose();
     let (request, _) = request.into_parts();
     let query = request.uri.query().unwrap_or_default();
     refuse_anothers(scope, user, query)?;
