@@ -1,19 +1,20 @@
--- The triggers that record what changed and wake a listener that sleeps. However much a transaction changes, it sends one
--- notification, or two where it overlaps another. The functions are `security definer`, so that a writer needs no right on schema live, and touch
+-- The triggers that record what changed and wake a listener that sleeps. PostgreSQL sends equal payloads of one transaction
+-- once, so that a transaction sends at most two, however much it changes: `745`, and `745 crowded`, where another transaction
+-- that had notified was still open at one of its rows. The functions are `security definer`, so that a writer needs no right on schema live, and touch
 -- nothing that another writer could hold a lock on. Run again, this file puts back what somebody took away.
 
--- Whether a listener sleeps, so that it must be notified. A listener that sleeps holds the first lock exclusively; one that is
--- awake reads on its own, and where there is none nobody need be told. Who is granted the lock here keeps it until the
--- transaction ends, and a listener can't fall asleep before that: it gets its exclusive lock only when everything that was
--- not notified is committed, and reads once more then. A savepoint that is rolled back takes its event and its lock along.
--- Notifying costs a lock on the whole cluster until the commit is on disk, which ends group commit; this costs no wait.
--- The key is "oncawake" in ASCII.
+-- Whether a listener sleeps, so that it must be notified. Two advisory locks say so.
 --
--- A sleeper whose machine died keeps its lock for as long as the server believes in its connection, and a stranger may hold it
--- for ever. So a sleeper is believed only while it also holds the lock of the present five seconds, which it takes anew while
--- it lives. Who finds that lock free holds it instead, so that no listener can fall asleep over what it changes. (A
--- transaction that outlasts these five seconds, and then the stranger's lock, is found by the listener's periodic read.) The key
--- is "onca" with the number of the five seconds; a transaction that writes for hours beside a stranger's lock holds one for each.
+-- The *sleep lock* ("oncawake" in ASCII) is held exclusively by a sleeping listener. A writer that gets it, shared, knows that
+-- nobody sleeps, need not notify, and keeps it until its transaction ends. So a listener can fall asleep only when all
+-- transactions that did not notify have ended; then it reads once more. A savepoint that is rolled back takes its event and its
+-- lock along. Notifying costs a lock on the whole cluster until the commit is on disk, which ends group commit; this costs no wait.
+--
+-- The *lease* ("onca" and the number of the present five seconds) proves that the sleeper is alive: it renews it. A sleeper whose
+-- machine died keeps its sleep lock for as long as the server believes in its connection, and a stranger may hold it for ever. A
+-- writer that finds the sleep lock taken but the lease free does not notify, and holds the lease itself, so that nobody can fall
+-- asleep over its change. (A transaction that outlasts these five seconds, and then the stranger's lock, is found by the
+-- listener's periodic read; one that writes for hours beside a stranger's lock holds a lease for each five seconds.)
 create or replace function live.listener_sleeps() returns boolean
 language sql volatile as $$
     select case

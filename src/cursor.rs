@@ -82,7 +82,9 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// The life of one server during which no transaction id is handed out twice. See `live.server_life()` in `sql/`.
+/// States can be compared only within one epoch. A new one begins when the server is restarted, replaced or promoted, when
+/// the database is restored, when schema `live` is installed anew, and when the statistics are rebuilt. It is a hash of what
+/// SQL calls the life: `live.server_life()` plus two parts in `PRESENT` (`store/database/snapshot.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
 

@@ -3,27 +3,34 @@
 //!
 //! # The way of one change
 //!
-//! 1. Somebody commits `update orders_order set status = 'shipped' …`, with psql, from a Django admin, anywhere. The
-//!    trigger (`sql/0019_triggers.sql`) has recorded who changed what in `live.order_event`, in the same transaction, and
-//!    sends `NOTIFY live_orders` if the listener sleeps, which it says with advisory locks (`store/tail/sleep.rs`). While
-//!    commits overlap or are frequent it is awake and reads by itself (`live/pace.rs`), so that they can share a flush.
-//! 2. The **listener** ([`live`], `listener.rs`) reads a batch from the [`store`]: the events that were committed since its
-//!    [`cursor`] and the changed rows, in one snapshot and one statement; while few reps have a page open, only theirs. The
-//!    notification was only a hint. What was committed while it was disconnected is in the next batch, so nothing is lost.
-//! 3. It knows the statistics of each rep who has a page open (`baseline.rs`) and moves them on by the batch's events. With
-//!    them the batch becomes one **frame** for each rep (`frame.rs`), encoded once, which the **hub** (`hub.rs`) puts into the
-//!    **mailboxes** of that rep's streams (`mailbox.rs`). A full mailbox is emptied and its stream reads its state anew:
-//!    nobody waits for a slow reader.
-//! 4. Each **stream** (`stream.rs`) drops what is not newer than what it sent. [`web`] has checked whose it is, and writes
-//!    the rest to its browser as a server-sent event, over HTTP/1 on a connection that it has taken over from [`http`],
-//!    which keeps no buffers for one that only waits.
-//! 5. In the browser one page has the stream for all that are open (`static/js/shared_stream.js`, `stream.js`) and hands the
-//!    event on; in each, `patch.js` sets the texts and attributes that changed, unless the page knows a newer revision already,
-//!    and `news.js` tells the person what changed, as they prefer (`store/people/preferences.rs`): by the bell, toasts, a sound, the desktop.
-//!    An order's page, which shows more than an event tells, reads itself anew (`renewal.js`, `parts.js`).
+//! Whose orders a page or a stream shows is its **scope**: one rep's orders, or all of them (`order/scope.rs`).
 //!
-//! Statistics never count the orders: the **fold** (`live/fold_task.rs`, `store/tail/fold.rs`) sums events into
-//! `live.order_stats`, and readers add the events since. When commits are few it also enters the events in
+//! 1. **Trigger.** Somebody commits `update orders_order set status = 'shipped' …`, with psql, a Django admin, anything. A
+//!    trigger (`sql/0019_triggers.sql`) writes one row to `live.order_event` in the same transaction. Who, when and in which
+//!    transaction are defaults of that table's columns (`sql/0002_live_tables.sql`). The trigger sends `NOTIFY live_orders` only
+//!    if the listener *sleeps*. The listener shows that it sleeps by holding advisory locks (`store/tail/sleep.rs`). While
+//!    commits overlap or are frequent it stays *awake* and reads every few milliseconds instead (`live/pace.rs`), because
+//!    transactions that notify can't share one flush to disk.
+//! 2. **Listener.** `live/heard.rs` takes the notification, and `live/listener.rs` reads a batch (`store/tail/batch.rs`): the
+//!    events committed since its [`cursor`], and the changed rows, in one snapshot. If at most 500 reps have streams or poll,
+//!    and nobody shows all orders, it reads only their events. A notification is only a hint: what was committed while the
+//!    connection was down is in the next batch.
+//! 3. **Hub.** For each open scope the listener keeps the statistics (`live/baseline.rs`). They are read once, at the scope's
+//!    first change, and then moved on event by event. Each scope's part of the batch becomes one **frame**
+//!    (`live/frame.rs`), encoded once. The hub (`live/hub.rs`) puts it into the **mailbox** (`live/mailbox.rs`) of each stream
+//!    of that scope. A mailbox that is full is emptied, and its stream reads its whole state again (`store/tail/sync.rs`).
+//!    Nobody waits for a slow reader.
+//! 4. **Stream.** `web/stream/open.rs` checked who asks when the stream was opened. `live/stream.rs` drops what the browser
+//!    has already been sent. `web/stream/response.rs` writes the rest as a server-sent event, over HTTP/1 on a connection
+//!    taken over from [`http`], which keeps no buffers for an idle one.
+//! 5. **Browser** (`static/js`). One tab holds the stream (`stream.js`) and hands events to the others (`shared_stream.js`). In
+//!    each tab `connection.js` drops states older than the one shown, and polls (`poll.js`) while there is no stream. A list
+//!    (`order_list.js`) has `patch.js` set texts and attributes; an order's page (`order_page.js`) reads itself again
+//!    (`renewal.js`, `parts.js`). `news.js` tells the person, as their preferences say: bell, toasts, sound, desktop.
+//!
+//! Statistics do not count the orders as long as there is a valid **fold**. It (`live/fold_task.rs`, `store/tail/fold.rs`) sums events into
+//! `live.order_stats`, and readers add the events since. Without one (a new database, a restored dump, very many events at once)
+//! the orders are counted, which is slower and equally exact. When commits are few it also enters the events in
 //! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive.
 //! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/database/gather.rs`).
 //! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`). A background task that
@@ -38,7 +45,8 @@
 //!
 //! # The rooms, and who may know whom
 //!
-//! Each knows only rooms that stand above it; so do the folders and files within (`tests/it/imports.rs`).
+//! Each knows only rooms above it. `tests/it/imports.rs` holds that no two rooms, folders or files know each other in a circle;
+//! the "knows" column is kept by hand.
 //!
 //! | room | what lives there | knows |
 //! |---|---|---|
@@ -53,7 +61,7 @@
 //! | [`config`] | arguments and environment | store, order |
 //! | [`server`] | everything put together | all of these |
 //! | [`doctor`] | the diagnosis | store |
-//! | [`demo`] | private cluster, demonstration | server, config, store, password |
+//! | [`demo`] | private cluster, demonstration | server, config, store, order, password |
 //!
 //! [`store`], [`live`] and [`web`] each begin with a map of their own.
 

@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::watched::Followed;
+use super::watched::Audience;
 use crate::order::{OrderEvent, Scope, Summary};
 
-/// So many may be kept of those who have left, before they are looked for.
+/// How many baselines beyond twice the open scopes are kept before those without streams are dropped.
 const MOST_LEFT: usize = 64;
 
 /// The statistics of scopes that have streams, in the state of the listener's cursor.
@@ -19,13 +19,14 @@ impl Baselines {
     }
 
     /// The listener is about to read of these alone: what happens to others does not reach their baselines.
-    pub(super) fn follow(&mut self, followed: &Followed) {
+    pub(super) fn keep_only(&mut self, followed: &Audience) {
         if followed.reps().is_some() {
             self.0.retain(|scope, _| followed.has(*scope));
         }
     }
 
-    /// Forgets some who have left, where they may be many: how many scopes have streams, and which of some do.
+    /// Drops baselines of scopes without streams, once they may be many. `open`: how many scopes have streams; `open_among`:
+    /// which of the given ones do.
     pub(super) fn tidy(&mut self, open: usize, open_among: impl FnOnce(Vec<Scope>) -> HashSet<Scope>) {
         if self.0.len() > 2 * open + MOST_LEFT {
             let still_open = open_among(self.0.keys().copied().collect());

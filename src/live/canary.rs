@@ -1,5 +1,6 @@
 //! The canary: a notification that proves, every few seconds, that what other sessions commit is heard on the listener's
-//! connection. It is sent on a connection of its own: in the pool it would wait behind whatever people ask for.
+//! connection. It is sent on a connection of its own: in the pool it would wait behind whatever people ask for. Over
+//! the same connection this instance tells the others when it stops sleeping.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use super::bye::Bye;
 use super::frame::Frame;
 use super::mailbox::{Delivery, Mailbox};
 use super::meter::{CLIENT_GONE, Meter, role};
-use super::watched::{Followed, Watched};
+use super::watched::{Audience, Watched};
 use crate::cursor::{Cursor, Epoch, Revision};
 use crate::order::{RepId, Scope};
 use crate::store::SessionHash;
@@ -136,15 +136,15 @@ impl Hub {
         scopes.into_iter().filter(|scope| channels.watched.get(*scope).is_some()).collect()
     }
 
-    /// The listener begins to read: see [`Watched::follow`].
-    pub(super) fn follow(&self) -> Option<Vec<RepId>> {
-        self.lock().watched.follow(Followed::MOST)
+    /// The listener begins to read: see [`Watched::begin_read`].
+    pub(super) fn begin_read(&self) -> Option<Vec<RepId>> {
+        self.lock().watched.begin_read(Audience::MOST)
     }
 
-    /// Delivers what the listener read up to a state: to each concerned scope's streams its frame, or that they must read
-    /// their state anew where there is none. Whoever came since the listener began to read misses nothing of it either: a
-    /// scope that it concerns is among the concerned ones, and where it was not of everybody the newcomers read their state
-    /// anew.
+    /// Delivers what the listener read up to a state. Each concerned scope's streams get their frame; where there is none, they
+    /// read their state anew. A stream that was opened while the listener was reading loses nothing: if the read was of
+    /// everybody, its scope is among the concerned ones; if it was of some reps only, its events may not have been read, so it
+    /// reads its state anew.
     pub fn deliver(&self, state: &Cursor, is_of_everybody: bool, concerned: HashMap<Scope, Option<Arc<Frame>>>) {
         let revision = state.revision();
         let mut channels = self.lock();

@@ -20,7 +20,7 @@ use super::hub::ListenerState;
 use super::lateness::Lateness;
 use super::pace::{Pace, SHORTEST_PAUSE};
 use super::state::Live;
-use super::watched::Followed;
+use super::watched::Audience;
 use crate::cursor::Cursor;
 use crate::order::{OrderEvent, Scope, Summary};
 use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
@@ -28,7 +28,7 @@ use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
 /// How often events are read though nothing was heard.
 const SAFETY_READ: Duration = Duration::from_secs(3);
 
-/// How often a listener that another instance's sleep lets sleep looks whether that one is still there.
+/// How often a listener that holds no lock of its own, because another instance sleeps, looks whether the other still does.
 const SLEEPER_CHECK: Duration = Duration::from_millis(200);
 
 /// For how long a poll counts as somebody who is there.
@@ -91,7 +91,7 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
         pace: Pace::new(now),
     };
     tokio::select! {
-        ended = tail.follow() => ended,
+        ended = tail.run() => ended,
         deaf = canary::run(live, &heard, &risen) => Err(deaf),
     }
 }
@@ -115,7 +115,7 @@ async fn begin<'a>(
     let present = link.first_cursor().await?;
     let known = cursor.take().filter(|known| known.epoch == present.epoch);
     if known.is_none() {
-        // streams that opened before the first cursor was taken may lie behind it
+        // streams that opened earlier may have read a state older than this cursor
         live.hub.resync(&present);
         live.recency.jumped_to(present.revision());
     }
@@ -139,8 +139,8 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// A link that was just opened may have missed anything, and nobody may have been asked to notify it: it begins awake.
-    async fn follow(mut self) -> Result<Never, StoreError> {
+    /// On a new connection anything can have been missed, and writers possibly do not notify: it begins awake.
+    async fn run(mut self) -> Result<Never, StoreError> {
         let meter = &self.live.meter;
         loop {
             meter.set_awake(true);
@@ -157,7 +157,7 @@ impl Tail<'_> {
         let mut next_read = Instant::now();
         loop {
             while self.is_idle() {
-                // nobody is there: the writers are left alone, and no more is read than where we are
+                // nobody has a page open: writers stay free of notifying, and only the cursor moves on
                 self.jump().await?;
                 tokio::select! {
                     () = self.live.hub.opened() => {}
@@ -210,7 +210,7 @@ impl Tail<'_> {
                 next_check = now + SLEEPER_CHECK;
                 sleeper = in_time("look after the sleeper within 20 s", self.link.try_sleep()).await?;
                 if news.another_rose || sleeper != Sleeper::Another {
-                    // in between nobody may have slept
+                    // for a moment possibly nobody slept
                     lateness = Lateness::new(now);
                 }
             }
@@ -229,9 +229,10 @@ impl Tail<'_> {
                     }
                 }
             }
+            // with nobody to tell, being notified would only cost the writers
             let rises = self.pace.rises(news.notifications, news.is_crowded, now) || is_due && self.is_idle();
             if rises || sleeper == Sleeper::Nobody {
-                // others may sleep along, whether this one held the lock until now or only the time to try
+                // another instance may rely on our sleep lock, even if we held it only while trying: let go of all locks, and tell it
                 in_time("rise within 20 s", self.link.rise()).await?;
                 self.risen.notify_one();
                 return Ok(());
@@ -307,7 +308,7 @@ impl Tail<'_> {
     }
 
     /// What happened since the cursor, with the statistics that don't follow from the baselines.
-    async fn read_batch(&mut self, followed: &Followed) -> Result<(Batch, HashMap<Scope, Summary>), StoreError> {
+    async fn read_batch(&mut self, followed: &Audience) -> Result<(Batch, HashMap<Scope, Summary>), StoreError> {
         let attempted = "read the events within 20 s";
         let (live, baselines) = (self.live, &self.baselines);
         let unknown = |batch: &Batch| {
@@ -324,12 +325,12 @@ impl Tail<'_> {
     }
 
     /// Whose events the next read is to tell.
-    fn audience(&mut self) -> Followed {
+    fn audience(&mut self) -> Audience {
         let live = self.live;
         // both are asked in any case, as from now on they count as looked after
-        let polling = live.recency.follow(self.cursor.revision(), Followed::MOST);
-        let followed = Followed::both(live.hub.follow(), polling);
-        self.baselines.follow(&followed);
+        let polling = live.recency.begin_read(self.cursor.revision(), Audience::MOST);
+        let followed = Audience::both(live.hub.begin_read(), polling);
+        self.baselines.keep_only(&followed);
         self.baselines.tidy(live.hub.open_scopes(), |scopes| live.hub.open_among(scopes));
         followed
     }
@@ -339,7 +340,7 @@ impl Tail<'_> {
     fn frames(
         &mut self,
         changed: &Changed,
-        followed: &Followed,
+        followed: &Audience,
         cursor: &Arc<Cursor>,
         mut summaries: HashMap<Scope, Summary>,
     ) -> HashMap<Scope, Option<Arc<Frame>>> {
@@ -360,7 +361,7 @@ impl Tail<'_> {
     }
 
     /// Hands out what was read up to a state, which is the next cursor.
-    fn deliver(&mut self, state: Arc<Cursor>, followed: &Followed, concerned: HashMap<Scope, Option<Arc<Frame>>>) {
+    fn deliver(&mut self, state: Arc<Cursor>, followed: &Audience, concerned: HashMap<Scope, Option<Arc<Frame>>>) {
         let scopes: Vec<Scope> = concerned.keys().copied().collect();
         self.live.hub.deliver(&state, followed.reps().is_none(), concerned);
         self.live.recency.saw(scopes.into_iter(), state.revision());

@@ -53,7 +53,8 @@ impl Mailbox {
         Self { number, session, inbox: Mutex::default(), reader: AtomicWaker::new() }
     }
 
-    /// Puts a frame in. `false` if it was full: everything in it was dropped, and the state must be read anew.
+    /// Puts a frame in. `false` if this made it overflow: all frames are dropped and the stream must read its state anew. Until
+    /// it begins to, further frames are dropped as well, and `true` is returned, so that one overflow counts once.
     pub(super) fn put(&self, frame: Arc<Frame>) -> bool {
         self.change(|inbox| {
             let fits = inbox.resync.is_some() || inbox.frames.len() < CAPACITY;
@@ -66,7 +67,7 @@ impl Mailbox {
         })
     }
 
-    /// Drops what is in and has the state read anew, if it is older than this one.
+    /// Drops all frames. The stream must read its state anew unless it has already sent this state or a newer one.
     pub(super) fn resync(&self, state: Revision) {
         self.change(|inbox| inbox.drop_frames(state));
     }

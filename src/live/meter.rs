@@ -120,12 +120,12 @@ pub enum Task {
     /// Ends the streams of sessions that no longer hold.
     Sessions,
     /// Looks for strangers that hold the listeners' lock.
-    Watch,
+    Strangers,
 }
 
 impl Task {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Listener, Self::Fold, Self::Sessions, Self::Watch];
+    pub const ALL: [Self; 4] = [Self::Listener, Self::Fold, Self::Sessions, Self::Strangers];
 
     /// As the metrics have it.
     #[must_use]
@@ -134,7 +134,7 @@ impl Task {
             Self::Listener => "listener",
             Self::Fold => "fold",
             Self::Sessions => "sessions",
-            Self::Watch => "watch",
+            Self::Strangers => "strangers",
         }
     }
 }

@@ -1,14 +1,14 @@
-//! From a committed change to the streams that it concerns. Knows no HTTP. In call order:
+//! From a committed change to the streams that it concerns. Knows no HTTP. In the order in which a change passes:
 //!
-//! * `start.rs` starts the background tasks, which `supervise.rs` begins anew where one fails; what they share is in `state.rs`.
-//! * `listener.rs` hears (`heard.rs`) or asks (`pace.rs`) that something changed and reads what, of those who are `watched.rs`.
-//!   `canary.rs` proves that it hears, `lateness.rs` counts what came without a notification.
-//! * From the statistics in `baseline.rs` it makes each scope's `frame.rs`, and `hub.rs` delivers it to the `mailbox.rs` of each
-//!   of the scope's streams.
-//! * `stream.rs` is what a browser gets: its first state, frames, pings as often as `pulse.rs` says, and a `bye.rs`.
-//! * `recency.rs` answers polls for which nothing changed from what the listener has read.
-//! * `fold_task.rs` folds and prunes, `session_check.rs` ends streams of sessions that are over, `stranger_check.rs` looks for
-//!   strangers that hold the listeners' lock. `meter.rs` counts.
+//! * `listener.rs` reads what changed: when notified (`heard.rs`) or by itself (`pace.rs`, tried out in `pace_simulation.rs`),
+//!   for those who have streams or poll (`watched.rs`). `canary.rs` proves that notifications come, `lateness.rs` counts
+//!   changes that came without one.
+//! * `frame.rs` encodes each scope's change, with statistics from `baseline.rs`. `hub.rs` puts it into each stream's `mailbox.rs`.
+//! * `stream.rs` is one browser's stream: its first state, frames, pings (`pulse.rs`), and the reason why it ends (`bye.rs`).
+//!
+//! Beside that way: `recency.rs` answers polls when nothing changed; `fold_task.rs` folds and prunes; `session_check.rs` ends
+//! streams of ended sessions; `stranger_check.rs` finds other sessions that hold the sleep lock. `start.rs` starts these
+//! tasks, `supervise.rs` restarts them, `state.rs` holds what they share, `meter.rs` counts.
 
 mod baseline;
 mod bye;
@@ -39,4 +39,4 @@ pub use frame::Frame;
 pub use hub::{Hub, ListenerState, Subscriber, Subscription};
 pub use meter::{AgeBuckets, Meter, Step, StreamCounts, Task};
 pub use state::Live;
-pub use stream::{EventStream, Told};
+pub use stream::{EventStream, Outgoing};

@@ -1,5 +1,8 @@
 //! When the listener sleeps and when it is awake, and how often it reads then.
 //!
+//! Awake means: writers need not notify. Then the listener reads by itself, or, while nobody has a page open, only moves its
+//! cursor to the present every three seconds. Asleep means: writers notify.
+//!
 //! A notification wakes a sleeping listener at once, but a transaction that notifies holds a lock on the whole cluster until its
 //! commit is flushed. Alone it waits for nobody. Two that overlap flush one after the other, where PostgreSQL would have
 //! flushed both at once; on a disk that takes milliseconds for it many writers come to a fraction of their rate. An awake listener

@@ -84,8 +84,8 @@ impl Recency {
         self.asked.notified().await;
     }
 
-    /// The listener begins to read what happened after a state: see [`Watched::follow`].
-    pub(super) fn follow(&self, from: Revision, most: usize) -> Option<Vec<RepId>> {
+    /// The listener begins to read what happened after a state: see [`Watched::begin_read`].
+    pub(super) fn begin_read(&self, from: Revision, most: usize) -> Option<Vec<RepId>> {
         let mut polled = self.lock();
         if polled.swept_at.elapsed() >= SWEEP_INTERVAL {
             polled.swept_at = Instant::now();
@@ -94,7 +94,7 @@ impl Recency {
         polled.watched.each_newcomer(|watch| {
             watch.unchanged_since.get_or_insert(from);
         });
-        polled.watched.follow(most)
+        polled.watched.begin_read(most)
     }
 
     /// The listener has seen all that was committed up to a state, and in it changes of these.
@@ -163,17 +163,17 @@ mod tests {
     async fn who_comes_while_the_listener_reads_is_watched_from_its_next_read_on() {
         let recency = Recency::default();
         recency.jumped_to(state(10));
-        assert!(recency.follow(state(10), 9).is_some_and(|reps| reps.is_empty()));
+        assert!(recency.begin_read(state(10), 9).is_some_and(|reps| reps.is_empty()));
         recency.watch(rep(1));
         // of the read that was under way nothing is known of the rep
         recency.saw([].into_iter(), state(12));
         assert!(!recency.is_unchanged(rep(1), state(11), state(12)).await);
-        assert_eq!(recency.follow(state(12), 9), Some(vec![RepId(1)]));
-        assert_eq!(recency.follow(state(12), 0), None, "too many to name");
+        assert_eq!(recency.begin_read(state(12), 9), Some(vec![RepId(1)]));
+        assert_eq!(recency.begin_read(state(12), 0), None, "too many to name");
         recency.saw([].into_iter(), state(14));
         assert!(!recency.is_unchanged(rep(1), state(11), state(14)).await);
         assert!(recency.is_unchanged(rep(1), state(12), state(14)).await);
         tokio::time::advance(INTEREST).await;
-        assert!(recency.follow(state(14), 9).is_some_and(|reps| reps.is_empty()), "nobody polls any more");
+        assert!(recency.begin_read(state(14), 9).is_some_and(|reps| reps.is_empty()), "nobody polls any more");
     }
 }

@@ -1,4 +1,4 @@
-//! The background tasks.
+//! Starting the background tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Live {
             Task::Listener => listener::run(self).await,
             Task::Fold => fold_task::run(&self.store, &self.meter, retention).await,
             Task::Sessions => session_check::run(&self.store, &self.hub).await,
-            Task::Watch => stranger_check::run(&self.store, &self.meter).await,
+            Task::Strangers => stranger_check::run(&self.store, &self.meter).await,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the live side is made of.
+//! What the tasks of the live side share.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

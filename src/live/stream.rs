@@ -88,9 +88,9 @@ type Resync = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
 pub struct EventStream {
     live: Arc<Live>,
     subscription: Subscription,
-    /// Everything up to here was told.
+    /// Everything up to here was handed out to be written.
     known: Arc<Cursor>,
-    /// Delivered and not told yet.
+    /// Frames taken from the mailbox and not handed out yet.
     waiting: VecDeque<Arc<Frame>>,
     beginning: Option<Bytes>,
     next_ping: Pin<Box<Sleep>>,
@@ -101,14 +101,14 @@ pub struct EventStream {
 
 /// Something to be written.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Outgoing {
     /// One or more events.
     pub bytes: Bytes,
     /// When the oldest of the changes that it tells was recorded, if it tells any.
     pub recorded_at: Option<DateTime<Utc>>,
 }
 
-impl Told {
+impl Outgoing {
     fn of(bytes: Bytes) -> Self {
         Self { bytes, recorded_at: None }
     }
@@ -116,9 +116,9 @@ impl Told {
 
 impl EventStream {
     /// What to write next; `None` at the end. Polled by hand, as a waiting stream is then no larger than its fields.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outgoing>> {
         if let Some(beginning) = self.beginning.take() {
-            return Poll::Ready(Some(Told::of(beginning)));
+            return Poll::Ready(Some(Outgoing::of(beginning)));
         }
         loop {
             if let Some(told) = self.next_waiting() {
@@ -144,7 +144,7 @@ impl EventStream {
                 match outcome {
                     Ok(sync) => {
                         self.resync = None;
-                        let told = Told::of(frame::sync(&sync));
+                        let told = Outgoing::of(frame::sync(&sync));
                         self.known = sync.cursor;
                         self.must_be_where_the_listener_is();
                         return Poll::Ready(Some(told));
@@ -163,7 +163,7 @@ impl EventStream {
     }
 
     /// What was told has been written to the browser's socket.
-    pub fn written(&self, told: &Told) {
+    pub fn written(&self, told: &Outgoing) {
         if let Some(recorded_at) = told.recorded_at {
             self.live.meter.frames_sent.fetch_add(1, Relaxed);
             self.live.meter.delivered((Utc::now() - recorded_at).to_std().unwrap_or_default());
@@ -176,23 +176,23 @@ impl EventStream {
     }
 
     /// The last event of a stream, which ends then.
-    pub fn end(&mut self, reason: Bye) -> Told {
+    pub fn end(&mut self, reason: Bye) -> Outgoing {
         self.is_over = true;
         self.waiting.clear();
         self.subscription.closes_because(reason.reason());
-        Told::of(frame::bye(reason))
+        Outgoing::of(frame::bye(reason))
     }
 
-    fn next_waiting(&mut self) -> Option<Told> {
+    fn next_waiting(&mut self) -> Option<Outgoing> {
         while let Some(patch) = self.waiting.pop_front() {
             match novelty(&patch, &self.known) {
-                Novelty::Some => {
+                Novelty::New => {
                     let bytes = patch.since(&self.known.snapshot);
                     self.known = Arc::clone(&patch.cursor);
-                    return Some(Told { bytes, recorded_at: Some(patch.recorded_at) });
+                    return Some(Outgoing { bytes, recorded_at: Some(patch.recorded_at) });
                 }
-                Novelty::None => {}
-                Novelty::Incomparable => {
+                Novelty::Old => {}
+                Novelty::OtherEpoch => {
                     // whatever else waits was read before the state will be
                     self.waiting.clear();
                     self.fall_behind(Duration::ZERO);
@@ -215,30 +215,31 @@ impl EventStream {
         self.resync = Some(self.live.resync(self.subscription.scope(), &self.known, pause));
     }
 
-    fn ping(&self) -> Told {
+    fn ping(&self) -> Outgoing {
         // nothing arrives at once where the listener reads in another epoch
         let is_live = self.live.hub.is_live() && !self.live.hub.is_elsewhere(&self.known);
-        Told::of(frame::ping(is_live, pulse::latest(self.next_ping.deadline())))
+        Outgoing::of(frame::ping(is_live, pulse::latest(self.next_ping.deadline())))
     }
 }
 
-/// Whether a stream has told a frame.
+/// What a frame is to a stream.
 #[derive(Debug, PartialEq, Eq)]
 enum Novelty {
-    /// Not all of it. What it has are changes from before its state was read, where the batch began earlier.
-    Some,
-    None,
-    /// It is of another epoch: nothing orders it against what was told.
-    Incomparable,
+    /// It has changes that the stream has not sent. It may repeat others: those that were already in the state the stream read.
+    New,
+    /// All of it was sent.
+    Old,
+    /// It is of another epoch and can't be compared: the stream must read its state anew.
+    OtherEpoch,
 }
 
 /// A frame of a newer state has rows and statistics at least as new as those that were told.
 fn novelty(patch: &Frame, known: &Cursor) -> Novelty {
     let is_news = || patch.xids.iter().any(|xid| !known.snapshot.has(*xid));
     match patch.cursor.revision().partial_cmp(&known.revision()) {
-        None => Novelty::Incomparable,
-        Some(Ordering::Greater) if is_news() => Novelty::Some,
-        Some(_) => Novelty::None,
+        None => Novelty::OtherEpoch,
+        Some(Ordering::Greater) if is_news() => Novelty::New,
+        Some(_) => Novelty::Old,
     }
 }
 
@@ -255,13 +256,13 @@ mod tests {
         // 5 and 7 are in progress, 6 and 8 are told
         let known: Cursor = "00000000000000ff/5:9:5,7".parse().unwrap();
         for (cursor, xids, expected) in [
-            ("ff/9:10:9", &[5][..], Novelty::Some),
-            ("ff/10:12:", &[5, 7, 9, 11], Novelty::Some),
-            ("ff/10:12:", &[6, 8], Novelty::None),
-            ("ff/10:12:", &[4, 9], Novelty::Some),
-            ("ff/5:9:5,7", &[5], Novelty::None),
-            ("ff/5:8:5,7", &[5], Novelty::None),
-            ("fe/10:12:", &[9], Novelty::Incomparable),
+            ("ff/9:10:9", &[5][..], Novelty::New),
+            ("ff/10:12:", &[5, 7, 9, 11], Novelty::New),
+            ("ff/10:12:", &[6, 8], Novelty::Old),
+            ("ff/10:12:", &[4, 9], Novelty::New),
+            ("ff/5:9:5,7", &[5], Novelty::Old),
+            ("ff/5:8:5,7", &[5], Novelty::Old),
+            ("fe/10:12:", &[9], Novelty::OtherEpoch),
         ] {
             let frame = Frame::for_test(&format!("00000000000000{cursor}"), xids);
             assert_eq!(novelty(&frame, &known), expected, "{cursor} {xids:?}");

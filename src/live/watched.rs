@@ -74,18 +74,18 @@ impl<T> Watched<T> {
 
     /// The listener begins to read: it looks after all that are here, who are no newcomers any more. Gives the reps, if
     /// they are at most so many and nobody is there for all orders.
-    pub(super) fn follow(&mut self, most: usize) -> Option<Vec<RepId>> {
+    pub(super) fn begin_read(&mut self, most: usize) -> Option<Vec<RepId>> {
         self.newcomers.clear();
         let reps: Option<Vec<RepId>> = self.scopes().take(most + 1).map(|scope| scope.rep()).collect();
         reps.filter(|reps| reps.len() <= most)
     }
 }
 
-/// Of whom a read tells: of these reps, in order, or of everybody.
+/// Whose events one read has: those of these reps (sorted), or everybody's (none).
 #[derive(Debug)]
-pub(super) struct Followed(Option<Vec<RepId>>);
+pub(super) struct Audience(Option<Vec<RepId>>);
 
-impl Followed {
+impl Audience {
     /// While at most so many reps have streams or poll, and nobody follows all orders, others' events are not read. Naming
     /// more costs as much as it saves.
     pub(super) const MOST: usize = 500;

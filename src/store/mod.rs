@@ -1,13 +1,15 @@
 //! Everything that is asked of PostgreSQL, every statement beside its row mapping.
 //!
-//! | room | what lives there | knows |
+//! | room | what lives there | knows in the store |
 //! |---|---|---|
-//! | `database/` | the URL, TLS, the pool and its lending, transactions, snapshots, statements, errors | the cursor |
+//! | `database/` | the URL, TLS, the pool and its lending, transactions, snapshots, statements, errors | nothing |
 //! | `rows/` | columns of orders, statistics and events, and their mapping; whom an event concerns | database |
-//! | `tail/` | what happened since a snapshot: batch, missed changes, sync, fold, sleep, canary | rows |
-//! | `people/` | users, sessions, preferences, the bell, saved views | rows |
-//! | `orders/` | dashboard, list, one order, who looks at it, edit, change of status | rows, people |
-//! | `schema/` | what is defined in the database: migrate, inspect, grants, uninstall | tail, database |
+//! | `tail/` | what happened since a snapshot: batch, missed changes, sync, fold, sleep, canary | rows, database |
+//! | `people/` | users, sessions, preferences, the bell, saved views | rows, database |
+//! | `orders/` | dashboard, list, one order, who looks at it, edit, change of status | people, rows, database |
+//! | `schema/` | what is defined in the database: migrate, inspect, grants, uninstall; the doctor's measurements | tail, database |
+//!
+//! All but `schema/` also know the orders' types or the cursor.
 
 mod database;
 mod orders;

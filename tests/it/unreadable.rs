@@ -85,7 +85,7 @@ impl Shop {
         for metric in ["listener_batches_skipped", "listener_events_unreadable", "listener_reconnects"] {
             assert_eq!(self.service.metric(&format!("oncare_live_{metric}_total")).await, 0.0, "{metric}");
         }
-        for task in ["listener", "fold", "sessions", "watch"] {
+        for task in ["listener", "fold", "sessions", "strangers"] {
             let restarts = format!("oncare_live_task_restarts_total{{task=\"{task}\"}}");
             assert_eq!(self.service.metric(&restarts).await, 0.0, "{task}");
         }

@@ -87,20 +87,21 @@ fn transaction_id(rows: &[Row], column: &str) -> Result<u64, StoreError> {
     text.unwrap_or_default().parse().map_err(|cause| StoreError::unreadable("a transaction id", cause))
 }
 
-/// From which transaction on a read found all events, and no further back: what is older than that is too much to tell, and
-/// stays so within an epoch, as there are only more events later. Nobody reads them again to learn it.
+/// From which transaction on the last read found all events, for each kind of read: one rep's (`false`), or all orders'
+/// (`true`). A cursor older than that can't be answered with single changes. This stays so within an epoch, because later
+/// there are only more events, so it is remembered and not read again.
 #[derive(Default)]
-pub(in crate::store) struct TooMuch(Mutex<HashMap<bool, (Epoch, u64)>>);
+pub(in crate::store) struct Completeness(Mutex<HashMap<bool, (Epoch, u64)>>);
 
-impl TooMuch {
-    pub(in crate::store) fn is_told_by(&self, scope: Scope, since: &Cursor) -> bool {
+impl Completeness {
+    pub(in crate::store) fn is_too_old(&self, scope: Scope, since: &Cursor) -> bool {
         let known = self.lock();
         let complete_from = known.get(&(scope == Scope::All));
         complete_from.is_some_and(|(epoch, from)| *epoch == since.epoch && since.snapshot.xmin() < *from)
     }
 
     /// What a read of one rep's or of all orders' events found, in that epoch.
-    pub(in crate::store) fn learn(&self, of_all: bool, epoch: Epoch, recent: &Recent) {
+    pub(in crate::store) fn note(&self, of_all: bool, epoch: Epoch, recent: &Recent) {
         let mut known = self.lock();
         let entry = known.entry(of_all).or_insert((epoch, 0));
         let from = if entry.0 == epoch { entry.1 } else { 0 };

@@ -1,4 +1,5 @@
-//! All that reads events since a snapshot, and what tells the listener that there are some.
+//! What happened since a snapshot. `batch.rs`: for the listener. `sync.rs`: the state of a stream, with what its page missed
+//! (`missed.rs`). `fold.rs`: into the statistics and timelines. `sleep.rs` and `canary.rs`: whether, and that, notifications come.
 
 mod batch;
 mod canary;

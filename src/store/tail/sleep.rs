@@ -22,7 +22,7 @@ pub struct Lease(i32);
 /// Whose sleep it is that makes writers notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sleeper {
-    /// Nobody's: what is committed from now on may not be notified.
+    /// Nobody's: transactions that commit from now on possibly do not notify.
     Nobody,
     /// This connection's, until it rises, is lost, or lets its lease end.
     Ourselves(Lease),
@@ -66,8 +66,8 @@ impl Link {
         Ok(Sleeper::Ourselves(lease))
     }
 
-    /// Takes the lease of a sleeper for the next period as well. `None` if it had ended: somebody may not have been told to
-    /// notify then.
+    /// Takes the lease of a sleeper for the next period as well. `None` if it had already ended: writers
+    /// possibly did not notify since then.
     ///
     /// # Errors
     /// If the connection is lost.

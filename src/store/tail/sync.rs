@@ -8,7 +8,7 @@ use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, OptionFuture};
 
-use super::missed::{REACH, RECENT, RECENT_OF_ALL, Reach, Recent, TooMuch};
+use super::missed::{Completeness, REACH, RECENT, RECENT_OF_ALL, Reach, Recent};
 use crate::cursor::Cursor;
 use crate::order::{Change, Scope, Summary};
 use crate::store::database::{Attempt, BEGIN, Gather, Store, StoreError, prepare};
@@ -29,14 +29,14 @@ pub struct Sync {
 pub struct Syncs {
     store: Store,
     gather: Gather<SyncRequest, Sync>,
-    too_much: Arc<TooMuch>,
+    completeness: Arc<Completeness>,
 }
 
 impl Syncs {
     /// Reads from this store.
     #[must_use]
     pub fn new(store: &Store) -> Self {
-        Self { store: store.clone(), gather: Gather::new(store, read_syncs), too_much: Arc::default() }
+        Self { store: store.clone(), gather: Gather::new(store, read_syncs), completeness: Arc::default() }
     }
 
     /// What a stream of these orders begins with, whose page knows all up to a cursor.
@@ -45,8 +45,8 @@ impl Syncs {
     /// If the database can't be reached or read.
     pub async fn read(&self, scope: Scope, since: Option<&Cursor>) -> Result<Sync, StoreError> {
         self.store.statistics_read.store(true, Relaxed);
-        let too_much = Arc::clone(&self.too_much);
-        self.gather.ask(SyncRequest { scope, since: since.cloned(), too_much }).await
+        let completeness = Arc::clone(&self.completeness);
+        self.gather.ask(SyncRequest { scope, since: since.cloned(), completeness }).await
     }
 }
 
@@ -54,7 +54,7 @@ impl Syncs {
 struct SyncRequest {
     scope: Scope,
     since: Option<Cursor>,
-    too_much: Arc<TooMuch>,
+    completeness: Arc<Completeness>,
 }
 
 /// What many streams begin with, in one snapshot.
@@ -80,10 +80,10 @@ async fn syncs(client: &ClientWrapper, requests: &[SyncRequest]) -> Result<Vec<S
         async { client.batch_execute(BEGIN).await.attempt("begin reading") },
         Reach::read(client),
     )?;
-    // a cursor from which nothing can be told is left out before anything is read: one of them would make the others' read as
-    // long as its own
-    let can_be_told =
-        |request: &SyncRequest, since: &Cursor| reach.has(since) && !request.too_much.is_told_by(request.scope, since);
+    // requests whose cursor is too old are dropped first: one of them would make the shared read as long as its own
+    let can_be_told = |request: &SyncRequest, since: &Cursor| {
+        reach.has(since) && !request.completeness.is_too_old(request.scope, since)
+    };
     let returning: Vec<Option<&Cursor>> =
         requests.iter().map(|request| request.since.as_ref().filter(|since| can_be_told(request, since))).collect();
     let away: HashSet<Scope> = requests
@@ -116,9 +116,9 @@ async fn syncs(client: &ClientWrapper, requests: &[SyncRequest]) -> Result<Vec<S
     let cursor = Arc::new(reach.now);
     let recent = recent.map(|rows| Recent::of(&rows)).transpose()?;
     let recent_of_all = recent_of_all.map(|rows| Recent::of(&rows)).transpose()?;
-    if let Some(SyncRequest { too_much, .. }) = requests.first() {
+    if let Some(SyncRequest { completeness, .. }) = requests.first() {
         for (of_all, recent) in [(false, &recent), (true, &recent_of_all)] {
-            recent.iter().for_each(|recent| too_much.learn(of_all, cursor.epoch, recent));
+            recent.iter().for_each(|recent| completeness.note(of_all, cursor.epoch, recent));
         }
     }
     let sync = |(SyncRequest { scope, .. }, since): (&SyncRequest, &Option<&Cursor>)| {

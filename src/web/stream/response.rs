@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::http::{MayTakeOver, TakeOver, Taken};
-use crate::live::{EventStream, Told};
+use crate::live::{EventStream, Outgoing};
 
 /// How long one write may take. What a reader that is this slow would get is not news any more.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
@@ -82,7 +82,11 @@ async fn write(mut events: EventStream, Taken { socket, head, is_chunked }: Take
 }
 
 /// The next thing to write. Nothing comes any more at the end, and when the client is gone.
-fn next_unless_gone(events: &mut EventStream, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+fn next_unless_gone(
+    events: &mut EventStream,
+    connection: &mut Connection,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Outgoing>> {
     match events.poll_next(cx) {
         Poll::Pending => connection.poll_gone(cx).map(|()| None),
         told => told,
@@ -91,7 +95,12 @@ fn next_unless_gone(events: &mut EventStream, connection: &mut Connection, cx: &
 
 /// Writes what the socket did not take at once, for a reader that is slow. A goodbye ends that: the reader is not waited
 /// for. Whether the stream goes on.
-async fn write_slowly(events: &mut EventStream, connection: &mut Connection, told: Told, mut rest: impl Buf) -> bool {
+async fn write_slowly(
+    events: &mut EventStream,
+    connection: &mut Connection,
+    told: Outgoing,
+    mut rest: impl Buf,
+) -> bool {
     let written = tokio::select! {
         written = timeout(WRITE_PATIENCE, connection.socket.write_all_buf(&mut rest)) => matches!(written, Ok(Ok(()))),
         goodbye = events.goodbye() => {
