@@ -1,8 +1,8 @@
 //! Whom the listener looks after: those with streams here, and those for whom pages poll. While they are few, it reads
 //! their events alone.
 
-use std::collections::HashMap;
 use std::collections::hash_map::{Iter, Keys, Values, ValuesMut};
+use std::collections::{HashMap, HashSet};
 
 use crate::order::{RepId, Scope};
 
@@ -11,12 +11,12 @@ use crate::order::{RepId, Scope};
 pub(super) struct Watched<T> {
     by_scope: HashMap<Scope, T>,
     /// Those that came since the listener last began to read. It does not look after them yet.
-    newcomers: Vec<Scope>,
+    newcomers: HashSet<Scope>,
 }
 
 impl<T> Default for Watched<T> {
     fn default() -> Self {
-        Self { by_scope: HashMap::new(), newcomers: Vec::new() }
+        Self { by_scope: HashMap::new(), newcomers: HashSet::new() }
     }
 }
 
@@ -32,13 +32,14 @@ impl<T> Watched<T> {
     /// What is kept for a scope, which is a newcomer where nothing was.
     pub(super) fn get_or_insert_with(&mut self, scope: Scope, new: impl FnOnce() -> T) -> &mut T {
         self.by_scope.entry(scope).or_insert_with(|| {
-            self.newcomers.push(scope);
+            self.newcomers.insert(scope);
             new()
         })
     }
 
     pub(super) fn remove(&mut self, scope: Scope) {
         self.by_scope.remove(&scope);
+        self.newcomers.remove(&scope);
     }
 
     pub(super) fn retain(&mut self, mut is_kept: impl FnMut(&T) -> bool) {

@@ -209,6 +209,25 @@ async fn whom_an_event_concerns_that_cant_be_read_read_their_state_anew() {
     // what a page missed can't be told, and that is no reason to tell it nothing
     let sync = shop.ana.events_since(cursor.as_deref()).await.wait_for("sync").await;
     assert_eq!(sync.data["missed"], Value::Null);
+    // nor is there anybody whose bell or page of the order it empties
+    for (reader, bell) in [(&shop.ana, "sales-rep"), (&shop.rx, "pharmacist")] {
+        let (status, changes) = reader.json(&format!("/orders/api/{bell}/changes/")).await;
+        assert!(status == 200 && !changes["changes"].as_array().unwrap().is_empty(), "{status}: {changes}");
+        let page = reader.get("/orders/orders/1/").await;
+        assert_eq!(page.status(), 200);
+        assert!(page.text().await.unwrap().contains("Confirmed"));
+    }
+    // nor an order of which the host counts in another type, or says nothing
+    shop.database
+        .sql(
+            "alter table orders_orderitem alter quantity type bigint;
+             alter table orders_order alter prescription_required drop not null;
+             update orders_order set prescription_required = null where id = 1;
+             insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price,
+                 prescription_notes, created_at) values (1, 1, 3, 'boxes', 1, 3, '', now())",
+        )
+        .await;
+    assert_eq!(shop.ana.get("/orders/orders/1/").await.status(), 200);
 }
 
 #[tokio::test]

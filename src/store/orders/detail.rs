@@ -8,7 +8,9 @@ use super::edit::{Edit, edit};
 use super::viewing::TOUCHED;
 use crate::cursor::Cursor;
 use crate::order::{Entry, History, Money, OrderId, OrderRow, Recorded, RepId, timeline};
-use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, text};
+use crate::store::database::{
+    Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, text, value,
+};
 use crate::store::rows::{EVENT_COLUMNS, ROW_COLUMNS, amount, order_event, order_row};
 
 /// How many events of an order its page shows, and how many rows of its history.
@@ -62,7 +64,7 @@ pub struct Item {
     /// The medicine's name, strength and form.
     pub medicine: String,
     /// How many units.
-    pub quantity: i32,
+    pub quantity: i64,
     /// Of what.
     pub unit: String,
     /// Price of one.
@@ -130,7 +132,8 @@ async fn read_order(
     .attempt("read the order's items and timeline")?;
     let cursor = present(&transaction).await?;
     transaction.commit().await.attempt("end reading")?;
-    let recorded = events.iter().map(recorded).collect::<Result<_, _>>()?;
+    // one that can't be read hides nothing else; the listener counts and logs it
+    let recorded = events.iter().filter_map(|row| recorded(row).ok()).collect();
     let written = history.iter().map(written).collect::<Result<_, _>>()?;
     let reached = [("Confirmed", "confirmed_at"), ("Shipped", "shipped_at"), ("Delivered", "delivered_at")];
     Ok(Some(OrderDetail {
@@ -145,8 +148,8 @@ async fn read_order(
             ("Discount", amount(&order, "discount_amount")),
         ],
         prescription: Prescription {
-            required: order.get("prescription_required"),
-            verified: order.get("prescription_verified"),
+            required: value::<Option<bool>>(&order, "prescription_required")?.unwrap_or_default(),
+            verified: value::<Option<bool>>(&order, "prescription_verified")?.unwrap_or_default(),
             by: optional_text(&order, "verifier")?,
             at: order.get("verified_at"),
         },
@@ -174,7 +177,8 @@ fn name_of(user: &str) -> String {
     format!("coalesce(nullif(trim({user}.first_name || ' ' || {user}.last_name), ''), {user}.username)::text as {user}")
 }
 
-const ITEMS: &str = "select m.name, m.strength, m.dosage_form, i.quantity, i.unit, i.prescription_notes,
+const ITEMS: &str =
+    "select m.name, m.strength, m.dosage_form, i.quantity::bigint as quantity, i.unit, i.prescription_notes,
          nullif(i.unit_price, 'NaN') as unit_price, nullif(i.total_price, 'NaN') as total_price
      from public.orders_orderitem i join public.inventory_medicine m on m.id = i.medicine_id
      where i.order_id = $1 order by i.id";
@@ -195,7 +199,7 @@ fn item(row: &Row) -> Result<Item, StoreError> {
     let named: Vec<&str> = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
     Ok(Item {
         medicine: named.join(" "),
-        quantity: row.get("quantity"),
+        quantity: value(row, "quantity")?,
         unit: text(row, "unit")?,
         unit_price: amount(row, "unit_price"),
         total_price: amount(row, "total_price"),

@@ -77,7 +77,8 @@ impl Store {
             transaction.commit().await.attempt("end reading")?;
             let mut changes = Vec::with_capacity(events.len());
             for row in &events {
-                let event = order_event(row)?;
+                // one that can't be read hides no other; the listener counts and logs it
+                let Ok(event) = order_event(row) else { continue };
                 if let Some(mut change) = event.as_seen_by(scope) {
                     let present = optional_text(row, "present_status")?;
                     change.status = change.status.or_else(|| present.as_deref().map(Status::from));
