@@ -82,7 +82,7 @@ impl Frame {
         let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes: [] };
         let mut text = event("patch", Some(cursor), &json);
         let end = text.split_off(text.len() - END_OF_CHANGES.len());
-        // of an item's change in another rep's time the row says enough
+        // an item's event may name the rep who had the order before: this scope then gets the new row, but no change
         let own = events.iter().filter(|event| event.concerns(scope));
         let mut changes = Vec::new();
         for (event, mut change) in own.filter_map(|event| Some((event, event.as_seen_by(scope)?))) {

@@ -19,7 +19,7 @@ use crate::store::SessionHash;
 /// Streams that one session may have open. Beyond, its oldest is replaced.
 const STREAMS_PER_SESSION: usize = 24;
 
-/// What the listener is worth now.
+/// Whether changes reach this instance at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenerState {
     /// Its canary came back: what is committed arrives here at once.
@@ -37,7 +37,7 @@ pub struct Subscriber {
     pub session: SessionHash,
 }
 
-/// Who listens to what.
+/// Which streams are open, by scope, and whether the listener is live.
 pub struct Hub {
     channels: Mutex<Channels>,
     listener: Mutex<ListenerState>,

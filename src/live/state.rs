@@ -15,7 +15,7 @@ use crate::store::{Store, Syncs};
 
 /// What the live side is made of.
 pub struct Live {
-    /// Who listens to what.
+    /// Which streams are open.
     pub hub: Arc<Hub>,
     /// What is counted.
     pub meter: Arc<Meter>,

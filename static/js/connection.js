@@ -35,7 +35,7 @@ const GATHERING = 300;
 /**
  * Keeps a page true: a stream while there is one, else a poll; and has the badge say which.
  *
- * Every state that arrives, by whichever way, goes through one door, which drops what is older than what is shown.
+ * All states pass `#accept`, which drops those that are older than what is shown.
  */
 export class Connection {
   #root;
@@ -170,6 +170,7 @@ export class Connection {
    */
   #synced(sync, wasAway) {
     const wasPolling = this.#poll.isRunning;
+    // null: it can't be said what was missed, so that is asked as well
     if (sync.missed?.length !== 0) this.#news?.polled(false);
     this.#streaming = true;
     if (this.#accept(sync, true)) this.#page.caughtUp(sync.missed ?? []);
@@ -285,7 +286,7 @@ export class Connection {
   }
 
   /**
-   * The one door: takes a state unless it is older than what is shown.
+   * Takes a state unless it is older than what is shown. All pass here.
    * @param {Summary} summary
    * @param {boolean} complete whether it may begin a new epoch
    */

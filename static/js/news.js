@@ -200,13 +200,13 @@ export class News {
     if (tag !== "") this.#since = answer.cursor;
     this.#muted = new Set(answer.muted);
     showMuted(this.#muted);
-    // what was told before the server's life began anew is in the answer as well
+    // only what is newer than the answer is kept; what is of another epoch can't be compared, and the answer has it
     this.#later = this.#later.filter((told) => revision.isOlderThan(told.revision));
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < this.#mostListed;
     const found = missed.filter(({ id }) => !this.#told.has(id));
     if (this.#isAlone && found.length > 0) this.#page.say(found);
-    // and what came before it was known what the person wants to be told
+    // also what came before the first answer, when the preferences were not known yet
     this.#tell([...missed, ...this.#later.map(({ change }) => change)], isAll);
     this.#show();
   }

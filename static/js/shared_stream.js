@@ -35,12 +35,12 @@ const SAME_ATTEMPT = 500;
 
 /**
  * The stream of all of a browser's pages together, as a browser has only six connections to a server for all of them: one
- * page leads, runs the stream and tells the others what comes. It has the door of a `Stream`, and like that one it never
+ * page leads, runs the stream and tells the others what comes. It has the same methods as a `Stream`, and like that one it never
  * claims a state for longer than the stream may be silent, whatever becomes of the page that leads.
  *
  * All pages that follow stand at the leader's cursor, so that whoever leads next goes on from where all are. One that was
- * loaded later than the stream's last change takes that older cursor: at most it is told a change twice, which its
- * revision tells.
+ * loaded after the stream's last change takes over that older cursor: at worst it gets a change twice, which revisions and
+ * change ids reveal.
  */
 export class SharedStream {
   #url;
@@ -284,7 +284,7 @@ export class SharedStream {
     if (event.name === "patch" && !inStep) {
       this.#ask(false);
     } else if (event.name === "sync" && !inStep) {
-      // what the leader missed is not what this page did; nor was a page away that was loaded while there was no stream
+      // the leader's list of missed changes is not this page's; and a page that was loaded while there was no stream was not away
       if (!this.#wasUp) this.#wasAway = false;
       const missed = Revision.ofCursor(this.#cursor).covers(Revision.ofCursor(after)) ? [] : null;
       this.#take({ name: "sync", data: { ...event.data, missed } }, after);

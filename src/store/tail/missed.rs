@@ -39,6 +39,7 @@ pub(in crate::store) static RECENT: LazyLock<String> = LazyLock::new(|| {
 pub(in crate::store) static RECENT_OF_ALL: LazyLock<String> =
     LazyLock::new(|| recent("select null::bigint as rep", "true"));
 
+/// The $2-th newest event's transaction may be cut in half: the events are complete from the next one on, or from 0 where all fit.
 fn recent(concerned: &str, may_concern: &str) -> String {
     format!(
         "select bounds.*, c.rep as concerned, {EVENT_COLUMNS}
@@ -64,6 +65,7 @@ pub(in crate::store) struct Reach {
     pruned: u64,
 }
 
+/// Without a row of the fold it is as if everything were pruned, so that no cursor can be resumed.
 pub(in crate::store) static REACH: LazyLock<String> = LazyLock::new(|| {
     format!("select {PRESENT}, coalesce((select pruned_xid from live.fold)::text, '18446744073709551615') as pruned")
 });

@@ -1,4 +1,4 @@
-//! What a stream begins with.
+//! The whole state of a scope, as streams ask for it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::order::{Change, Scope, Summary};
 use crate::store::database::{Attempt, BEGIN, Gather, Store, StoreError, prepare};
 use crate::store::rows::{SUMMARIES, TOTAL_SUMMARY, summaries};
 
-/// What a stream begins with, in one snapshot.
+/// The whole state of one scope, in one snapshot: what a stream begins with, and what it sends again when it fell behind.
 #[derive(Debug)]
 pub struct Sync {
     /// The snapshot.

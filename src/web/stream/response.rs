@@ -46,7 +46,7 @@ pub(crate) fn headers() -> [(HeaderName, &'static str); 3] {
 /// The response with that stream.
 pub(crate) fn respond(events: EventStream, takes_over: bool) -> Response {
     if takes_over {
-        // of no known length, so that none is told
+        // of unknown length, so that no Content-Length is sent
         let body = Body::from_stream(pending::<Result<Bytes, Infallible>>());
         let mut response = (headers(), body).into_response();
         response.extensions_mut().insert(TakeOver::new(|taken| write(events, taken)));
