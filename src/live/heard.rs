@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 use crate::store::{RISEN, is_canary};
 
@@ -24,6 +26,8 @@ struct Inbox {
     news: Hearsay,
     /// The canary that is on its way, and whom to tell when it comes back.
     canary: Option<(String, oneshot::Sender<()>)>,
+    /// Since when the listener has been reading: a session that executes something hears nothing.
+    reading_since: Option<Instant>,
 }
 
 /// What notifications said since they were last taken. Anybody can send one.
@@ -88,6 +92,19 @@ impl Heard {
         let (back, comes_back) = oneshot::channel();
         self.lock().canary = Some((nonce.to_owned(), back));
         comes_back
+    }
+
+    pub(super) fn begins_to_read(&self) {
+        self.lock().reading_since = Some(Instant::now());
+    }
+
+    pub(super) fn has_read(&self) {
+        self.lock().reading_since = None;
+    }
+
+    /// Whether one read has been under way for longer than that.
+    pub(super) fn has_been_reading_for(&self, time: Duration) -> bool {
+        self.lock().reading_since.is_some_and(|since| since.elapsed() >= time)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {

@@ -37,6 +37,10 @@ const INTEREST: Duration = Duration::from_secs(30);
 /// How long one read may take before the connection is given up.
 const READ_PATIENCE: Duration = Duration::from_secs(20);
 
+/// A read that has been under way for so long when its connection is given up is not attempted again: while it executes, the
+/// session hears no canary.
+const SLOW_READ: Duration = Duration::from_secs(4);
+
 /// Waits between attempts to connect: the first, and the longest, each taken at random between half and whole.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
@@ -75,7 +79,7 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
         })
         .await?
     };
-    let cursor = in_time("begin listening within 20 s", begin(live, &link, cursor)).await?;
+    let stand = in_time("begin listening within 20 s", begin(live, &link, cursor)).await?;
     let may_sleep = !in_time("look at the server within 20 s", link.may_prepare()).await?;
     let risen = Notify::new();
     let now = Instant::now();
@@ -84,16 +88,23 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
         heard: &heard,
         risen: &risen,
         link,
-        cursor,
+        cursor: stand,
         baselines: Baselines::default(),
         may_sleep,
         asked_at: None,
         pace: Pace::new(now),
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = tail.run() => ended,
         deaf = canary::run(live, &heard, &risen) => Err(deaf),
+    };
+    if heard.has_been_reading_for(SLOW_READ) {
+        // it would take as long at every attempt, and nobody would get anything
+        tracing::error!("a batch took too long and is skipped; every stream reads its state anew");
+        live.meter.batches_skipped.fetch_add(1, Relaxed);
+        *cursor = None;
     }
+    ended
 }
 
 async fn in_time<T>(
@@ -269,16 +280,19 @@ impl Tail<'_> {
         let live = self.live;
         let followed = self.audience();
         let mut read = Read { recorded: Vec::new(), transactions: 0 };
+        self.heard.begins_to_read();
         let (Batch { cursor, news }, summaries) = match self.read_batch(&followed).await {
             // it would be the same at every attempt, and nobody would get anything
             Err(error) if error.is_of_the_data() || error.is_slowness() => {
                 tracing::error!(error = error.chain(), "a batch is skipped; every stream reads its state anew");
                 live.meter.batches_skipped.fetch_add(1, Relaxed);
                 self.jump().await?;
+                self.heard.has_read();
                 return Ok(read);
             }
             outcome => outcome?,
         };
+        self.heard.has_read();
         let cursor = Arc::new(cursor);
         live.meter.batches.fetch_add(1, Relaxed);
         match news {
