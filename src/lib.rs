@@ -23,10 +23,10 @@
 //! 4. **Stream.** `web/stream/open.rs` checked who asks when the stream was opened. `live/stream.rs` drops what the browser
 //!    has already been sent. `web/stream/response.rs` writes the rest as a server-sent event, over HTTP/1 on a connection
 //!    taken over from [`http`], which keeps no buffers for an idle one.
-//! 5. **Browser** (`static/js`). One tab holds the stream (`stream.js`) and hands events to the others (`shared_stream.js`). In
-//!    each tab `connection.js` drops states older than the one shown, and polls (`poll.js`) while there is no stream. A list
-//!    (`order_list.js`) has `patch.js` set texts and attributes; an order's page (`order_page.js`) reads itself again
-//!    (`renewal.js`, `parts.js`). `news.js` tells the person, as their preferences say: bell, toasts, sound, desktop.
+//! 5. **Browser** (`static/js`). One tab holds the stream (`live/stream.js`) and hands events to the others (`live/shared_stream.js`). In
+//!    each tab `live/connection.js` drops states older than the one shown, and polls (`live/poll.js`) while there is no stream. A list
+//!    (`list/order_list.js`) has `list/patch.js` set texts and attributes; an order's page (`order_page.js`) reads itself again
+//!    (`order/renewal.js`, `order/parts.js`). `news/news.js` tells the person, as their preferences say: bell, toasts, sound, desktop.
 //!
 //! Statistics do not count the orders as long as there is a valid **fold**. It (`live/fold_task.rs`, `store/tail/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. Without one (a new database, a restored dump, very many events at once)
@@ -41,7 +41,7 @@
 //! What a page can be told with its data is told so: the ranks of statuses, limits, addresses, what can be done with an order.
 //! What it must decide by itself, as what its stream tells is the same for many pages, has one table of cases in `tests/cases`,
 //! which runs against the server and against the browser's module: which orders a list has and where (`store/orders/list.rs`,
-//! `static/js/listing.js`), what is news (`store/people/bell.rs`, `is_news.js`), amounts, durations and the words of changes.
+//! `static/js/list/listing.js`), what is news (`store/people/bell.rs`, `news/is_news.js`), amounts, durations and the words of changes.
 //!
 //! # The rooms, and who may know whom
 //!

@@ -56,7 +56,7 @@ impl fmt::Display for LateAfter {
     }
 }
 
-/// `for 2 h`: how long something has been so. The page says it in the same words, in `in_status.js`.
+/// `for 2 h`: how long something has been so. The page says it in the same words, in `static/js/list/in_status.js`.
 #[must_use]
 pub fn for_how_long(time: TimeDelta) -> String {
     match (time.num_minutes(), time.num_hours(), time.num_days()) {

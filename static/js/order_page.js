@@ -1,19 +1,19 @@
-/** @import { Answer, Change, Patch } from "./types.js" */
-import { tickAges } from "./age.js";
-import { Announcer } from "./announcer.js";
-import { leadBack } from "./back.js";
-import { Badge } from "./badge.js";
-import { ChangeForm } from "./change_form.js";
-import { Connection } from "./connection.js";
-import { element } from "./element.js";
-import { isForTheSame } from "./fresh.js";
-import { Gone } from "./gone.js";
-import { News } from "./news.js";
-import { Parts } from "./parts.js";
-import { Renewal } from "./renewal.js";
-import { Revision } from "./revision.js";
-import { setTitle } from "./unread.js";
-import { Viewing } from "./viewing.js";
+/** @import { Answer, Change, Patch } from "./base/types.js" */
+import { tickAges } from "./base/time.js";
+import { Announcer } from "./base/announcer.js";
+import { leadBack } from "./order/way_back.js";
+import { Badge } from "./live/badge.js";
+import { ChangeForm } from "./order/change_form.js";
+import { Connection } from "./live/connection.js";
+import { element } from "./base/dom.js";
+import { isForTheSame } from "./base/page.js";
+import { Gone } from "./order/order_gone.js";
+import { News } from "./news/news.js";
+import { Parts } from "./order/parts.js";
+import { Renewal } from "./order/renewal.js";
+import { Revision } from "./base/revision.js";
+import { setTitle } from "./news/unread.js";
+import { Viewing } from "./order/viewing.js";
 
 /** One order: whatever tells that it changed, the page reads itself anew and takes over what differs. */
 class OrderPage {

@@ -1,6 +1,6 @@
-import { element } from "./element.js";
-import { OrderList } from "./order_list.js";
-import { Selection } from "./selection.js";
+import { element } from "./base/dom.js";
+import { OrderList } from "./list/order_list.js";
+import { Selection } from "./list/selection.js";
 
 const root = element("pharmacist-orders", HTMLElement);
 new OrderList(root, true).start();

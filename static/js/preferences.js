@@ -1,7 +1,7 @@
-import { permission } from "./desktop.js";
-import { element } from "./element.js";
-import { Siblings } from "./siblings.js";
-import { Sound } from "./sound.js";
+import { permission } from "./news/desktop.js";
+import { element } from "./base/dom.js";
+import { Siblings } from "./news/siblings.js";
+import { Sound } from "./news/sound.js";
 
 const SILENT = "The browser does not let this page play a sound.";
 

@@ -1,4 +1,4 @@
-import { element } from "./element.js";
-import { OrderList } from "./order_list.js";
+import { element } from "./base/dom.js";
+import { OrderList } from "./list/order_list.js";
 
 new OrderList(element("sales-rep-orders-dashboard", HTMLElement)).start();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isNews } from "../../static/js/is_news.js";
+import { isNews } from "../../static/js/news/is_news.js";
 import { cases } from "./cases.js";
 
 const { login, muted, untold, changes } = cases("news");

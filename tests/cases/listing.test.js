@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Listing } from "../../static/js/listing.js";
+import { Listing } from "../../static/js/list/listing.js";
 import { cases } from "./cases.js";
 
 const { ranks, orders, lists } = cases("lists");

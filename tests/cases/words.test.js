@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { amountText } from "../../static/js/amount.js";
-import { forHowLong } from "../../static/js/in_status.js";
-import { segments } from "../../static/js/patch.js";
-import { orderPage, whatHappened } from "../../static/js/words.js";
+import { amountText } from "../../static/js/base/amount.js";
+import { forHowLong } from "../../static/js/list/in_status.js";
+import { segments } from "../../static/js/list/patch.js";
+import { orderPage, whatHappened } from "../../static/js/base/words.js";
 import { cases } from "./cases.js";
 
 // what a page is told of the currency; times are shown in the reader's zone

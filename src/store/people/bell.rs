@@ -130,7 +130,7 @@ const PRESENT_STATUS: &str = "(select o.status::text from public.orders_order o
 
 /// Whether an event `e` is news to the user `$4` with the login `$5`: what they did is none, nor what is of an order that they
 /// muted, nor what leads to one of the statuses `$6`. The status is that of [`Change::status`]. A page decides the same of what
-/// its stream tells (`static/js/is_news.js`); `tests/cases/news.json` has the cases of both.
+/// its stream tells (`static/js/news/is_news.js`); `tests/cases/news.json` has the cases of both.
 fn is_news() -> String {
     format!(
         "e.app_user is distinct from $5

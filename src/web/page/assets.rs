@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
+use super::script::Script;
 use crate::web::request::failure::Failure;
 
 #[derive(RustEmbed)]
@@ -32,27 +33,33 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 /// browser has under it stays right for ever.
 pub(crate) static BASE: LazyLock<String> = LazyLock::new(|| format!("/static/v-{}", *VERSION));
 
+/// Every script, by its name below `static/`.
+static SCRIPTS: LazyLock<HashMap<String, Script>> = LazyLock::new(|| {
+    let names = Assets::iter().filter(|name| name.ends_with(".js"));
+    let file = |name: &str| Assets::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned());
+    names.filter_map(|name| Some((name.to_string(), Script::parse(&file(&name)?)))).collect()
+});
+
 /// Of each script that a page begins with, the modules that it comes to need.
 static MODULES: LazyLock<HashMap<&str, Vec<String>>> = LazyLock::new(|| {
     let scripts = ["realtime_salesrep_dashboard.js", "pharmacist_queue.js", "order_page.js", "preferences.js"];
-    scripts.into_iter().map(|script| (script, imported_by(script))).collect()
+    scripts.into_iter().map(|script| (script, needed_by(script))).collect()
 });
 
-/// The modules that a page's script needs, itself first. A page names them all: a browser that must read one to learn of the next
-/// comes to the last by as many round trips as the chain is long.
+/// The modules that a page's script needs, itself first, each by its path below `static/js`. A page names them all: a browser that
+/// must read one to learn of the next comes to the last by as many round trips as the chain is long.
 pub(crate) fn modules(script: &str) -> &'static [String] {
     MODULES.get(script).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn imported_by(script: &str) -> Vec<String> {
+fn needed_by(script: &str) -> Vec<String> {
     let mut modules = vec![script.to_owned()];
     let mut next = 0;
-    while let Some(module) = modules.get(next) {
-        let file = Assets::get(&format!("js/{module}"));
-        let text = file.map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
-        for imported in imports(&text) {
-            if !modules.iter().any(|known| known == imported) {
-                modules.push(imported.to_owned());
+    while let Some(module) = modules.get(next).cloned() {
+        let imports = SCRIPTS.get(&format!("js/{module}")).map(|script| script.imports.as_slice()).unwrap_or_default();
+        for imported in imports.iter().map(|import| beside(&module, import)) {
+            if !modules.contains(&imported) {
+                modules.push(imported);
             }
         }
         next += 1;
@@ -60,10 +67,18 @@ fn imported_by(script: &str) -> Vec<String> {
     modules
 }
 
-/// The modules that stand in a script's import statements. Those of its comments, which import types, begin otherwise.
-fn imports(script: &str) -> impl Iterator<Item = &str> {
-    let statements = script.lines().filter(|line| line.starts_with("import "));
-    statements.filter_map(|line| line.split_once("from \"./")?.1.split_once('"')).map(|(module, _)| module)
+/// The path of what a module imports, as in `../base/dom.js`.
+fn beside(module: &str, import: &str) -> String {
+    let mut path: Vec<&str> = module.split('/').collect();
+    path.pop();
+    for part in import.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(path.pop()),
+            name => path.push(name),
+        }
+    }
+    path.join("/")
 }
 
 pub(crate) async fn serve(Path(path): Path<String>, headers: HeaderMap) -> Response {
@@ -81,23 +96,8 @@ pub(crate) async fn serve(Path(path): Path<String>, headers: HeaderMap) -> Respo
     }
     let kind = mime_guess::from_path(name).first_or_octet_stream();
     let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
-    let data = if name.ends_with(".js") { without_comments(&file.data).into() } else { file.data };
+    let data = SCRIPTS.get(name).map_or(file.data, |script| script.text.as_bytes().into());
     (about, [(header::CONTENT_TYPE, kind)], data).into_response()
-}
-
-/// A script without the comments that have lines of their own, which are a third of it and for who reads its source.
-fn without_comments(script: &[u8]) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(script.len());
-    let mut is_comment = false;
-    for line in String::from_utf8_lossy(script).split_inclusive('\n') {
-        let text = line.trim();
-        if is_comment || (text.starts_with("/*") && (text.ends_with("*/") || !text.contains("*/"))) {
-            is_comment = !text.ends_with("*/");
-        } else if !text.starts_with("//") {
-            kept.extend_from_slice(line.as_bytes());
-        }
-    }
-    kept
 }
 
 #[cfg(test)]
@@ -105,21 +105,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_on_lines_of_their_own_are_not_sent() {
-        let script =
-            b"/** What it is. */\nlet a = 1; // kept\n  /*\n   * More.\n   */\n// so\n  /** @type {T} */ (a).b();\n";
-        let sent = String::from_utf8(without_comments(script)).unwrap();
-        assert_eq!(sent, "let a = 1; // kept\n  /** @type {T} */ (a).b();\n");
-    }
-
-    #[test]
     fn a_page_names_every_module_once() {
         let modules = modules("pharmacist_queue.js");
         assert_eq!(modules[0], "pharmacist_queue.js");
-        for deep in ["order_list.js", "connection.js", "revision.js", "selection.js"] {
+        for deep in ["list/order_list.js", "live/connection.js", "base/revision.js", "list/selection.js"] {
             assert_eq!(modules.iter().filter(|module| **module == *deep).count(), 1, "{deep}");
         }
-        assert!(!modules.iter().any(|module| module == "types.js"), "types are for the checker alone");
+        assert!(!modules.iter().any(|module| module == "base/types.js"), "types are for the checker alone");
         assert!(modules.iter().all(|module| Assets::get(&format!("js/{module}")).is_some()));
     }
 }

@@ -6,4 +6,5 @@ pub(super) mod assets;
 pub(super) mod failure;
 pub(super) mod live;
 pub(super) mod login;
+mod script;
 pub(super) mod shell;

@@ -1,6 +1,6 @@
-/** @import { Change } from "./types.js" */
-import { exactTime, showAge } from "./age.js";
-import { UNLISTED, counted, orderName, orderPage, whatHappened } from "./words.js";
+/** @import { Change } from "../base/types.js" */
+import { exactTime, showAge } from "../base/time.js";
+import { UNLISTED, counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** So many changes are listed; older ones are only counted. */
 const MOST_LISTED = 100;

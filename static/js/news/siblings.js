@@ -2,7 +2,7 @@
  * What this person's pages in the browser say to each other: that somebody read the changes, with the answer that was read, or
  * that the account is not what it was.
  *
- * @typedef {{ kind: "read", answer: import("./types.js").Changes } | { kind: "account" }} Said
+ * @typedef {{ kind: "read", answer: import("../base/types.js").Changes } | { kind: "account" }} Said
  */
 export class Siblings {
   #name;

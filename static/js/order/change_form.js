@@ -1,4 +1,4 @@
-import { isUnderWay } from "./once.js";
+import { isUnderWay } from "../base/submit_once.js";
 
 /**
  * The form that changes where the order stands, while others change it too: one that nobody has touched becomes the new one;

@@ -1,5 +1,5 @@
-import { ask } from "./ask.js";
-import { element } from "./element.js";
+import { ask } from "../base/http.js";
+import { element } from "../base/dom.js";
 import { ROWS_CHANGED } from "./patch.js";
 import { Targets } from "./targets.js";
 

@@ -1,4 +1,4 @@
-import { now, since } from "./moment.js";
+import { now, since } from "../base/clock.js";
 
 /** Older than this, in milliseconds, what is shown is stale while nothing is known. */
 const LONGEST_TRUST = 15_000;

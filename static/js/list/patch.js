@@ -1,8 +1,8 @@
-/** @import { Row, GoneRow, Summary } from "./types.js" */
-import { amountText } from "./amount.js";
-import { flash } from "./flash.js";
-import { showAge } from "./age.js";
-import { showWas } from "./was.js";
+/** @import { Row, GoneRow, Summary } from "../base/types.js" */
+import { amountText } from "../base/amount.js";
+import { flash } from "../base/flash.js";
+import { showAge } from "../base/time.js";
+import { showWas } from "../base/change_mark.js";
 
 const CARDS = {
   total_orders: "stat-total-orders",

@@ -1,5 +1,5 @@
-/** @import { Change } from "./types.js" */
-import { orderName, orderPage, whatHappened } from "./words.js";
+/** @import { Change } from "../base/types.js" */
+import { orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** More changes at once than this are one notification. */
 const MOST_TOLD = 3;

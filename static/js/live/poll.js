@@ -1,4 +1,4 @@
-/** @import { Answer } from "./types.js" */
+/** @import { Answer } from "../base/types.js" */
 
 /** How long one answer may take, in milliseconds. */
 const PATIENCE = 10_000;

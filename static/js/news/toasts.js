@@ -1,5 +1,5 @@
-/** @import { Change } from "./types.js" */
-import { orderName, orderPage, whatHappened } from "./words.js";
+/** @import { Change } from "../base/types.js" */
+import { orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** How long a toast stays, in milliseconds, and how soon it is looked at again whether one is still pointed at. */
 const SHOWN = 6_000;

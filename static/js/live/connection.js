@@ -1,8 +1,7 @@
-/** @import { Answer, Change, Patch, Ping, Bye, Summary, Sync } from "./types.js" */
+/** @import { Answer, Change, Patch, Ping, Bye, Summary, Sync } from "../base/types.js" */
 /** @import { Badge } from "./badge.js" */
-/** @import { News } from "./news.js" */
 import { Poll } from "./poll.js";
-import { Revision } from "./revision.js";
+import { Revision } from "../base/revision.js";
 import { SharedStream } from "./shared_stream.js";
 import { Stream } from "./stream.js";
 
@@ -14,6 +13,16 @@ const OVERTAKEN_PAUSE = 250;
 
 /** How long changes are gathered before the list is read for their sake, in milliseconds. */
 const GATHERING = 300;
+
+/**
+ * Whom a connection tells what changed, besides the page.
+ *
+ * @typedef {object} ChangeListener
+ * @property {(patch: Patch) => void} tell the stream told this
+ * @property {(isAlone: boolean) => void} polled something may have happened that no stream told; whether there is no stream that
+ *   will tell it
+ * @property {() => void} end the session is over
+ */
 
 /**
  * What a page does with what arrives.
@@ -63,7 +72,7 @@ export class Connection {
   /**
    * @param {HTMLElement} root whose data say where to ask and for whom
    * @param {Badge} badge
-   * @param {News | null} news who is told what changed
+   * @param {ChangeListener | null} news who is told what changed
    * @param {Page} page
    */
   constructor(root, badge, news, page) {

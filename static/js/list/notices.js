@@ -1,6 +1,6 @@
-/** @import { Change } from "./types.js" */
-import { Announcer } from "./announcer.js";
-import { UNLISTED, counted, orderName, whatHappened } from "./words.js";
+/** @import { Change } from "../base/types.js" */
+import { Announcer } from "../base/announcer.js";
+import { UNLISTED, counted, orderName, whatHappened } from "../base/words.js";
 
 /** The line above the table, and what a screen reader is told. */
 export class Notices {

@@ -1,5 +1,5 @@
-/** @import { Sync, Patch, Ping, Bye } from "./types.js" */
-import { now, since } from "./moment.js";
+/** @import { Sync, Patch, Ping, Bye } from "../base/types.js" */
+import { now, since } from "../base/clock.js";
 
 /** How long a stream that was opened may say nothing, in milliseconds. */
 export const OPENING_PATIENCE = 20_000;

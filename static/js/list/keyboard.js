@@ -1,4 +1,4 @@
-import { element } from "./element.js";
+import { element } from "../base/dom.js";
 
 /** In these a key is text. */
 const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";

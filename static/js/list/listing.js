@@ -1,4 +1,4 @@
-/** @import { Row } from "./types.js" */
+/** @import { Row } from "../base/types.js" */
 
 /** @typedef {[rank: number, created: string, id: number]} Place */
 

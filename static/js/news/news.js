@@ -1,13 +1,13 @@
-/** @import { Change, Changes, Patch } from "./types.js" */
+/** @import { Change, Changes, Patch } from "../base/types.js" */
 /** @import { Entry } from "./bell.js" */
 /** @import { Said } from "./siblings.js" */
-import { ask } from "./ask.js";
+import { ask } from "../base/http.js";
 import { Bell } from "./bell.js";
 import { Desktop } from "./desktop.js";
-import { element } from "./element.js";
+import { element } from "../base/dom.js";
 import { isNews } from "./is_news.js";
 import { enhanceMuteForms, mute, showMuted } from "./mute.js";
-import { Revision } from "./revision.js";
+import { Revision } from "../base/revision.js";
 import { Siblings } from "./siblings.js";
 import { Sound } from "./sound.js";
 import { Toasts } from "./toasts.js";

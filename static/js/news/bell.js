@@ -1,6 +1,6 @@
-/** @import { Change } from "./types.js" */
-import { showAge, tickAges } from "./age.js";
-import { orderName, orderPage, whatHappened } from "./words.js";
+/** @import { Change } from "../base/types.js" */
+import { showAge, tickAges } from "../base/time.js";
+import { orderName, orderPage, whatHappened } from "../base/words.js";
 
 /**
  * A change as the bell lists it.

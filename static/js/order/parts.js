@@ -1,6 +1,6 @@
-import { showAge } from "./age.js";
-import { flash } from "./flash.js";
-import { showWas } from "./was.js";
+import { showAge } from "../base/time.js";
+import { flash } from "../base/flash.js";
+import { showWas } from "../base/change_mark.js";
 
 /**
  * Brings the parts of a page to what the server says now, and keeps every node that need not change: focus, selection and

@@ -1,5 +1,5 @@
 /** @import { Place } from "./listing.js" */
-/** @import { Row, GoneRow } from "./types.js" */
+/** @import { Row, GoneRow } from "../base/types.js" */
 import { Listing } from "./listing.js";
 
 /**

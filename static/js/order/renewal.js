@@ -1,4 +1,4 @@
-import { readPage } from "./fresh.js";
+import { readPage } from "../base/page.js";
 
 /** How long changes are gathered before the page is read for their sake, in milliseconds. */
 const GATHERING = 150;

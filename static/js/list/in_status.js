@@ -1,5 +1,5 @@
-/** @import { Change } from "./types.js" */
-import { TICK, exactTime, write } from "./age.js";
+/** @import { Change } from "../base/types.js" */
+import { TICK, exactTime, write } from "../base/time.js";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,4 +1,4 @@
-/** @import { Change } from "./types.js" */
+/** @import { Change } from "../base/types.js" */
 
 /**
  * Whether a change is news to a person: what they did is none, nor what is of an order that they muted, nor what leads to a

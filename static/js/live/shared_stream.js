@@ -1,9 +1,9 @@
-/** @import { Sync, Patch, Ping, Bye } from "./types.js" */
+/** @import { Sync, Patch, Ping, Bye } from "../base/types.js" */
 /** @import { Listeners } from "./stream.js" */
 import { Backlog } from "./backlog.js";
 import { Leadership } from "./leadership.js";
-import { now, since } from "./moment.js";
-import { Revision } from "./revision.js";
+import { now, since } from "../base/clock.js";
+import { Revision } from "../base/revision.js";
 import { OPENING_PATIENCE, PING_GRACE, SILENCE_CHECK, Stream } from "./stream.js";
 
 /** How long the leader may take to answer before another page takes its place, in milliseconds. */

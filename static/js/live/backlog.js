@@ -1,5 +1,5 @@
-/** @import { Change, Patch, Summary, Sync } from "./types.js" */
-import { Revision } from "./revision.js";
+/** @import { Change, Patch, Summary, Sync } from "../base/types.js" */
+import { Revision } from "../base/revision.js";
 
 /** So many changes are kept. A page that missed more reads its rows anew, as with the server. */
 const MOST_CHANGES = 100;

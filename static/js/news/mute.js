@@ -1,4 +1,4 @@
-import { ask } from "./ask.js";
+import { ask } from "../base/http.js";
 
 /**
  * Mutes an order in the account, or has it told again.

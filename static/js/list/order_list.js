@@ -1,17 +1,17 @@
-/** @import { Answer, Change, Patch as PatchEvent, Summary } from "./types.js" */
-import { tickAges, showAge } from "./age.js";
-import { Away } from "./away.js";
-import { Badge } from "./badge.js";
-import { Connection } from "./connection.js";
-import { element } from "./element.js";
-import { flash } from "./flash.js";
-import { freshPage, isForTheSame } from "./fresh.js";
+/** @import { Answer, Change, Patch as PatchEvent, Summary } from "../base/types.js" */
+import { tickAges, showAge } from "../base/time.js";
+import { Away } from "./missed_changes.js";
+import { Badge } from "../live/badge.js";
+import { Connection } from "../live/connection.js";
+import { element } from "../base/dom.js";
+import { flash } from "../base/flash.js";
+import { freshPage, isForTheSame } from "../base/page.js";
 import { InStatus } from "./in_status.js";
 import { Keyboard } from "./keyboard.js";
-import { News } from "./news.js";
+import { News } from "../news/news.js";
 import { Notices } from "./notices.js";
 import { Patch, ROWS_CHANGED, isReassigned } from "./patch.js";
-import { enhancePicks } from "./pick.js";
+import { enhancePicks } from "./filter_menus.js";
 import { Placement } from "./placement.js";
 
 /** Operations that can bring an order onto a list that it was not on. */

@@ -1,5 +1,5 @@
 /** @import { Change, Field } from "./types.js" */
-import { exactTime } from "./age.js";
+import { exactTime } from "./time.js";
 import { amountText } from "./amount.js";
 
 /** What each column is called. */
