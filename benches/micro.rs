@@ -12,7 +12,7 @@ use oncare_live::live::{Frame, Hub, Meter, Subscriber, Subscription};
 use oncare_live::order::{
     Money, Operation, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Scope, Status, Summary, Writer,
 };
-use oncare_live::store::SessionHash;
+use oncare_live::store::{Listed, SessionHash};
 
 fn main() {
     divan::main();
@@ -77,7 +77,8 @@ fn row(id: i64, at: DateTime<Utc>) -> OrderRow {
 fn patch(orders: i64) -> impl Fn() -> Frame {
     let at = Utc::now();
     let events: Vec<OrderEvent> = (1..=orders).map(|id| event(id, at)).collect();
-    let rows: HashMap<_, _> = (1..=orders).map(|id| (OrderId(id), (Some(RepId(1)), row(id, at)))).collect();
+    let listed = |id| Listed { row: row(id, at), rep: Some(RepId(1)), rep_name: None };
+    let rows: HashMap<_, _> = (1..=orders).map(|id| (OrderId(id), listed(id))).collect();
     let cursor: Arc<Cursor> = Arc::new(cursor(4).parse().unwrap());
     move || {
         let events: Vec<&OrderEvent> = events.iter().collect();

@@ -25,7 +25,7 @@
 //!    taken over from [`http`], which keeps no buffers for an idle one.
 //! 5. **Browser** (`static/js`). One tab holds the stream (`live/stream.js`) and hands events to the others (`live/shared_stream.js`). In
 //!    each tab `live/connection.js` drops states older than the one shown, and polls (`live/poll.js`) while there is no stream. A list
-//!    (`list/order_list.js`) has `list/patch.js` set texts and attributes; an order's page (`order_page.js`) reads itself again
+//!    (`list/order_list.js`) keeps its truth in a book (`list/book.js`), and a markup shows what changed (`list/markup.js`); an order's page (`order_page.js`) reads itself again
 //!    (`order/renewal.js`, `order/parts.js`). `news/news.js` tells the person, as their preferences say: bell, toasts, sound, desktop.
 //!
 //! Statistics do not count the orders as long as there is a valid **fold**. It (`live/fold_task.rs`, `store/tail/fold.rs`) sums events into

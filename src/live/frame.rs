@@ -12,10 +12,8 @@ use serde::Serialize;
 
 use super::bye::Bye;
 use crate::cursor::{Cursor, Snapshot};
-use crate::order::{
-    Change, FullRowJson, OrderEvent, OrderId, OrderKey, OrderRow, RepId, RowJson, Scope, Summary, iso_time,
-};
-use crate::store::Sync;
+use crate::order::{Change, FullRowJson, OrderEvent, OrderId, OrderKey, Scope, Summary, iso_time};
+use crate::store::{Listed, Sync};
 
 /// An encoded `patch` with what its streams need to know of it.
 #[derive(Debug)]
@@ -55,8 +53,7 @@ struct PatchJson<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum PatchedOrder<'a> {
-    Present(RowJson<'a>),
-    Full(FullRowJson<'a>),
+    Present(Box<FullRowJson<'a>>),
     Left { id: OrderId, key: OrderKey, removed: bool },
 }
 
@@ -68,7 +65,7 @@ impl Frame {
         scope: Scope,
         summary: &Summary,
         events: &[&OrderEvent],
-        rows: &HashMap<OrderId, (Option<RepId>, OrderRow)>,
+        rows: &HashMap<OrderId, Listed>,
         cursor: &Arc<Cursor>,
         zone: Tz,
     ) -> Self {
@@ -76,10 +73,10 @@ impl Frame {
         let orders = ids
             .iter()
             .map(|id| match rows.get(id) {
-                Some((owner, row)) if scope == Scope::All => {
-                    PatchedOrder::Full(row.full_json(*owner, None, zone).with_key())
+                Some(Listed { row, rep, rep_name }) if scope.has(*rep) => {
+                    let rep_name = rep_name.as_deref().filter(|_| scope == Scope::All);
+                    PatchedOrder::Present(Box::new(row.full_json(*rep, rep_name, zone).with_key()))
                 }
-                Some((owner, row)) if scope.has(*owner) => PatchedOrder::Present(row.json(zone).with_key()),
                 _ => PatchedOrder::Left { id: *id, key: OrderKey(*id), removed: true },
             })
             .collect();
@@ -91,8 +88,8 @@ impl Frame {
         let mut changes = Vec::new();
         for (event, mut change) in own.filter_map(|event| Some((event, event.as_seen_by(scope)?))) {
             if change.status.is_none() {
-                let row = rows.get(&change.order_id).filter(|(owner, _)| scope.has(*owner));
-                change.status = row.map(|(_, row)| row.status.clone());
+                let listed = rows.get(&change.order_id).filter(|listed| scope.has(listed.rep));
+                change.status = listed.map(|listed| listed.row.status.clone());
             }
             if !changes.is_empty() {
                 text.push(',');
@@ -204,6 +201,7 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::RepId;
 
     #[test]
     fn a_stream_is_told_the_changes_that_it_does_not_have() {

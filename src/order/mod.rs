@@ -20,7 +20,7 @@ pub use code::{DeliveryMethod, PaymentStatus, Status};
 pub use filter::{Filter, Invalid};
 pub use id::{OrderId, OrderKey, RepId, UserId};
 pub use late::{LateAfter, for_how_long};
-pub use money::{Currency, Money};
+pub use money::{Currency, Money, grouped};
 pub use page::{PAGE_SIZE, PageNumber, Pagination};
 pub use row::{FullRowJson, OrderRow, RowJson, display_time, iso_time};
 pub use scope::Scope;

@@ -61,6 +61,20 @@ impl Serialize for Money {
     }
 }
 
+/// A whole number of at least 0 as people read it: `13,477`. `tests/cases/counts.json` has the cases that hold for pages as well.
+#[must_use]
+pub fn grouped(whole: impl fmt::Display) -> String {
+    let digits = whole.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
 /// The sign before an amount, such as `₱`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Currency(Box<str>);
@@ -72,14 +86,7 @@ impl Currency {
         let digits = amount.to_string();
         let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |rest| ("-", rest));
         let (whole, places) = digits.split_once('.').unwrap_or((digits, "00"));
-        let mut grouped = String::with_capacity(whole.len() + whole.len() / 3);
-        for (position, digit) in whole.chars().enumerate() {
-            if position > 0 && (whole.len() - position).is_multiple_of(3) {
-                grouped.push(',');
-            }
-            grouped.push(digit);
-        }
-        format!("{sign}{}{grouped}.{places}", self.0)
+        format!("{sign}{}{}.{places}", self.0, grouped(whole))
     }
 
     /// The sign alone.
@@ -125,6 +132,14 @@ mod tests {
                 ["exact", "rounded", "sign", "shown"].map(|key| case[key].as_str().unwrap());
             assert_eq!(money(exact).to_string(), rounded, "{exact}");
             assert_eq!(sign.parse::<Currency>().unwrap().show(money(exact)), shown, "{exact}");
+        }
+    }
+
+    #[test]
+    fn counts_are_shown_as_the_table_has_it() {
+        let table: serde_json::Value = serde_json::from_str(include_str!("../../tests/cases/counts.json")).unwrap();
+        for case in table["counts"].as_array().unwrap() {
+            assert_eq!(grouped(&case["count"]), case["shown"].as_str().unwrap());
         }
     }
 

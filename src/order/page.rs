@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::money::grouped;
+
 /// Orders on one page.
 pub const PAGE_SIZE: u64 = 20;
 
@@ -58,6 +60,16 @@ impl Pagination {
         }
     }
 
+    /// `21–40 of 1,124`, where so many rows of the page are shown; `tests/cases/counts.json`.
+    #[must_use]
+    pub fn range(&self, shown: usize) -> String {
+        if shown == 0 {
+            return format!("0 of {}", grouped(self.total_orders));
+        }
+        let last = (self.offset() + shown as u64).min(self.total_orders);
+        format!("{}–{} of {}", grouped(self.offset() + 1), grouped(last), grouped(self.total_orders))
+    }
+
     /// Orders before the page's first.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -76,6 +88,16 @@ mod tests {
         }
         assert_eq!(PageNumber::parse("007"), Some(PageNumber(7)));
         assert_eq!(PageNumber::parse("99999999999999999999999"), Some(PageNumber(u64::MAX)));
+    }
+
+    #[test]
+    fn ranges_are_as_the_table_has_them() {
+        let table: serde_json::Value = serde_json::from_str(include_str!("../../tests/cases/counts.json")).unwrap();
+        for case in table["ranges"].as_array().unwrap() {
+            let [page, shown, orders] = ["page", "shown", "orders"].map(|key| case[key].as_u64().unwrap());
+            let page = Pagination::of(PageNumber(page), orders);
+            assert_eq!(page.range(usize::try_from(shown).unwrap()), case["range"].as_str().unwrap());
+        }
     }
 
     #[test]

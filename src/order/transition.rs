@@ -156,6 +156,21 @@ impl Refusal {
         format!("{order_number} is {is}; {}.", self.reason())
     }
 
+    /// What the order is, in a few words that fit several refused orders: `not paid`.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::NoChange(_) => "already so".to_owned(),
+            Self::Ended(status) => format!("already {}", status.label()),
+            Self::Backwards(_, after) => format!("past {}", after.label()),
+            Self::NotHandedOver(_) => "not handed over yet".to_owned(),
+            Self::Delivered => "already Delivered".to_owned(),
+            Self::Unlisted(..) => "in a status that is not known here".to_owned(),
+            Self::Unpaid(_) => "not paid".to_owned(),
+            Self::WasPaid(_) => "delivered and paid".to_owned(),
+        }
+    }
+
     /// The rule alone, beside what it forbids.
     #[must_use]
     pub fn reason(&self) -> String {

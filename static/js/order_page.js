@@ -52,7 +52,7 @@ class OrderPage {
     this.#news = News.of(root, { order: this.#id, say: () => {} });
     this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => "",
-      visible: () => [this.#id],
+      visible: () => [String(this.#id)],
       list: () => this.#id,
       isTrue: () => !this.#renewal.hasFailed,
       state: () => {},

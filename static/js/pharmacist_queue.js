@@ -1,7 +1,11 @@
-import { element } from "./base/dom.js";
+import { Markup } from "./list/markup.js";
 import { OrderList } from "./list/order_list.js";
 import { Selection } from "./list/selection.js";
 
-const root = element("pharmacist-orders", HTMLElement);
-new OrderList(root, true).start();
-new Selection(root, element("selection", HTMLFormElement)).start();
+const root = document.getElementById("pharmacist-orders");
+if (root) {
+  const markup = new Markup(root);
+  const list = new OrderList(root, markup, true);
+  list.start();
+  new Selection(root, markup, (key) => list.row(key)).start();
+}

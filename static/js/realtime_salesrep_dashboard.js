@@ -1,4 +1,8 @@
-import { element } from "./base/dom.js";
+import { Markup } from "./list/markup.js";
 import { OrderList } from "./list/order_list.js";
 
-new OrderList(element("sales-rep-orders-dashboard", HTMLElement)).start();
+/** A sales rep's dashboard: `new RealtimeSalesRepDashboard(root, markup).start()` keeps it true, whatever markup shows it. */
+export class RealtimeSalesRepDashboard extends OrderList {}
+
+const root = document.getElementById("sales-rep-orders-dashboard");
+if (root) new RealtimeSalesRepDashboard(root, new Markup(root)).start();

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { amountText } from "../../static/js/base/amount.js";
+import { amountText, countText } from "../../static/js/base/amount.js";
 import { forHowLong } from "../../static/js/list/in_status.js";
-import { segments } from "../../static/js/list/patch.js";
+import { rangeText } from "../../static/js/list/total.js";
+import { segments } from "../../static/js/list/bar.js";
 import { orderPage, whatHappened } from "../../static/js/base/words.js";
 import { cases } from "./cases.js";
 
@@ -23,6 +24,14 @@ for (const { rounded, sign, shown } of cases("amounts").amounts) {
     assert.equal(amountText(Number(rounded)), shown);
     dataset.currency = "₱";
   });
+}
+
+for (const { count, shown } of cases("counts").counts) {
+  test(`${count} orders are counted as ${shown} by the page as by the server`, () => assert.equal(countText(count), shown));
+}
+
+for (const { page, shown, orders, range } of cases("counts").ranges) {
+  test(`the page says ${range} as the server does`, () => assert.equal(rangeText(20 * (page - 1), shown, orders), range));
 }
 
 for (const { change, news } of cases("changes").changes) {

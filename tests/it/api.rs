@@ -391,7 +391,10 @@ async fn the_host_may_widen_a_column_under_a_running_service() {
     assert_eq!(patch.data["statistics"]["total_revenue"].to_string(), "12.5");
     let dashboard = ana.dashboard("").await;
     assert_eq!(dashboard["statistics"], patch.data["statistics"]);
-    assert_eq!(dashboard["orders"][0], patch.data["orders"][0]);
+    // a patch has what pages need besides
+    for (field, value) in dashboard["orders"][0].as_object().unwrap() {
+        assert_eq!(&patch.data["orders"][0][field], value, "{field}");
+    }
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ async fn a_psql_update_shows_at_once_in_the_right_places_and_nowhere_else() {
         assert!(!link.is_displayed().await.unwrap(), "{action}");
     }
     anas.until_said("ORD-2025-00001: Pending → Delivered").await;
-    assert_eq!(anas.text("#list-notice").await, "1 moved: refresh");
+    assert_eq!(anas.text("#list-notice").await, "1 order moved · Update");
 
     // the sentinel: what comes for ben comes after what was for ana
     database.sql("update orders_order set payment_status = 'failed' where id = 4").await;
@@ -127,7 +127,7 @@ async fn filter_and_page_are_kept_and_rows_stay_until_asked_for() {
     database.sql("update orders_order set status = 'shipped' where id = 25").await;
     // of another page: no news here
     database.sql("update orders_order set payment_status = 'failed' where id = 2").await;
-    browser.wait_for_text("#list-notice", "2 entered, 1 left: refresh").await;
+    browser.wait_for_text("#list-notice", "2 orders entered and 1 no longer matches · Update").await;
     browser.wait_for_text("tr[data-order-id='25'] .status-badge", "Shipped").await;
     assert_eq!(browser.script(ids).await, before, "nothing moved");
     assert_eq!(browser.script("window.scrollY").await, 300);
@@ -159,7 +159,7 @@ async fn an_order_that_goes_is_marked_and_stays_in_its_place() {
     database.sql("update orders_order set sales_rep_id = 2 where id = 2").await;
     browser.until("document.querySelector('tr[data-order-id=\"2\"]').hasAttribute('data-removed')").await;
     assert_eq!(browser.text("tr[data-order-id='2'] .status-badge").await, "No longer yours");
-    browser.wait_for_text("#list-notice", "1 left: refresh").await;
+    browser.wait_for_text("#list-notice", "1 order no longer matches · Update").await;
     browser.wait_for_text("#stat-total-orders", "3").await;
     database.sql("truncate orders_order cascade").await;
     browser.until("document.querySelectorAll('tr[data-removed]').length === 4").await;
@@ -364,15 +364,15 @@ async fn what_the_notice_counts_does_not_depend_on_how_it_was_learned() {
         .await;
     database.sql("update orders_order set status = 'delivered' where id = 20").await;
     streaming.wait_for_text("tr[data-order-id='20'] .status-badge", "Delivered").await;
-    streaming.wait_for_text("#list-notice", "1 entered, 1 moved: refresh").await;
+    streaming.wait_for_text("#list-notice", "1 order entered and 1 moved · Update").await;
     // delivered orders come last
-    second.wait_for_text("#list-notice", "1 entered: refresh").await;
+    second.wait_for_text("#list-notice", "1 order entered · Update").await;
     proxy.block_streams();
     for browser in [&streaming, &second] {
         browser.state("polling").await;
     }
-    assert_eq!(streaming.text("#list-notice").await, "1 entered, 1 moved: refresh");
-    assert_eq!(second.text("#list-notice").await, "1 entered: refresh");
+    assert_eq!(streaming.text("#list-notice").await, "1 order entered and 1 moved · Update");
+    assert_eq!(second.text("#list-notice").await, "1 order entered · Update");
     for browser in [streaming, second] {
         browser.close().await;
     }

@@ -104,7 +104,7 @@ async fn an_offer_is_told_once_and_leaves_the_focus_at_the_list() {
     let Scene { database, service: _service, proxy: _proxy, browser } = Scene::new().await;
     browser.listen().await;
     database.orders("(4, 1, 'pending', 'paid', 1)").await;
-    browser.until_said("1 entered: refresh").await;
+    browser.until_said("1 order entered · Update").await;
     database.sql("update orders_order set total_amount = 5 where id = 1").await;
     browser.until_said("→ ₱5.00").await;
     let offers = "window.said.filter(([, text]) => text.includes('entered')).length";

@@ -36,10 +36,10 @@ async fn new_orders_wait_while_the_pointer_or_the_focus_is_at_the_queue() {
         let place = "document.querySelector('tr[data-order-id=\"1\"]').getBoundingClientRect().top";
         let before = browser.script(place).await;
         ways.database.orders("(4, 1, 'pending', 'paid', 50)").await;
-        browser.wait_for_text("#list-notice", "1 entered: refresh").await;
+        browser.wait_for_text("#list-notice", "1 order entered · Update").await;
         // what is said later says that nothing was added meanwhile
         ways.database.orders("(5, 2, 'pending', 'paid', 50)").await;
-        browser.wait_for_text("#list-notice", "2 entered: refresh").await;
+        browser.wait_for_text("#list-notice", "2 orders entered · Update").await;
         assert_eq!(browser.ids().await, "3,1,2", "nothing comes under the pointer");
         assert_eq!(browser.script(place).await, before, "nothing moves under it");
         browser.point_at("h1, .bar").await;
@@ -48,7 +48,7 @@ async fn new_orders_wait_while_the_pointer_or_the_focus_is_at_the_queue() {
 
         browser.script("document.querySelector('tr[data-order-id=\"1\"] .number').focus() ?? true").await;
         ways.database.orders("(6, 1, 'pending', 'paid', 50)").await;
-        browser.wait_for_text("#list-notice", "1 entered: refresh").await;
+        browser.wait_for_text("#list-notice", "1 order entered · Update").await;
         assert_eq!(browser.ids().await, "5,4,3,1,2", "nor under the focus");
         browser.script("document.activeElement.blur() ?? true").await;
         browser.wait_for_ids("6,5,4,3,1,2").await;

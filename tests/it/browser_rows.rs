@@ -7,6 +7,7 @@ use crate::harness::browser::Browser;
 use crate::harness::database::Database;
 use crate::harness::proxy::Proxy;
 use crate::harness::service::Service;
+use crate::harness::ways::Ways;
 
 const IN_STATUS: &str = "tr[data-order-id='1'] .in-status";
 
@@ -75,13 +76,13 @@ async fn the_time_in_a_status_ticks_and_begins_anew_with_each_change() {
     let exact = format!("document.querySelector(\"{IN_STATUS}\").title.startsWith('since ')");
     assert_eq!(browser.script(&exact).await, true);
     // something else of it changes nothing of that
-    let since = browser.script("document.querySelector('tr[data-order-id=\"1\"]').dataset.statusSince").await;
+    let since = format!("document.querySelector(\"{IN_STATUS}\").dateTime");
+    let before_it = browser.script(&since).await;
     database.sql("update orders_order set payment_status = 'paid' where id = 1").await;
     browser.wait_for_text("tr[data-order-id='1'] .payment-badge", "Paid").await;
-    assert_eq!(browser.script("document.querySelector('tr[data-order-id=\"1\"]').dataset.statusSince").await, since);
-    // it ticks by itself; another clock would also make the page read its rows
-    let earlier = "document.querySelector('tr[data-order-id=\"1\"]').dataset.statusSince = new Date(Date.now() - 120_000).toISOString()";
-    browser.script(earlier).await;
+    assert_eq!(browser.script(&since).await, before_it);
+    // it ticks by itself
+    later(&browser, 2).await;
     browser.wait_for_text(IN_STATUS, "for 2 min").await;
     later(&browser, 119).await;
     database.sql("update orders_order set status = 'processing' where id = 2").await;
@@ -173,4 +174,76 @@ async fn a_changed_cell_says_for_a_while_what_it_said_before_and_then_whoever_as
     database.sql("update orders_order set status = 'delivered' where id = 1").await;
     browser.until(&format!("{} === 'Shipped'", was("status"))).await;
     browser.close().await;
+}
+
+#[tokio::test]
+async fn a_change_is_shown_in_the_row_of_its_own_order_however_large_the_ids_are() {
+    let ways = Ways::new().await;
+    ways.database.orders("(1, 1, 'pending', 'paid', 10)").await;
+    // as numbers these two are one to a browser
+    let (one, other) = ("9007199254740993", "9007199254740992");
+    for id in [one, other] {
+        ways.database
+            .sql(&format!(
+                "insert into orders_order select (jsonb_populate_record(o, '{{\"id\": {id}, \"order_number\": \"ORD-{id}\"}}')).*
+                 from orders_order o where id = 1"
+            ))
+            .await;
+    }
+    for way in ways.both() {
+        for (username, page) in [("ana", "/orders/orders/"), ("rx", "/orders/pharmacist/orders/")] {
+            ways.database.sql("update orders_order set status = 'pending'").await;
+            let browser = way.browser(username, page).await;
+            for (id, status, neighbour, before) in
+                [(one, "Shipped", other, "Pending"), (other, "Confirmed", one, "Shipped")]
+            {
+                let code = status.to_lowercase();
+                ways.database.sql(&format!("update orders_order set status = '{code}' where id = {id}")).await;
+                browser.wait_for_text(&format!("tr[data-order-id='{id}'] .status-badge"), status).await;
+                browser.wait_for_text(&format!("#status-count-{code}"), "1").await;
+                let of_neighbour = browser.text(&format!("tr[data-order-id='{neighbour}'] .status-badge")).await;
+                assert_eq!(of_neighbour, before, "{username} {}", way.state);
+            }
+            ways.database.sql(&format!("update orders_order set customer_name = 'Gone soon' where id = {one}")).await;
+            browser.wait_for_text(&format!("tr[data-order-id='{one}'] [data-text=customer_name]"), "Gone soon").await;
+            browser.close().await;
+        }
+    }
+}
+
+/// What a browser does that translates a page: each text stands in an element of its own, and is another.
+const TRANSLATE: &str = "(() => {
+    const texts = document.createTreeWalker(document.getElementById('orders-list').closest('.dashboard'), NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (texts.nextNode()) if (texts.currentNode.data.trim() !== '') found.push(texts.currentNode);
+    for (const text of found) {
+        const font = document.createElement('font');
+        font.textContent = `«${text.data.trim()}»`;
+        text.replaceWith(font);
+    }
+    window.marked = [];
+    new MutationObserver((all) => { for (const { target } of all) if (target.matches('[data-changed], [data-was]'))
+        window.marked.push(target.dataset.cell ?? target.textContent.trim()); })
+        .observe(document.body, { subtree: true, attributes: true, attributeFilter: ['data-changed', 'data-was'] });
+    return true; })()";
+
+#[tokio::test]
+async fn on_a_page_that_the_browser_translates_only_what_changed_is_marked() {
+    let ways = Ways::new().await;
+    ways.database.orders("(1, 1, 'processing', 'paid', 1500), (2, 1, 'delivered', 'paid', 20)").await;
+    for way in ways.both() {
+        ways.database.sql("update orders_order set payment_status = 'paid'").await;
+        let browser = way.browser("ana", "/orders/orders/").await;
+        browser.script(TRANSLATE).await;
+        ways.database.sql("update orders_order set payment_status = 'failed' where id = 1").await;
+        browser.wait_for_text("tr[data-order-id='1'] .payment-badge", "Failed").await;
+        browser.until("window.marked.includes('payment')").await;
+        let others = "window.marked.filter((cell) => cell !== 'payment').join()";
+        assert_eq!(browser.script(others).await, "", "{}", way.state);
+        let before = "document.querySelector('tr[data-order-id=\"1\"] [data-cell=payment]').dataset.was";
+        assert_eq!(browser.script(before).await, "Paid", "{}: what the order was, not what the page said", way.state);
+        let untouched = "document.querySelector('tr[data-order-id=\"2\"] .number').textContent";
+        assert_eq!(browser.script(untouched).await, "«ORD-2025-00002»", "{}", way.state);
+        browser.close().await;
+    }
 }

@@ -21,7 +21,7 @@ async fn become_another(browser: &Browser, username: &str) {
 async fn a_list_that_is_asked_for_anew_is_not_that_of_whoever_signed_in_meanwhile() {
     let Scene { database, service: _service, proxy, browser } = Scene::new().await;
     database.orders("(4, 1, 'pending', 'paid', 1)").await;
-    browser.wait_for_text("#list-notice", "1 entered: refresh").await;
+    browser.wait_for_text("#list-notice", "1 order entered · Update").await;
     proxy.block_streams();
     browser.state("polling").await;
     // the page does not hear of it before it is asked
@@ -41,7 +41,7 @@ async fn a_list_that_is_asked_for_anew_is_not_that_of_whoever_signed_in_meanwhil
 async fn a_page_whose_session_is_over_offers_and_asks_nothing() {
     let Scene { database, service: _service, proxy: _proxy, browser } = Scene::new().await;
     database.orders("(4, 1, 'pending', 'paid', 1)").await;
-    browser.wait_for_text("#list-notice", "1 entered: refresh").await;
+    browser.wait_for_text("#list-notice", "1 order entered · Update").await;
     browser.script("fetch('/accounts/logout/', { method: 'POST' }).then(() => true)").await;
     browser.state("signed_out").await;
     browser.until("document.getElementById('list-notice').hidden").await;

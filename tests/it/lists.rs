@@ -411,3 +411,23 @@ async fn views_are_saved_in_the_account() {
         "in place of an older one"
     );
 }
+
+#[tokio::test]
+async fn a_page_is_told_keys_and_how_many_orders_the_list_has_and_others_are_answered_as_ever() {
+    let database = Database::new().await;
+    database
+        .orders("(1, 1, 'pending', 'paid', 10), (2, 1, 'shipped', 'paid', 20), (3, 1, 'pending', 'failed', 30)")
+        .await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    for (query, total) in [("", 3), ("status=pending", 2), ("payment_status=paid", 2), ("q=customer+3", 1)] {
+        let answer = ana.dashboard(&format!("?{query}&visible=2,77")).await;
+        assert_eq!(answer["total"], json!(total), "{query}");
+        assert_eq!((&answer["visible"][0]["key"], &answer["visible"][1]["key"]), (&json!("2"), &json!("77")));
+        let plain = ana.dashboard(&format!("?{query}")).await;
+        assert_eq!((&plain["total"], &plain["visible"]), (&json!(null), &json!(null)), "{query}");
+        for (row, plain) in answer["orders"].as_array().unwrap().iter().zip(plain["orders"].as_array().unwrap()) {
+            assert_eq!((row["key"].as_str(), plain.get("key")), (Some(row["id"].to_string().as_str()), None));
+        }
+    }
+}

@@ -4,11 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use crate::cursor::Cursor;
-use crate::order::{Operation, OrderEvent, OrderId, OrderRow, RepId, Scope, Summary};
+use crate::order::{Operation, OrderEvent, OrderId, RepId, Scope, Summary};
 use crate::store::database::{
     Attempt, Connection, Link, PRESENT, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
 };
-use crate::store::rows::{CONCERNED, EVENT_COLUMNS, ROW_COLUMNS, order_event, order_row, row_rep, summaries};
+use crate::store::rows::{
+    CONCERNED, EVENT_COLUMNS, Listed, REP_COLUMNS, ROW_COLUMNS, listed, order_event, row_rep, summaries,
+};
 
 /// Events that one batch holds at most. Of more, only the concerned reps are read, and their streams read their own state
 /// anew.
@@ -42,7 +44,7 @@ pub struct Changed {
     /// How many events were looked at and left out, as they concern nobody who was asked for.
     pub left_out: u64,
     /// The orders that still exist, with the rep whose they are now.
-    pub rows: HashMap<OrderId, (Option<RepId>, OrderRow)>,
+    pub rows: HashMap<OrderId, Listed>,
     /// Of each event that could not be read, or of which the order could not: the reps whose the order was and is. It is
     /// none of `events`.
     pub unreadable: Vec<Vec<RepId>>,
@@ -53,7 +55,7 @@ impl Changed {
     /// of it can be older than the order's present one.
     fn concerned(&self, event: &OrderEvent) -> impl Iterator<Item = Scope> + use<> {
         let (one, other) = match event.operation {
-            Operation::Items => (event.order.and_then(|id| self.rows.get(&id)?.0), None),
+            Operation::Items => (event.order.and_then(|id| self.rows.get(&id)?.rep), None),
             _ if event.rep.0 == event.rep.1 => (event.rep.0, None),
             _ => event.rep,
         };
@@ -139,17 +141,20 @@ const MAY_CONCERN: &str = "e.old_sales_rep_id = any ($2) or e.new_sales_rep_id =
 static BATCH: LazyLock<String> = LazyLock::new(|| {
     batch_of(
         "(select count(*) from live.events_since($1::text::pg_snapshot))",
+        // a rep knows whose the orders are
+        "o.sales_rep_id::bigint as sales_rep_id, null::text as sales_rep",
         &format!("select * from live.events_since($1::text::pg_snapshot) e where {MAY_CONCERN} limit $3"),
     )
 });
 
 /// The same of every event.
-static BATCH_OF_ALL: LazyLock<String> =
-    LazyLock::new(|| batch_of("null::bigint", "select * from live.events_since($1::text::pg_snapshot) limit $2"));
+static BATCH_OF_ALL: LazyLock<String> = LazyLock::new(|| {
+    batch_of("null::bigint", REP_COLUMNS, "select * from live.events_since($1::text::pg_snapshot) limit $2")
+});
 
-fn batch_of(recorded: &str, events: &str) -> String {
+fn batch_of(recorded: &str, rep: &str, events: &str) -> String {
     format!(
-        "select {PRESENT}, {recorded} as recorded, {EVENT_COLUMNS}, o.sales_rep_id::bigint as sales_rep_id, {ROW_COLUMNS}
+        "select {PRESENT}, {recorded} as recorded, {EVENT_COLUMNS}, {rep}, {ROW_COLUMNS}
          from (select) always
          left join ({events}) e on true
          left join lateral (select * from public.orders_order o where o.id = e.order_id limit 1) o on true"
@@ -177,8 +182,8 @@ async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>)
     }
     let mut changed = Changed::default();
     for row in rows.iter().filter(|row| row.get::<_, Option<&str>>("operation").is_some()) {
-        let order = || -> Result<Option<OrderRow>, StoreError> {
-            if row.get::<_, Option<i64>>("id").is_some() { order_row(row).map(Some) } else { Ok(None) }
+        let order = || -> Result<Option<Listed>, StoreError> {
+            if row.get::<_, Option<i64>>("id").is_some() { listed(row, Scope::All).map(Some) } else { Ok(None) }
         };
         let (event, order) = match order_event(row).and_then(|event| Ok((event, order()?))) {
             Ok(read) => read,
@@ -199,7 +204,7 @@ async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>)
         }
         changed.events.push(event);
         if let Some(order) = order {
-            changed.rows.insert(order.id, (row_rep(row, "sales_rep_id"), order));
+            changed.rows.insert(order.row.id, order);
         }
     }
     let recorded = rows.first().and_then(|row| row.get::<_, Option<i64>>("recorded"));

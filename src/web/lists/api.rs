@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use crate::order::{Filter, FullRowJson, Invalid, OrderId, OrderKey, Pagination, RowJson, Scope, Summary, iso_time};
-use crate::store::{Listed, Shown};
+use crate::store::{Dashboard, Listed, Shown, StatusSince};
 use crate::web::app::App;
 use crate::web::page::live::MOST_VISIBLE;
 use crate::web::request::etag::{self, known_revision};
@@ -23,8 +23,16 @@ struct DashboardJson<'a> {
     orders: Vec<AnyRowJson<'a>>,
     pagination: Pagination,
     revision: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    visible: Option<Vec<VisibleJson<'a>>>,
+    #[serde(flatten)]
+    page: Option<PageJson<'a>>,
+}
+
+/// What a page is answered besides.
+#[derive(Serialize)]
+struct PageJson<'a> {
+    visible: Vec<VisibleJson<'a>>,
+    /// How many orders the list has, on all pages.
+    total: u64,
 }
 
 /// A row of one rep's list, or of the list of all orders.
@@ -42,8 +50,7 @@ enum AnyRowJson<'a> {
 enum VisibleJson<'a> {
     Present {
         #[serde(flatten)]
-        row: Box<FullRowJson<'a>>,
-        status_since: Option<String>,
+        row: Box<StandingRowJson<'a>>,
         fits: bool,
     },
     Gone {
@@ -51,6 +58,33 @@ enum VisibleJson<'a> {
         key: OrderKey,
         removed: bool,
     },
+}
+
+/// A row with its key and since when it is in its status.
+#[derive(Serialize)]
+struct StandingRowJson<'a> {
+    #[serde(flatten)]
+    row: FullRowJson<'a>,
+    status_since: Option<String>,
+}
+
+/// What a page has from the start, for its script: the answer that it would be given now.
+pub(super) fn first_answer(dashboard: &Dashboard, zone: Tz) -> String {
+    #[derive(Serialize)]
+    struct FirstAnswer<'a> {
+        #[serde(flatten)]
+        summary: &'a Summary,
+        orders: Vec<StandingRowJson<'a>>,
+        total: u64,
+    }
+    let row = |listed| standing_row(listed, &dashboard.status_since, zone);
+    let answer = FirstAnswer {
+        summary: &dashboard.summary,
+        orders: dashboard.rows.iter().map(row).collect(),
+        total: dashboard.pagination.total_orders,
+    };
+    // these plain structures can't fail to become JSON
+    serde_json::to_string(&answer).unwrap_or_default()
 }
 
 /// The dashboard under a filter; 304, without a look at the orders, to who has it and for whom nothing has changed since.
@@ -83,11 +117,10 @@ pub(crate) async fn answer<R: ListReader>(
     let dashboard = app.store.dashboard(scope, &filter, Shown::Orders(asked), zone).await?;
     let revision = dashboard.cursor.revision();
     let present = |id: &OrderId| match dashboard.visible.iter().find(|listed| listed.row.id == *id) {
-        Some(listed) => {
-            let status_since = dashboard.status_since.get(id).copied().map(iso_time);
-            let row = Box::new(full(listed, zone).with_key());
-            VisibleJson::Present { row, status_since, fits: dashboard.fitting.contains(id) }
-        }
+        Some(listed) => VisibleJson::Present {
+            row: Box::new(standing_row(listed, &dashboard.status_since, zone)),
+            fits: dashboard.fitting.contains(id),
+        },
         None => VisibleJson::Gone { id: *id, key: OrderKey(*id), removed: true },
     };
     let json = DashboardJson {
@@ -95,7 +128,10 @@ pub(crate) async fn answer<R: ListReader>(
         orders: dashboard.rows.iter().map(|listed| row(listed, scope, visible.is_some(), zone)).collect(),
         pagination: dashboard.pagination,
         revision: revision.to_string(),
-        visible: visible.as_ref().map(|ids| ids.iter().map(present).collect()),
+        page: visible.as_ref().map(|ids| PageJson {
+            visible: ids.iter().map(present).collect(),
+            total: dashboard.pagination.total_orders,
+        }),
     };
     Ok((etag::headers(scope, revision), Json(json)).into_response())
 }
@@ -108,6 +144,11 @@ fn row(listed: &Listed, scope: Scope, is_for_page: bool, zone: Tz) -> AnyRowJson
         (Scope::All, false) => AnyRowJson::OfAll(full(listed, zone)),
         (Scope::All, true) => AnyRowJson::OfAll(full(listed, zone).with_key()),
     }
+}
+
+fn standing_row<'a>(listed: &'a Listed, status_since: &StatusSince, zone: Tz) -> StandingRowJson<'a> {
+    let status_since = status_since.get(&listed.row.id).copied().map(iso_time);
+    StandingRowJson { row: full(listed, zone).with_key(), status_since }
 }
 
 fn full(listed: &Listed, zone: Tz) -> FullRowJson<'_> {

@@ -5,8 +5,9 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::api::first_answer;
 use super::view::{Line, ListView, parse};
-use crate::order::{Column, Scope, Status, Summary, iso_time};
+use crate::order::{Column, PAGE_SIZE, Scope, Status, Summary, grouped, iso_time};
 use crate::store::{Dashboard, Listed, Shown, SignedIn, StatusSince};
 use crate::web::app::App;
 use crate::web::page::address;
@@ -53,9 +54,14 @@ struct DashboardPage {
     content: Content,
     /// Whether it has the orders of all reps.
     is_queue: bool,
+    /// What its script begins with.
+    first_answer: String,
+    /// The row of an order with the id 0, from which the page makes those of orders that enter; nothing where it adds none.
+    blank: Option<Line>,
     summary: Summary,
     segments: Vec<Segment>,
     list: ListView,
+    page_size: u64,
     headings: &'static [Column],
     /// What can be done with an order from the list.
     offers: Vec<Offer>,
@@ -75,6 +81,11 @@ struct Segment {
 impl DashboardPage {
     fn revenue(&self) -> String {
         self.shell.currency.show(self.summary.statistics.total_revenue)
+    }
+
+    #[expect(clippy::unused_self, reason = "templates reach functions through what they show")]
+    fn count(&self, count: &i64) -> String {
+        grouped(count)
     }
 }
 
@@ -135,6 +146,7 @@ async fn list_page(
         }
     };
     let (dashboard, views) = tokio::try_join!(app.store.dashboard(scope, &filter, Shown::List, zone), views)?;
+    let first_answer = first_answer(&dashboard, zone);
     let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
     let (from, before) = filter.instants(zone);
     let lines = lines(app, rows, &status_since);
@@ -143,8 +155,11 @@ async fn list_page(
         live: LiveData::new(app, scope, &cursor),
         content,
         is_queue: scope == Scope::All,
+        first_answer,
+        blank: (scope == Scope::All).then(Line::blank),
         segments: segments(&summary),
         list: ListView::new(address::list(scope), query, (filter, invalid), pagination, lines, views),
+        page_size: PAGE_SIZE,
         headings: Column::ALL,
         // of all orders one is changed on its page, or several where they are selected
         offers: match content {

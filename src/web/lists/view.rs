@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::order::{
-    Column, Filter, Invalid, LateAfter, OrderRow, PAGE_SIZE, Pagination, PaymentStatus, Sort, Status, display_time,
-    for_how_long, iso_time,
+    Column, Filter, Invalid, LateAfter, OrderId, OrderRow, Pagination, PaymentStatus, Sort, Status, display_time,
+    for_how_long, grouped, iso_time,
 };
 use crate::store::{Listed, SavedView};
 
@@ -27,7 +27,6 @@ pub(super) struct ListView {
 /// A row as the template writes it.
 pub(super) struct Line {
     pub(super) row: OrderRow,
-    pub(super) rep: String,
     pub(super) rep_name: String,
     pub(super) created_iso: String,
     pub(super) created_display: String,
@@ -91,15 +90,32 @@ pub(super) fn parse(query: &str) -> (Filter, Vec<Invalid>) {
 
 impl Line {
     pub(super) fn of(listed: Listed, since: Option<DateTime<Utc>>, late_after: &LateAfter, zone: Tz) -> Self {
-        let Listed { row, rep, rep_name } = listed;
+        let Listed { row, rep_name, .. } = listed;
         Self {
             in_status: since.and_then(|since| InStatus::new(&row.status, since, late_after, zone)),
             created_iso: row.created_at.map(iso_time).unwrap_or_default(),
             created_display: row.created_at.map_or_else(|| "–".to_owned(), |at| display_time(at, zone)),
-            rep: rep.map(|rep| rep.to_string()).unwrap_or_default(),
             rep_name: rep_name.unwrap_or_else(|| "–".to_owned()),
             row,
         }
+    }
+}
+
+impl Line {
+    /// The row of no order.
+    pub(super) fn blank() -> Self {
+        let row = OrderRow {
+            id: OrderId(0),
+            order_number: String::new(),
+            customer_name: String::new(),
+            status: "".into(),
+            payment_status: "".into(),
+            items_count: 0,
+            total_amount: None,
+            created_at: None,
+        };
+        let [rep_name, created_iso, created_display] = [const { String::new() }; 3];
+        Self { row, rep_name, created_iso, created_display, in_status: None }
     }
 }
 
@@ -185,12 +201,11 @@ impl ListView {
     }
 
     pub(super) fn range(&self) -> String {
-        if self.lines.is_empty() {
-            return "0 of 0".to_owned();
-        }
-        let first = self.pagination.offset() + 1;
-        let last = self.pagination.offset() + (self.lines.len() as u64).min(PAGE_SIZE);
-        format!("{first}–{last} of {}", self.pagination.total_orders)
+        self.pagination.range(self.lines.len())
+    }
+
+    pub(super) fn pages(&self) -> String {
+        format!("Page {} of {}", grouped(self.pagination.current_page), grouped(self.pagination.total_pages))
     }
 
     pub(super) fn page_link(&self, page: u64) -> String {
@@ -264,7 +279,7 @@ impl ListView {
         let each = Column::ALL.iter().flat_map(|column| {
             [true, false].map(|descending| (Sort::By { column: *column, descending }, words(column, descending)))
         });
-        let usual = (Sort::Rank, "What needs somebody first".to_owned());
+        let usual = (Sort::Rank, "Unfinished first".to_owned());
         let all = std::iter::once(usual).chain(each);
         all.map(|(sort, words)| (sort.to_string(), words, sort == self.filter.sort)).collect()
     }

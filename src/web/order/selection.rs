@@ -48,6 +48,21 @@ struct Refused {
     key: OrderKey,
     order_number: Option<String>,
     reason: String,
+    /// The same in a few words, by which refused orders are grouped.
+    brief: String,
+}
+
+/// Why an order was not changed, which has that number if there is one.
+struct Refusal {
+    order_number: Option<String>,
+    reason: String,
+    brief: String,
+}
+
+impl Refusal {
+    fn not_tried(reason: &str) -> Self {
+        Self { order_number: None, reason: reason.to_owned(), brief: "not tried".to_owned() }
+    }
 }
 
 #[derive(Template)]
@@ -104,44 +119,48 @@ async fn change_each(
             given_up.get_or_insert("not tried, as the orders before it took too long; try again".to_owned());
         }
         let outcome = match &given_up {
-            Some(reason) => Err((None, reason.clone())),
+            Some(reason) => Err(Refusal::not_tried(reason)),
             None => change_one(app, user, *id, known.as_ref(), change).await.unwrap_or_else(|failure| {
                 let reason = failure.logged_message();
                 given_up = Some(format!("not tried: {reason}"));
-                Err((None, reason))
+                Err(Refusal { order_number: None, reason, brief: "not changed, as something failed".to_owned() })
             }),
         };
         match outcome {
             Ok(order_number) => selection.changed.push(Changed { id: *id, key: OrderKey(*id), order_number }),
-            Err((order_number, reason)) => {
-                selection.refused.push(Refused { id: *id, key: OrderKey(*id), order_number, reason });
+            Err(Refusal { order_number, reason, brief }) => {
+                selection.refused.push(Refused { id: *id, key: OrderKey(*id), order_number, reason, brief });
             }
         }
     }
     selection
 }
 
-/// The number of the changed order; or of the one that was not changed, if there is one, with the reason.
+/// The number of the changed order; or why it was not changed.
 async fn change_one(
     app: &App,
     user: &SignedIn,
     id: OrderId,
     known: Option<&Standing>,
     change: &StatusChange,
-) -> Result<Result<String, (Option<String>, String)>, Failure> {
-    let gone = || Err((None, "there is no such order".to_owned()));
+) -> Result<Result<String, Refusal>, Failure> {
+    let gone = || {
+        let reason = "there is no such order".to_owned();
+        Err(Refusal { order_number: None, reason, brief: "deleted".to_owned() })
+    };
     let Some((number, outcome)) = app.store.change_status(id, known, change, user).await? else { return Ok(gone()) };
-    let reason = match outcome {
+    let (reason, brief) = match outcome {
         StatusOutcome::Changed => return Ok(Ok(number)),
-        StatusOutcome::Refused(refusal) => refusal.sentence(&number),
-        StatusOutcome::Locked => locked(&number),
+        StatusOutcome::Refused(refusal) => (refusal.sentence(&number), refusal.brief()),
+        StatusOutcome::Locked => (locked(&number), "being changed by somebody else".to_owned()),
         StatusOutcome::Overtaken => {
             let Some(order) = app.store.order(id, user.as_rep()).await? else { return Ok(gone()) };
             let now = order.row.standing();
-            Overtaken::of(known.unwrap_or(&now), &change.wanted, &order, app).sentence(&number)
+            let overtaken = Overtaken::of(known.unwrap_or(&now), &change.wanted, &order, app);
+            (overtaken.sentence(&number), "changed since you selected them".to_owned())
         }
     };
-    Ok(Err((Some(number), reason)))
+    Ok(Err(Refusal { order_number: Some(number), reason, brief }))
 }
 
 /// The chosen orders, each once, with the version that the person saw, if it was sent: `12` or `12:pending:paid`.

@@ -13,7 +13,7 @@
  * @property {number | null} total_amount
  * @property {string | null} created_at
  * @property {string | null} created_at_display
- * @property {string} [customer_name]
+ * @property {string} [customer_name] a list's rows in an answer to a rep do not have it
  * @property {string | null} [status_since]
  * @property {number | null} [sales_rep_id]
  * @property {string} [sales_rep]
@@ -50,7 +50,7 @@
  * @typedef {Summary & { orders: (Row | GoneRow)[], changes: Change[] }} Patch
  * @typedef {{ time: string, listener: "live" | "degraded", next_ms: number }} Ping
  * @typedef {{ reason: "draining" | "signed_out" | "replaced" }} Bye
- * @typedef {Summary & { orders: Row[], visible: (Row | GoneRow)[] }} Answer
+ * @typedef {Summary & { orders: Row[], visible: (Row | GoneRow)[], total: number, pagination: { has_next: boolean } }} Answer
  *
  * @typedef {Change & { unread: boolean, muted: boolean, new: boolean | null }} ListedChange
  * @typedef {{ toasts: boolean, sound: boolean, desktop: boolean, untold: string[] }} Preferences

@@ -1,35 +1,19 @@
 /**
- * Has filters behind a button behave as such: one is open at a time, a click elsewhere or Escape closes it, and what is chosen
- * in it is told on the button at once.
+ * Tells what is chosen in a menu on its button at once.
  * @param {HTMLElement} root
  */
-export function enhancePicks(root) {
-  /** @type {HTMLDetailsElement[]} */
-  const picks = [...root.querySelectorAll("details")].filter((pick) => pick.hasAttribute("data-pick"));
-  document.addEventListener("click", ({ target }) => {
-    for (const pick of picks) if (!(target instanceof Node && pick.contains(target))) pick.open = false;
+export function enhanceMenus(root) {
+  root.addEventListener("change", ({ target }) => {
+    const menu = target instanceof Element ? target.closest("[data-told]") : null;
+    const told = document.getElementById(menu?.getAttribute("data-told") ?? "");
+    if (menu && told) told.textContent = chosen(menu);
   });
-  for (const pick of picks) {
-    pick.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !pick.open) return;
-      pick.open = false;
-      event.stopPropagation();
-      pick.querySelector("summary")?.focus();
-    });
-    pick.addEventListener("change", () => tell(pick));
-  }
 }
 
-/** @param {HTMLDetailsElement} pick */
-function tell(pick) {
-  const told = pick.querySelector("[data-told]");
-  if (!told) return;
-  const chosen = [...pick.querySelectorAll("input:checked")];
-  const all = pick.querySelectorAll("input").length;
-  told.textContent =
-    chosen.length === 0
-      ? "All"
-      : chosen.length === 1
-        ? (chosen[0]?.parentElement?.textContent.trim() ?? "")
-        : `${chosen.length} of ${all}`;
+/** @param {Element} menu */
+function chosen(menu) {
+  const [first, ...others] = menu.querySelectorAll("input:checked");
+  if (!first) return "All";
+  if (others.length === 0) return first.parentElement?.textContent.trim() ?? "";
+  return `${others.length + 1} of ${menu.querySelectorAll("input").length}`;
 }

@@ -1,26 +1,24 @@
-import { element } from "../base/dom.js";
+/** @import { Markup } from "./markup.js" */
+import { part } from "./markup.js";
 
 /** In these a key is text. */
 const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 
-/** What sticks to the top of the window and covers rows that scroll below it. */
-const STICKY = [".controls", ".notices"];
-
 /** The keys of a list's page: `templates/keys.html` has their help, and tells people the same. */
 export class Keyboard {
-  #root;
-  #help = element("keys", HTMLDialogElement);
-  /** @type {string | undefined} the order whose row had the cursor last */
-  #order;
+  #markup;
+  #help = part("keys", "dialog");
+  /** The order whose row had the cursor last. */
+  #order = "";
 
-  /** @param {HTMLElement} root which has the rows */
-  constructor(root) {
-    this.#root = root;
+  /** @param {Markup} markup which shows the rows */
+  constructor(markup) {
+    this.#markup = markup;
   }
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
-    const button = element("keys-button", HTMLButtonElement);
+    const button = part("keys-button", "button");
     button.hidden = false;
     button.addEventListener("click", () => this.#help.showModal());
     document.addEventListener("keydown", (event) => this.#pressed(event));
@@ -56,18 +54,11 @@ export class Keyboard {
 
   /** @param {1 | -1} step */
   #move(step) {
-    const rows = [...this.#root.querySelectorAll("tr[data-order-id]")].filter((row) => row instanceof HTMLElement);
-    const focused = rows.findIndex((row) => row.contains(document.activeElement));
-    const from = focused >= 0 ? focused : rows.findIndex((row) => row.dataset["orderId"] === this.#order);
-    const row = rows[from < 0 ? 0 : Math.min(Math.max(from + step, 0), rows.length - 1)];
-    const link = row?.querySelector("a");
-    if (!row || !link) return false;
-    this.#order = row.dataset["orderId"];
-    link.focus({ preventScroll: true });
-    row.scrollIntoView({ block: "nearest" });
-    const edges = STICKY.map((css) => document.querySelector(css)?.getBoundingClientRect().bottom ?? 0);
-    const covered = Math.ceil(Math.max(...edges) - row.getBoundingClientRect().top);
-    if (covered > 0) window.scrollBy(0, -covered);
+    const { keys } = this.#markup;
+    const from = keys.indexOf(this.#markup.keyOf(document.activeElement) || this.#order);
+    const key = keys[from < 0 ? 0 : Math.min(Math.max(from + step, 0), keys.length - 1)];
+    if (key === undefined || !this.#markup.focus(key)) return false;
+    this.#order = key;
     return true;
   }
 

@@ -1,6 +1,6 @@
-/** @import { Row } from "../base/types.js" */
+/** @import { Row, Summary } from "../base/types.js" */
 
-/** @typedef {[rank: number, created: string, id: number]} Place */
+/** @typedef {[rank: number, created: string, id: bigint]} Place */
 
 /** Where the server has what was placed at no time that can be shown: after all others. It is after any digit. */
 const NO_TIME = "~";
@@ -25,6 +25,7 @@ export class Listing {
   #least;
   #most;
   #ranks;
+  #isOfWholeStatuses;
   #isRanked;
   #isOldestFirst;
 
@@ -39,6 +40,8 @@ export class Listing {
     // what is shown has no year beyond 9999
     this.#before = createdBefore.startsWith("+") ? NO_TIME : createdBefore;
     this.#ranks = ranks.split(" ");
+    const isNarrower = this.#payments.size > 0 || this.#from !== "" || this.#before !== "" || asked.has("q");
+    this.#isOfWholeStatuses = !isNarrower && this.#least === -Infinity && this.#most === Infinity;
     this.#isRanked = this.#statuses.size !== 1 && sort === "";
     this.#isOldestFirst = sort === "created_at";
   }
@@ -62,6 +65,16 @@ export class Listing {
   }
 
   /**
+   * How many orders are on the list, where the statistics tell.
+   * @param {Summary} summary
+   */
+  count({ statistics, orders_by_status }) {
+    if (!this.#isOfWholeStatuses) return null;
+    if (this.#statuses.size === 0) return statistics["total_orders"] ?? null;
+    return [...this.#statuses].reduce((sum, status) => sum + (orders_by_status[status]?.count ?? 0), 0);
+  }
+
+  /**
    * The rank of a status in an unsorted list.
    * @param {string} status
    */
@@ -74,11 +87,11 @@ export class Listing {
    * Where an order stands in a list by rank or time.
    * @param {string} status
    * @param {string} created empty where there is no time to show
-   * @param {number} id
+   * @param {string} id
    * @returns {Place}
    */
   place(status, created, id) {
-    return [this.#isRanked ? this.rank(status) : 0, created === "" ? NO_TIME : created, id];
+    return [this.#isRanked ? this.rank(status) : 0, created === "" ? NO_TIME : created, BigInt(id)];
   }
 
   /**
@@ -87,7 +100,16 @@ export class Listing {
    * @param {Place} other
    */
   compare(one, other) {
-    const later = one[1] === other[1] ? one[2] - other[2] : one[1] > other[1] ? 1 : -1;
-    return one[0] - other[0] || (this.#isOldestFirst ? later : -later);
+    const [time, id] = [order(one[1], other[1]), order(one[2], other[2])];
+    return one[0] - other[0] || (this.#isOldestFirst ? time || id : -time || -id);
   }
+}
+
+/**
+ * @template {string | bigint} T
+ * @param {T} one
+ * @param {T} other
+ */
+function order(one, other) {
+  return one === other ? 0 : one > other ? 1 : -1;
 }

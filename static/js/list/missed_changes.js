@@ -1,5 +1,6 @@
 /** @import { Change } from "../base/types.js" */
 import { exactTime, showAge } from "../base/time.js";
+import { fill } from "./markup.js";
 import { UNLISTED, counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** So many changes are listed; older ones are only counted. */
@@ -65,9 +66,9 @@ export class Away {
   #show() {
     this.#root.hidden = this.#count === 0 && !this.#incomplete;
     this.#line.disabled = this.#count === 0;
-    this.#text(this.#root, "count", this.#incomplete ? UNLISTED : counted(this.#count));
+    fill(this.#root, "count", this.#incomplete ? UNLISTED : counted(this.#count));
     const older = this.#count - this.#list.childElementCount;
-    this.#text(this.#root, "older", older > 0 ? `and ${counted(older)} before` : "");
+    fill(this.#root, "older", older > 0 ? `and ${counted(older)} before` : "");
     showAge(this.#list);
   }
 
@@ -84,8 +85,8 @@ export class Away {
   /** @param {Change} change */
   #item(change) {
     const item = document.importNode(this.#template.content, true);
-    this.#text(item, "order", orderName(change));
-    this.#text(item, "what", whatHappened(change));
+    fill(item, "order", orderName(change));
+    fill(item, "what", whatHappened(change));
     const page = orderPage(change);
     if (page) item.querySelector("a")?.setAttribute("href", page);
     const time = item.querySelector("time");
@@ -94,15 +95,5 @@ export class Away {
       time.title = exactTime(change.at);
     }
     return item;
-  }
-
-  /**
-   * @param {ParentNode} parent
-   * @param {string} name
-   * @param {string} text
-   */
-  #text(parent, name, text) {
-    const place = parent.querySelector(`[data-text="${name}"]`);
-    if (place) place.textContent = text;
   }
 }

@@ -1,4 +1,5 @@
 /** @import { Change } from "../base/types.js" */
+import { quantity } from "../base/amount.js";
 import { Announcer } from "../base/announcer.js";
 import { UNLISTED, counted, orderName, whatHappened } from "../base/words.js";
 
@@ -7,6 +8,8 @@ export class Notices {
   #notice;
   #announcer;
   #leave;
+  /** What is offered. */
+  #words = "";
 
   /**
    * @param {HTMLButtonElement} notice
@@ -17,7 +20,7 @@ export class Notices {
   constructor(notice, region, show, leave) {
     this.#notice = notice;
     this.#leave = leave;
-    this.#announcer = new Announcer(region, (count) => `${count} changes to your orders.`);
+    this.#announcer = new Announcer(region, (count) => `${quantity(count, "change", "changes")} to your orders.`);
     notice.addEventListener("click", show);
   }
 
@@ -26,7 +29,8 @@ export class Notices {
    * @param {string} words
    */
   offer(words) {
-    if (this.#notice.textContent === words) return;
+    if (this.#words === words) return;
+    this.#words = words;
     if (words === "" && this.#notice === document.activeElement) this.#leave();
     this.#notice.textContent = words;
     this.#notice.hidden = words === "";

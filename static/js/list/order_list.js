@@ -1,18 +1,25 @@
-/** @import { Answer, Change, Patch as PatchEvent, Summary } from "../base/types.js" */
-import { tickAges, showAge } from "../base/time.js";
-import { Away } from "./missed_changes.js";
+/** @import { Answer, Change, Patch, Summary } from "../base/types.js" */
+/** @import { Markup } from "./markup.js" */
+import { TICK, tickAges } from "../base/time.js";
+import { freshPage, isForTheSame } from "../base/page.js";
+import { Revision } from "../base/revision.js";
 import { Badge } from "../live/badge.js";
 import { Connection } from "../live/connection.js";
-import { element } from "../base/dom.js";
-import { flash } from "../base/flash.js";
-import { freshPage, isForTheSame } from "../base/page.js";
-import { InStatus } from "./in_status.js";
-import { Keyboard } from "./keyboard.js";
 import { News } from "../news/news.js";
+import { Attention } from "./attention.js";
+import { Book, entry } from "./book.js";
+import { enhanceMenus } from "./filter_menus.js";
+import { Lateness } from "./in_status.js";
+import { Keyboard } from "./keyboard.js";
+import { Listing } from "./listing.js";
+import { part } from "./markup.js";
+import { Away } from "./missed_changes.js";
 import { Notices } from "./notices.js";
-import { Patch, ROWS_CHANGED, isReassigned } from "./patch.js";
-import { enhancePicks } from "./filter_menus.js";
 import { Placement } from "./placement.js";
+import { Total, rangeText } from "./total.js";
+
+/** What the list's root is told when rows came or went, or an order of theirs did. */
+export const ROWS_CHANGED = "rowschanged";
 
 /** Operations that can bring an order onto a list that it was not on. */
 const ARRIVALS = new Set(["insert", "arrived"]);
@@ -20,76 +27,215 @@ const ARRIVALS = new Set(["insert", "arrived"]);
 /** What a list that the page places by itself is filtered or ordered by. */
 const PLACING = new Set(["status", "payment_status", "total_amount", "created_at"]);
 
-/** A list of orders: patches cards and rows in place, and offers what would move them. */
+/** A list grows once in this time, in milliseconds, however much enters. */
+const GROWTH_PAUSE = 1_000;
+
+/**
+ * A list of orders that is kept true: the book takes what is told, the markup shows how it differs from what is seen, and what would
+ * move rows is offered.
+ */
 export class OrderList {
   #root;
-  #patch;
-  #badge;
+  #markup;
+  #grows;
+  #book = new Book();
+  #lateness;
+  /** @type {Placement} */
+  #placement;
+  /** @type {Total} */
+  #total;
+  /** The state that the list was read in. @type {Revision} */
+  #readAt;
   #notices;
   #away;
-  #placement;
-  #inStatus;
+  #attention;
   #news;
   #connection;
-  #reloading = false;
   /** A list has at most so many rows: the server is asked for each of them by its id, and answers for no more. */
   #mostRows;
-  /** Whether new orders are added where they belong while nobody is at the list. */
-  #grows;
-  /** Orders that entered and for which the list has no place: they wait until they are asked for. @type {Set<number>} */
-  #waiting = new Set();
+  /** Which orders are said to be shown. */
+  #range = "";
+  #grownAt = -Infinity;
+  /** @type {ReturnType<typeof setTimeout> | undefined} until the list may grow again */
+  #growth;
+  #isReading = false;
+  /** What was told while the list is read anew, the oldest first. @type {Patch[]} */
+  #meanwhile = [];
+  /** Somebody asked for the list as it is now. */
+  #isAsked = false;
 
   /**
    * @param {HTMLElement} root `#sales-rep-orders-dashboard`, or another of its kind
-   * @param {boolean} grows whether the list is the person's to grow
+   * @param {Markup} markup which shows what the list has
+   * @param {boolean} grows whether new orders are added where they belong while nobody is at the list
    */
-  constructor(root, grows = false) {
+  constructor(root, markup, grows = false) {
     this.#root = root;
+    this.#markup = markup;
     this.#grows = grows;
-    this.#mostRows = Number(root.dataset["mostVisible"]);
-    this.#patch = new Patch(root);
-    this.#inStatus = new InStatus(root);
-    this.#placement = new Placement(root, this.#patch.lines());
-    this.#badge = new Badge(root, element("live-badge", HTMLElement), Number(root.dataset["pollInterval"]));
-    this.#notices = new Notices(
-      element("list-notice", HTMLButtonElement),
-      element("live-region", HTMLElement),
-      () => void this.#reloadList(),
-      () => this.#focusList(),
-    );
+    const { mostVisible, lateAfter = "", ranks = "", pollInterval } = root.dataset;
+    this.#mostRows = Number(mostVisible);
+    this.#lateness = new Lateness(lateAfter, ranks);
+    [this.#placement, this.#total, this.#readAt] = this.#begin(root);
+    const first = markup.rows();
+    if (first) this.#book.takeFigures(first);
+    for (const [name, { known }] of this.#book.changedFigures) this.#book.figureShown(name, known);
+    const badge = new Badge(root, part("live-badge", "span"), Number(pollInterval));
+    const focusList = () => markup.list.focus({ preventScroll: true });
+    const notice = part("list-notice", "button");
+    this.#notices = new Notices(notice, part("live-region", "p"), () => void this.#exchange(true), focusList);
     this.#away = new Away(
-      element("away", HTMLElement),
-      element("away-line", HTMLButtonElement),
-      element("away-list", HTMLElement),
-      element("away-change", HTMLTemplateElement),
-      () => this.#focusList(),
+      part("away", "div"), part("away-line", "button"), part("away-list", "ol"), part("away-change", "template"), focusList,
     );
-    this.#news = News.of(root, { order: null, say: (changes) => this.#notices.say(changes) });
-    this.#connection = new Connection(root, this.#badge, this.#news, {
+    this.#attention = new Attention(markup, notice, () => this.#announce());
+    const news = started(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
+    this.#news = news;
+    /** @type {import("../live/connection.js").ChangeListener | null} */
+    const listener = news && {
+      tell: (patch) => void started(() => news.tell(patch)),
+      polled: (isAlone) => void started(() => news.polled(isAlone)),
+      end: () => void started(() => news.end()),
+    };
+    this.#connection = new Connection(root, badge, listener, {
       query: () => root.dataset["query"] ?? "",
       // of what is offered it is asked whether it is there still
-      visible: () => [...this.#patch.lines().map(orderOf), ...this.#placement.entered].slice(0, this.#mostRows),
+      visible: () => [...this.#placement.keys, ...this.#placement.entered.keys()].slice(0, this.#mostRows),
       list: () => this.#placement,
       isTrue: () => true,
-      state: (summary) => this.#patch.summary(summary),
-      caughtUp: (changes) => this.#customers(changes),
+      state: (summary) => this.#takeFigures(summary),
+      caughtUp: () => {},
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
-      patched: (patch) => this.#patched(patch),
-      answered: (answer) => this.#answered(answer),
+      patched: (patch) => {
+        this.#take(patch);
+        if (this.#isReading) this.#meanwhile.push(patch);
+        this.#show();
+        // what happened comes before what is offered for it
+        this.#notices.say(patch.changes);
+        this.#announce();
+        badge.changed();
+        return false;
+      },
+      answered: (answer, /** @type {Patch[]} */ later = []) => this.#answered(answer, later),
       ended: () => this.#notices.offer(""),
     });
   }
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
-    tickAges(this.#root);
-    this.#inStatus.start();
-    new Keyboard(this.#root).start();
-    enhancePicks(this.#root);
-    if (this.#grows) this.#root.addEventListener("pointerout", () => this.#announce());
-    if (this.#grows) this.#root.addEventListener("focusout", () => setTimeout(() => this.#announce()));
-    this.#news?.start();
+    started(() => tickAges(this.#root));
+    started(() => new Keyboard(this.#markup).start());
+    started(() => enhanceMenus(this.#root));
+    this.#tellLateness();
+    setInterval(() => this.#tellLateness(), TICK);
+    started(() => this.#news?.start());
     this.#connection.start();
+  }
+
+  /**
+   * Where the order stands, whatever the page shows of it.
+   * @param {string} key
+   */
+  row(key) {
+    return this.#book.row(key);
+  }
+
+  /**
+   * Begins with the list as a page has it.
+   * @param {HTMLElement} root of that page
+   * @returns {[Placement, Total, Revision]}
+   */
+  #begin(root) {
+    const { query = "", sort = "", ranks = "", createdFrom = "", createdBefore = "", page, totalPages, revision = "" } = root.dataset;
+    const first = this.#markup.rows();
+    const rows = first?.orders ?? [];
+    this.#book.clear();
+    rows.forEach((row) => this.#book.add(row));
+    const listing = new Listing({ query, sort, ranks, createdFrom, createdBefore });
+    const total = new Total(listing, first?.total ?? rows.length);
+    if (first) total.take(first);
+    const asksServer = root.hasAttribute("data-placed-by-server");
+    const asked = { sort, page: Number(page ?? 1), isLastPage: page === totalPages, asksServer };
+    return [new Placement(listing, asked, rows), total, new Revision(revision)];
+  }
+
+  /** @param {Summary} summary */
+  #takeFigures(summary) {
+    this.#total.take(summary);
+    this.#book.takeFigures(summary);
+    const changed = this.#book.changedFigures;
+    for (const [name, { shown, known }] of changed) {
+      this.#markup.figure(name, known, shown !== undefined);
+      this.#book.figureShown(name, known);
+    }
+    if (changed.length > 0) this.#markup.bar(summary.orders_by_status);
+    this.#showPaging();
+  }
+
+  /** @param {Patch} patch */
+  #take({ revision, orders, changes }) {
+    // a list that was read later has it
+    if (this.#readAt.covers(new Revision(revision))) return;
+    const { asksServer, entered } = this.#placement;
+    let mustRead = asksServer;
+    for (const row of orders) {
+      const own = changes.filter(({ order_key }) => order_key === row.key);
+      const shown = this.#book.row(row.key);
+      const before = shown ?? entered.get(row.key);
+      if (!asksServer) mustRead = this.#total.note(row, shown?.isGone ? null : before, own) || mustRead;
+      this.#book.take(row, own);
+      this.#placement.note(row.removed ? row : { ...before, ...entry(row, own, before) }, own.some(canMove));
+    }
+    if (mustRead) this.#connection.readSoon();
+  }
+
+  /**
+   * Takes the rows as they were when they were read, and what was told since.
+   * @param {Answer} answer
+   * @param {Patch[]} later the oldest first
+   */
+  #answered({ orders, visible, total, pagination }, later) {
+    this.#total.read(total);
+    visible.forEach((row) => this.#book.take(row, []));
+    this.#placement.read(orders, pagination.has_next, visible);
+    later.forEach((patch) => this.#take(patch));
+    this.#show();
+    this.#announce();
+  }
+
+  /** Shows how the book differs from what is seen: all that can be shown, whatever can't. */
+  #show() {
+    /** @type {unknown[]} */
+    const errors = [];
+    let hasTurned = false;
+    for (const { shown, known } of this.#book.changedRows) {
+      try {
+        if (shown?.isGone !== known.isGone) {
+          this.#markup.gone(known.key, known.isGone);
+          hasTurned = true;
+        }
+        this.#markup.show(known, shown);
+        this.#markup.inStatus(known.key, this.#lateness.of(known));
+        this.#book.rowShown(known);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    this.#showPaging();
+    if (hasTurned) this.#root.dispatchEvent(new Event(ROWS_CHANGED));
+    if (errors.length > 0) throw errors[0];
+  }
+
+  #showPaging() {
+    const [size, page] = [Number(this.#root.dataset["pageSize"]), Number(this.#root.dataset["page"])];
+    const { count } = this.#total;
+    const range = rangeText((page - 1) * size, this.#placement.keys.length, count);
+    if (range === this.#range) return;
+    this.#range = range;
+    this.#markup.paging({ range, page, pages: Math.max(1, Math.ceil(count / size)) });
+  }
+
+  #tellLateness() {
+    for (const row of this.#book.rows) this.#markup.inStatus(row.key, this.#lateness.of(row));
   }
 
   /**
@@ -106,170 +252,100 @@ export class OrderList {
     }
   }
 
-  /** @param {PatchEvent} patch */
-  #patched(patch) {
-    let mustRead = false;
-    for (const row of patch.orders) {
-      const changes = patch.changes.filter((change) => change.order_id === row.id);
-      const line = this.#patch.line(row.id);
-      this.#patch.row(row);
-      if (line) this.#inStatus.note(line, changes);
-      this.#placement.note(row, changes.some(canMove));
-      // the customer of an order that comes back may have changed while it was away
-      mustRead ||= line !== null && changes.some(({ operation }) => ARRIVALS.has(operation));
-      mustRead ||= line !== null && !row.removed && isReassigned(row, line);
-    }
-    this.#customers(patch.changes);
-    if (this.#placement.asksServer) this.#connection.readSoon();
-    // what happened comes before what is offered for it
-    this.#notices.say(patch.changes);
-    this.#announce();
-    this.#badge.changed();
-    return mustRead;
-  }
-
-  /** @param {Answer} answer */
-  #answered(answer) {
-    answer.visible.forEach((row) => this.#patch.row(row));
-    this.#inStatus.show();
-    this.#placement.read(answer.orders, answer.visible);
-    this.#announce();
-  }
-
-  /** Says what the list lacks; a list that may grow takes what is new at once, unless somebody is at it. */
+  /** Offers what the list lacks; one that may grow takes what is new by itself, unless somebody is at it. */
   #announce() {
     if (this.#connection.isOver) return;
-    this.#notices.offer(this.#placement.words);
-    const isNew = [...this.#placement.entered].some((id) => !this.#waiting.has(id));
-    if (isNew && this.#grows && this.#root.dataset["page"] === "1" && !this.#isAttended) void this.#grow();
+    const grows = this.#canGrow;
+    // what must be read first is offered until it is here
+    const isAdded = grows && !this.#placement.isCut;
+    this.#notices.offer(isAdded ? this.#placement.wordsWithoutEntered : this.#placement.words);
+    if (!grows) return;
+    const wait = this.#grownAt + GROWTH_PAUSE - performance.now();
+    if (wait <= 0) this.#grow();
+    else {
+      this.#growth ??= setTimeout(() => {
+        this.#growth = undefined;
+        this.#announce();
+      }, wait);
+    }
   }
 
-  /** Whether somebody points at a row or has the focus in one. The list itself has the focus after it was read anew. */
-  get #isAttended() {
-    return element("orders-list", HTMLElement).matches(":hover, :has(:focus)");
+  get #canGrow() {
+    const { entered, keys, isCut } = this.#placement;
+    const fits = isCut || entered.size + keys.length <= this.#mostRows;
+    return this.#grows && entered.size > 0 && fits && this.#markup.canPlace && this.#root.dataset["page"] === "1" && !this.#attention.isThere;
   }
 
-  /** Adds the rows of orders that entered, each where the server has it. */
-  async #grow() {
-    const entered = new Set(this.#placement.entered);
-    const fresh = await this.#read();
-    if (!fresh || this.#isAttended) return;
-    this.#waiting = entered;
-    const lines = [...fresh.list.querySelectorAll("tr[data-order-id]")].filter((line) => line instanceof HTMLElement);
-    const added = lines.filter((line) => this.#placement.entered.has(orderOf(line)));
-    const last = lines.at(-1);
-    const isCut = last !== undefined && added.includes(last) && fresh.root.dataset["page"] !== fresh.root.dataset["totalPages"];
-    // what belongs between the last of them and the rows that are shown is on the next page
-    if (isCut && !this.#root.hasAttribute("data-selecting")) this.#replace(fresh);
-    else if (!isCut && added.length > 0 && added.length + this.#patch.lines().length <= this.#mostRows) this.#insert(lines, added);
-    // what entered meanwhile
+  /** Adds the rows of the orders that entered, each where it belongs. */
+  #grow() {
+    this.#grownAt = performance.now();
+    if (this.#placement.isCut) {
+      void this.#exchange(false);
+      return;
+    }
+    let isExact = true;
+    for (const row of [...this.#placement.entered.values()]) {
+      const next = this.#placement.next(row);
+      this.#placement.admit(row, next);
+      this.#book.add(row);
+      this.#markup.place({ ...row, isGone: false }, next);
+      this.#markup.inStatus(row.key, this.#lateness.of(row));
+      isExact &&= Boolean(row.status_since);
+    }
+    this.#showPaging();
+    this.#root.dispatchEvent(new Event(ROWS_CHANGED));
+    // how long one that did not just come into its status has been in it, only the server knows
+    if (!isExact) this.#connection.readSoon();
+  }
+
+  /**
+   * Reads the list anew and shows it in place of this one.
+   * @param {boolean} isAsked whether somebody asked for it; else they may have come meanwhile, and it is only offered
+   */
+  async #exchange(isAsked) {
+    this.#isAsked ||= isAsked;
+    if (this.#isReading || this.#connection.isOver) return;
+    this.#isReading = true;
+    const page = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
+    const fresh = page?.getElementById(this.#root.id);
+    const isMine = fresh && isForTheSame(fresh, this.#root) && !this.#connection.isOver;
+    const isWanted = this.#isAsked || !this.#attention.isThere;
+    if (isMine && isWanted) await this.#markup.exchange(fresh, () => this.#renew(fresh));
+    this.#isReading = false;
+    this.#isAsked = false;
+    this.#meanwhile = [];
+    if (!isMine) this.#connection.retry();
     this.#announce();
   }
 
-  /**
-   * @param {HTMLElement[]} lines as the server has them
-   * @param {HTMLElement[]} added those of them that are new
-   */
-  #insert(lines, added) {
-    const body = element("orders-table-tbody", HTMLElement);
-    const inserted = [];
-    /** @type {HTMLElement | null} */
-    let before = null;
-    for (const line of lines) {
-      const shown = this.#patch.line(orderOf(line));
-      if (shown) before = shown;
-      else if (added.includes(line)) {
-        const imported = document.importNode(line, true);
-        if (before) before.after(imported);
-        else body.prepend(imported);
-        before = imported;
-        inserted.push(imported);
-      }
+  /** @param {HTMLElement} fresh the root of the page whose list is shown now */
+  #renew(fresh) {
+    [this.#placement, this.#total, this.#readAt] = this.#begin(fresh);
+    this.#meanwhile.forEach((patch) => this.#take(patch));
+    this.#range = "";
+    this.#tellLateness();
+    if (this.#isAsked) {
+      this.#attention.renew();
+      this.#markup.list.focus({ preventScroll: true });
     }
-    this.#placement.admit(inserted);
-    showAge(this.#root);
-    this.#inStatus.show();
-    inserted.forEach((line) => flash(line));
-    this.#root.querySelector(".empty")?.remove();
     this.#root.dispatchEvent(new Event(ROWS_CHANGED));
     this.#connection.listChanged();
-  }
-
-  /** @param {Change[]} changes */
-  #customers(changes) {
-    for (const { order_id, changed } of changes) {
-      const name = changed.find(({ field }) => field === "customer_name")?.to;
-      if (typeof name === "string") this.#patch.customer(order_id, name);
-    }
-  }
-
-  /** Reads the list anew, as the person asked for, in place of the one shown. */
-  async #reloadList() {
-    if (this.#reloading) return;
-    const fresh = await this.#read();
-    if (!fresh) {
-      this.#connection.retry();
-      return;
-    }
-    this.#replace(fresh);
-    this.#focusList();
-  }
-
-  #focusList() {
-    element("orders-list", HTMLElement).focus({ preventScroll: true });
-  }
-
-  /**
-   * The list as it would be loaded now; nothing if that can't be had, or is on its way already.
-   * @returns {Promise<{ root: HTMLElement, list: HTMLElement } | null>}
-   */
-  async #read() {
-    if (this.#reloading || this.#connection.isOver) return null;
-    this.#reloading = true;
-    try {
-      const page = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
-      const root = page?.getElementById(this.#root.id);
-      const list = page?.getElementById("orders-list");
-      const isRight = root && isForTheSame(root, this.#root) && !this.#connection.isOver;
-      return isRight && list ? { root, list } : null;
-    } finally {
-      this.#reloading = false;
-    }
-  }
-
-  /** @param {{ root: HTMLElement, list: HTMLElement }} fresh */
-  #replace({ root, list }) {
-    const shown = element("orders-list", HTMLElement);
-    const imported = document.importNode(list, true);
-    keepSelected(shown, imported);
-    shown.replaceWith(imported);
-    for (const name of ["page", "totalPages", "query", "sort"]) this.#root.dataset[name] = root.dataset[name] ?? "";
-    this.#placement = new Placement(this.#root, this.#patch.lines());
-    this.#waiting = new Set();
-    showAge(this.#root);
-    this.#inStatus.show();
-    this.#notices.offer("");
-    this.#root.dispatchEvent(new Event(ROWS_CHANGED));
-    this.#connection.listChanged();
+    this.#show();
   }
 }
 
 /**
- * What is selected in a list is selected in the one that takes its place, as far as that has it.
- * @param {HTMLElement} shown
- * @param {HTMLElement} fresh
+ * What can't be started or told costs itself alone.
+ * @template T
+ * @param {() => T} start
  */
-function keepSelected(shown, fresh) {
-  for (const box of shown.querySelectorAll("input[name=order]:checked")) {
-    const id = box.closest("tr")?.dataset["orderId"];
-    const same = fresh.querySelector(`tr[data-order-id="${id}"] input[name=order]`);
-    if (same instanceof HTMLInputElement) same.checked = true;
+function started(start) {
+  try {
+    return start();
+  } catch (error) {
+    reportError(error);
+    return null;
   }
-}
-
-/** @param {HTMLElement} line */
-function orderOf(line) {
-  return Number(line.dataset["orderId"]);
 }
 
 /** @param {Change} change */

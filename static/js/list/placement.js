@@ -1,6 +1,9 @@
 /** @import { Place } from "./listing.js" */
 /** @import { Row, GoneRow } from "../base/types.js" */
+import { countText, plural, quantity } from "../base/amount.js";
 import { Listing } from "./listing.js";
+
+const LIST = new Intl.ListFormat("en-GB");
 
 /**
  * Which orders the list, as it would be read now, has on this page and the page has not, and the other way round. Rows
@@ -15,60 +18,80 @@ export class Placement {
   #sort;
   #page;
   #isLastPage;
-  /** @type {Map<number, Place>} where each visible order stood when the list was read */
+  /** The orders that are shown, from the top. @type {string[]} */
+  #keys = [];
+  /** @type {Map<string, Place>} where each of them stood when the list was read */
   #places = new Map();
-  /** @type {Map<number, HTMLElement>} */
-  #lines = new Map();
-  /** @type {Map<number, string>} what each visible order was sorted by when the list was read */
-  #keys = new Map();
+  /** @type {Map<string, string>} what each of them was sorted by then */
+  #sortedBy = new Map();
   /** @type {Place | null} a place before this is on an earlier page */
   #first = null;
   /** @type {Place | null} a place after this is on a later page */
   #last = null;
-  /** @type {Set<number>} */
-  #entered = new Set();
-  /** @type {Set<number>} */
+  /** @type {Map<string, Row>} */
+  #entered = new Map();
+  /** @type {Set<string>} */
   #left = new Set();
-  /** @type {Set<number>} */
+  /** @type {Set<string>} */
   #moved = new Set();
+  /** The list's page as the server told it last. @type {string[]} */
+  #listed = [];
 
   /**
-   * @param {HTMLElement} root
-   * @param {HTMLElement[]} lines
+   * @param {Listing} listing
+   * @param {{ sort: string, page: number, isLastPage: boolean, asksServer: boolean }} asked
+   * @param {Row[]} rows
    */
-  constructor(root, lines) {
-    const { query = "", sort = "", page = "1", totalPages = "1" } = root.dataset;
-    const { ranks = "", createdFrom = "", createdBefore = "" } = root.dataset;
-    this.#listing = new Listing({ query, sort, ranks, createdFrom, createdBefore });
+  constructor(listing, { sort, page, isLastPage, asksServer }, rows) {
+    this.#listing = listing;
     this.#sort = sort;
-    this.#page = Number(page);
-    this.#isLastPage = page === totalPages;
+    this.#page = page;
+    this.#isLastPage = isLastPage;
     /** Whether the server must be asked where an order belongs. */
-    this.asksServer = root.hasAttribute("data-placed-by-server");
-    this.admit(lines);
+    this.asksServer = asksServer;
+    /** Whether there are orders between those that entered and those that are shown of which nothing is known. */
+    this.isCut = false;
+    for (const row of rows) this.admit(row, undefined);
     const places = [...this.#places.values()];
-    this.#first = this.#page === 1 ? null : (places.at(0) ?? null);
-    this.#last = this.#isLastPage ? null : (places.at(-1) ?? null);
+    this.#first = page === 1 ? null : (places.at(0) ?? null);
+    this.#last = isLastPage ? null : (places.at(-1) ?? null);
   }
 
-  /** @returns {ReadonlySet<number>} the orders that are on this page and not shown */
+  /** The orders that are shown, from the top. */
+  get keys() {
+    return this.#keys;
+  }
+
+  /** @returns {ReadonlyMap<string, Row>} the orders that are on this page and not shown */
   get entered() {
     return this.#entered;
   }
 
   /**
-   * These are shown now, where they belong.
-   * @param {HTMLElement[]} lines
+   * The order is shown now, before another one, or at the end.
+   * @param {Row} row
+   * @param {string | undefined} next
    */
-  admit(lines) {
-    for (const line of lines) {
-      const { orderId, status = "", createdAt = "" } = line.dataset;
-      const id = Number(orderId);
-      this.#lines.set(id, line);
-      this.#places.set(id, this.#listing.place(status, createdAt, id));
-      this.#keys.set(id, this.#key(line));
-      this.#entered.delete(id);
+  admit(row, next) {
+    const { key, status, created_at } = row;
+    const at = next === undefined ? this.#keys.length : this.#keys.indexOf(next);
+    this.#keys.splice(at, 0, key);
+    this.#places.set(key, this.#listing.place(status, created_at ?? "", key));
+    this.#sortedBy.set(key, this.#sorting(row));
+    this.#entered.delete(key);
+  }
+
+  /**
+   * The shown order before which one that entered belongs; nothing where it is the last.
+   * @param {Row} row
+   */
+  next({ key, status, created_at }) {
+    if (this.asksServer) {
+      const before = this.#listed.slice(0, this.#listed.indexOf(key)).findLast((other) => this.#places.has(other));
+      return this.#keys[before === undefined ? 0 : this.#keys.indexOf(before) + 1];
     }
+    const place = this.#listing.place(status, created_at ?? "", key);
+    return this.#keys.find((other) => this.#listing.compare(this.#places.get(other) ?? place, place) > 0);
   }
 
   /**
@@ -77,78 +100,78 @@ export class Placement {
    * @param {boolean} moves whether the change can have brought it onto the list, or to another place in it
    */
   note(row, moves) {
-    const known = this.#places.get(row.id);
-    const hadEntered = this.#entered.delete(row.id);
-    this.#moved.delete(row.id);
-    this.#left.delete(row.id);
-    if (row.removed || !this.#listing.has(row)) {
-      if (known) this.#left.add(row.id);
+    const known = this.#places.get(row.key);
+    const isOff = row.removed || !this.#listing.has(row);
+    // until the server is asked, what it told last is all that can be said of one that is still on the list
+    if (this.asksServer && !isOff) return;
+    const hadEntered = this.#entered.delete(row.key);
+    this.#moved.delete(row.key);
+    this.#left.delete(row.key);
+    if (row.removed || isOff) {
+      if (known) this.#left.add(row.key);
       return;
     }
-    if (this.asksServer) return;
-    const place = this.#listing.place(row.status, row.created_at ?? "", row.id);
+    const place = this.#listing.place(row.status, row.created_at ?? "", row.key);
     if (known) {
-      if (this.#listing.compare(known, place) !== 0) this.#moved.add(row.id);
+      if (this.#listing.compare(known, place) !== 0) this.#moved.add(row.key);
     } else if ((moves || hadEntered) && this.#isOnPage(place)) {
-      this.#entered.add(row.id);
+      this.#entered.set(row.key, row);
     }
   }
 
   /**
    * Compares with the list as just read. An order that is on it only because others went or came is no news.
    * @param {Row[]} listed the page of the list
+   * @param {boolean} hasMore whether the list goes on after it
    * @param {(Row | GoneRow)[]} visible the rows shown, and orders that entered: a list that has grown goes on below the page
    */
-  read(listed, visible) {
-    for (const row of visible) this.note(row, false);
-    if (!this.asksServer) {
-      for (const row of listed) this.note(row, true);
-      return;
-    }
+  read(listed, hasMore, visible) {
+    if (this.asksServer) this.#compare(listed, visible);
+    else for (const row of [...listed, ...visible]) this.note(row, listed.includes(/** @type {Row} */ (row)));
+    this.#listed = listed.map(({ key }) => key);
+    this.isCut = hasMore && this.#entered.has(this.#listed.at(-1) ?? "");
+  }
+
+  /**
+   * @param {Row[]} listed
+   * @param {(Row | GoneRow)[]} visible
+   */
+  #compare(listed, visible) {
     this.#entered.clear();
     for (const row of visible) {
-      const line = this.#lines.get(row.id);
-      if (row.removed || !line) continue;
-      if (!row.fits) this.#left.add(row.id);
-      else if (this.#key(line) !== this.#keys.get(row.id)) this.#moved.add(row.id);
+      if (!this.#places.has(row.key)) continue;
+      this.#left.delete(row.key);
+      this.#moved.delete(row.key);
+      if (row.removed || !row.fits) this.#left.add(row.key);
+      else if (this.#sorting(row) !== this.#sortedBy.get(row.key)) this.#moved.add(row.key);
     }
-    const isShown = listed.map(({ id }) => this.#places.has(id));
+    const isShown = listed.map(({ key }) => this.#places.has(key));
     // what stands before the first and after the last of those shown comes from other pages
     const first = this.#page === 1 ? 0 : isShown.indexOf(true);
     const last = this.#isLastPage || !isShown.includes(true) ? listed.length : isShown.lastIndexOf(true);
-    listed.forEach(({ id }, at) => {
-      if (!isShown[at] && at >= first && at <= last) this.#entered.add(id);
+    listed.forEach((row, at) => {
+      if (!isShown[at] && at >= first && at <= last) this.#entered.set(row.key, row);
     });
   }
 
-  /** `3 entered, 1 left: refresh`, or nothing. */
+  /** `3 orders entered and 1 no longer matches · Update`, or nothing. */
   get words() {
-    const parts = [];
-    if (this.#entered.size > 0) parts.push(`${this.#entered.size} entered`);
-    if (this.#left.size > 0) parts.push(`${this.#left.size} left`);
-    if (this.#moved.size > 0) parts.push(`${this.#moved.size} moved`);
-    return parts.length > 0 ? `${parts.join(", ")}: refresh` : "";
+    return offer([this.#entered.size, this.#left.size, this.#moved.size]);
+  }
+
+  /** The same but for the orders that entered. */
+  get wordsWithoutEntered() {
+    return offer([0, this.#left.size, this.#moved.size]);
   }
 
   /**
    * What a row is sorted by, as far as a change of it may move the row.
-   * @param {HTMLElement} line
+   * @param {Row} row
    */
-  #key(line) {
-    const { status = "", paymentStatus = "", createdAt = "" } = line.dataset;
+  #sorting(row) {
+    const { status, created_at } = row;
     const column = this.#sort.replace("-", "");
-    switch (column) {
-      case "":
-        return `${this.#listing.rank(status)} ${createdAt}`;
-      case "status":
-        return status;
-      case "payment_status":
-        return paymentStatus;
-      case "created_at":
-        return createdAt;
-      default:
-        return line.querySelector(`[data-text="${column}"]`)?.textContent ?? "";
-    }
+    return column === "" ? `${this.#listing.rank(status)} ${created_at}` : String(Object.entries(row).find(([name]) => name === column)?.[1]);
   }
 
   /** @param {Place} place */
@@ -156,4 +179,18 @@ export class Placement {
     const isAfter = this.#first === null || this.#listing.compare(place, this.#first) > 0;
     return isAfter && (this.#last === null || this.#listing.compare(place, this.#last) < 0);
   }
+}
+
+/** @param {[entered: number, left: number, moved: number]} counts */
+function offer([entered, left, moved]) {
+  /** @type {[number, string][]} */
+  const all = [
+    [entered, "entered"],
+    [left, plural(left, "no longer matches", "no longer match")],
+    [moved, "moved"],
+  ];
+  const parts = all.filter(([count]) => count > 0).map(([count, what], at) => {
+    return `${at === 0 ? quantity(count, "order", "orders") : countText(count)} ${what}`;
+  });
+  return parts.length > 0 ? `${LIST.format(parts)} · Update` : "";
 }

@@ -1,6 +1,9 @@
+/** @import { Row } from "../base/types.js" */
+/** @import { Markup } from "./markup.js" */
+import { quantity } from "../base/amount.js";
 import { ask } from "../base/http.js";
-import { element } from "../base/dom.js";
-import { ROWS_CHANGED } from "./patch.js";
+import { fill, part } from "./markup.js";
+import { ROWS_CHANGED } from "./order_list.js";
 import { Targets } from "./targets.js";
 
 /** How long changing the selected orders may take, in milliseconds. */
@@ -8,48 +11,62 @@ const PATIENCE = 60_000;
 
 const NO_ANSWER = "No answer. Some of the orders may have been changed: look at the list before you try again.";
 
+/** What is filled in besides the orders. */
+const FIELDS = ["status", "payment_status", "note"];
+
 /**
+ * @typedef {{ key: string, order_number: string | null, reason: string, brief: string }} Refused
+ *
  * @typedef {object} Outcome
- * @property {{ id: number, order_number: string }[]} changed
- * @property {{ id: number, order_number: string | null, reason: string }[]} refused
+ * @property {{ key: string, order_number: string }[]} changed
+ * @property {Refused[]} refused
  */
 
-/** The selected orders of a list and the form that changes them, in place: what becomes of each is said under it. */
+/**
+ * The selected orders of a list and the form that changes them, in place: what becomes of each is said under it. Each is changed as
+ * the person saw it when they selected it: one that is another by then is refused by the server, which says so.
+ */
 export class Selection {
   #root;
-  #form;
-  #outcome;
-  #refused;
-  #targets;
+  #markup;
+  #row;
+  #form = part("selection", "form");
+  #outcome = part("selection-outcome", "div");
+  #confirm = part("selection-confirm", "dialog");
+  #targets = new Targets(this.#form);
+  /** The selected orders, each with where it stood when it was selected. @type {Map<string, string>} */
+  #seen = new Map();
   /** A change is under way. */
   #isBusy = false;
   /** Somebody has gone on to select or to fill in since the form was sent. */
   #isTouched = false;
+  /** Under what the form is kept for the way back. */
+  #kept;
 
   /**
    * @param {HTMLElement} root
-   * @param {HTMLFormElement} form
+   * @param {Markup} markup
+   * @param {(key: string) => Row | undefined} row an order as it is known to be
    */
-  constructor(root, form) {
+  constructor(root, markup, row) {
     this.#root = root;
-    this.#form = form;
-    this.#outcome = element("selection-outcome", HTMLElement);
-    this.#refused = element("selection-refused", HTMLTemplateElement);
-    this.#targets = new Targets(form);
+    this.#markup = markup;
+    this.#row = row;
+    this.#kept = `selection ${root.dataset["userId"]} ${location.pathname}${location.search}`;
   }
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
     this.#root.addEventListener("change", ({ target }) => {
       if (!(target instanceof HTMLInputElement) || target.form !== this.#form) return;
-      if (target.id === "select-all") this.#boxes().forEach((box) => (box.checked = target.checked));
-      this.#show();
-      if (this.#root.hasAttribute("data-selecting")) this.#outcome.replaceChildren();
+      if (target.id === "select-all") this.#markup.boxes.forEach((box) => (box.checked = target.checked));
+      this.#note();
+      if (this.#seen.size > 0) this.#outcome.replaceChildren();
     });
     this.#root.addEventListener("input", ({ target }) => {
       if (target instanceof Element && "form" in target && target.form === this.#form) this.#isTouched = true;
     });
-    this.#root.addEventListener(ROWS_CHANGED, () => this.#show());
+    this.#root.addEventListener(ROWS_CHANGED, () => this.#restore());
     // the selected orders may have changed since they were selected
     this.#form.addEventListener("focusin", () => this.#offer());
     this.#form.addEventListener("change", () => this.#offer());
@@ -57,54 +74,77 @@ export class Selection {
       event.preventDefault();
       void this.#submit();
     });
+    window.addEventListener("pagehide", () => this.#keep());
+    this.#comeBack();
+  }
+
+  /** Takes note of what is selected now, and as what. */
+  #note() {
+    for (const box of this.#markup.boxes) {
+      const key = this.#markup.keyOf(box);
+      if (!box.checked) this.#seen.delete(key);
+      else if (!this.#seen.has(key)) this.#seen.set(key, this.#standing(key));
+    }
     this.#show();
   }
 
-  /** Of all orders that can be selected. */
-  #boxes() {
-    const boxes = this.#root.querySelectorAll("input[name=order]:enabled");
-    return [...boxes].filter((box) => box instanceof HTMLInputElement);
+  /** Selects in the rows that there are now what was selected, as far as it can be. */
+  #restore() {
+    const boxes = new Map(this.#markup.boxes.map((box) => [this.#markup.keyOf(box), box]));
+    for (const key of this.#seen.keys()) if (!boxes.has(key)) this.#seen.delete(key);
+    for (const [key, box] of boxes) box.checked = this.#seen.has(key);
+    this.#show();
+  }
+
+  /**
+   * Where an order stands, as the server reads it: `pending:paid`.
+   * @param {string} key
+   */
+  #standing(key) {
+    const row = this.#row(key);
+    return row ? `${row.status}:${row.payment_status}` : "";
   }
 
   #show() {
-    const boxes = this.#boxes();
-    const selected = boxes.filter((box) => box.checked).length;
-    const all = document.getElementById("select-all");
-    if (all instanceof HTMLInputElement) {
-      all.hidden = boxes.length === 0;
-      all.checked = selected > 0 && selected === boxes.length;
-      all.indeterminate = selected > 0 && selected < boxes.length;
-    }
-    const count = this.#form.querySelector('[data-text="count"]');
-    const words = `${selected} ${selected === 1 ? "order" : "orders"} selected`;
-    // a screen reader is told only where it is another
-    if (count && count.textContent !== words) count.textContent = words;
-    this.#root.toggleAttribute("data-selecting", selected > 0);
+    const [selected, all] = [this.#seen.size, this.#markup.boxes.length];
+    const box = part("select-all", "input");
+    box.hidden = all === 0;
+    box.checked = selected > 0 && selected === all;
+    box.indeterminate = selected > 0 && selected < all;
+    fill(this.#form, "count", `${quantity(selected, "order", "orders")} selected`);
     this.#offer();
   }
 
   /** Which of the selected orders can be given which status. */
   #offer() {
-    const selected = this.#boxes().filter((box) => box.checked);
-    this.#targets.show(
-      selected.map((box) => {
-        const [, status = "", payment = ""] = box.value.split(":");
-        return { status, payment };
-      }),
-    );
+    const rows = [...this.#seen.keys()].map((key) => this.#row(key)).filter((row) => row !== undefined);
+    this.#targets.show(rows.map(({ status, payment_status }) => ({ status, payment: payment_status })));
   }
 
   async #submit() {
-    if (this.#isBusy) return;
+    if (this.#isBusy || !(await this.#isMeant())) return;
     const body = new URLSearchParams();
-    new FormData(this.#form).forEach((value, name) => body.append(name, String(value)));
+    new FormData(this.#form).forEach((value, name) => name !== "order" && body.append(name, String(value)));
+    for (const [key, standing] of this.#seen) body.append("order", `${key}:${standing}`);
     this.#isTouched = false;
     this.#turn(true);
     const headers = { accept: "application/json" };
     const answer = await ask(this.#form.action, { method: "POST", body, headers }, PATIENCE);
     this.#turn(false);
     if (answer?.ok) this.#tell(answer.json);
-    else this.#say([answer?.json?.error ?? NO_ANSWER]);
+    else this.#outcome.replaceChildren(this.#said("selection-problem", answer?.json?.error ?? NO_ANSWER));
+  }
+
+  /** Whether it is meant: of what can't be taken back it is asked. */
+  async #isMeant() {
+    if (this.#field("status")?.value !== "cancelled" || !this.#confirm.isConnected) return true;
+    const orders = quantity(this.#seen.size, "order", "orders");
+    fill(this.#confirm, "question", `Cancel ${orders}?`);
+    fill(this.#confirm, "deed", `Cancel ${orders}`);
+    this.#confirm.returnValue = "";
+    this.#confirm.showModal();
+    await new Promise((closed) => this.#confirm.addEventListener("close", closed, { once: true }));
+    return this.#confirm.returnValue === "cancel";
   }
 
   /**
@@ -118,25 +158,75 @@ export class Selection {
 
   /** @param {Outcome} outcome */
   #tell({ changed, refused }) {
-    const done = new Set(changed.map(({ id }) => String(id)));
-    for (const box of this.#boxes()) box.checked &&= !done.has(box.value.split(":")[0] ?? "");
-    this.#show();
-    this.#say([
-      ...(changed.length > 0 ? [`${changed.length} ${changed.length === 1 ? "order" : "orders"} changed.`] : []),
-      // a reason names its order, where that has a number
-      ...refused.map(({ id, order_number, reason }) => (order_number === null ? `Order ${id}: ${reason}` : reason)),
-    ]);
+    for (const { key } of changed) this.#seen.delete(key);
+    // what is said of those that were refused, the person has seen
+    for (const { key } of refused) if (this.#seen.has(key)) this.#seen.set(key, this.#standing(key));
+    this.#restore();
+    const done = changed.length > 0 ? [this.#said("selection-done", `${quantity(changed.length, "order", "orders")} changed.`)] : [];
+    const briefs = [...new Set(refused.map(({ brief }) => brief))];
+    const groups = briefs.map((brief) => this.#group(brief, refused.filter((one) => one.brief === brief)));
+    this.#outcome.replaceChildren(...done, ...groups);
     if (refused.length === 0 && !this.#isTouched) this.#form.reset();
   }
 
-  /** @param {string[]} lines */
-  #say(lines) {
-    const told = lines.map((line) => {
-      const said = document.importNode(this.#refused.content, true);
-      const place = said.querySelector('[data-text="reason"]');
-      if (place) place.textContent = line;
-      return said;
+  /**
+   * What was refused for the same reason: one order with its reason, several counted, with theirs behind it.
+   * @param {string} brief
+   * @param {Refused[]} refused
+   */
+  #group(brief, refused) {
+    // a reason names its order, where that has a number
+    const reasons = refused.map(({ key, order_number, reason }) => (order_number === null ? `Order ${key}: ${reason}` : reason));
+    if (reasons.length === 1) return this.#said("selection-problem", reasons[0] ?? "");
+    const group = this.#said("selection-group", `${refused.length} ${brief}`);
+    const items = reasons.map((reason) => {
+      const item = document.createElement("li");
+      item.textContent = reason;
+      return item;
     });
-    this.#outcome.replaceChildren(...told);
+    group.querySelector("ul")?.append(...items);
+    return group;
+  }
+
+  /**
+   * @param {string} template
+   * @param {string} words
+   */
+  #said(template, words) {
+    const said = document.importNode(part(template, "template").content, true);
+    fill(said, "words", words);
+    return said;
+  }
+
+  /** @param {string} name */
+  #field(name) {
+    const field = this.#form.elements.namedItem(name);
+    return field instanceof HTMLInputElement || field instanceof HTMLSelectElement ? field : null;
+  }
+
+  /** Keeps what is selected and filled in for the way back to this list. */
+  #keep() {
+    const fields = FIELDS.map((name) => this.#field(name)?.value ?? "");
+    if (this.#seen.size === 0 && fields.join("") === "") sessionStorage.removeItem(this.#kept);
+    else sessionStorage.setItem(this.#kept, JSON.stringify({ seen: [...this.#seen], fields }));
+  }
+
+  /** Takes up what was kept, where somebody came back or read the page anew. */
+  #comeBack() {
+    const kept = sessionStorage.getItem(this.#kept);
+    sessionStorage.removeItem(this.#kept);
+    const [navigation] = performance.getEntriesByType("navigation");
+    const isBack = navigation instanceof PerformanceNavigationTiming && navigation.type !== "navigate";
+    if (kept === null || !isBack) {
+      this.#note();
+      return;
+    }
+    const { seen, fields } = JSON.parse(kept);
+    this.#seen = new Map(seen);
+    FIELDS.forEach((name, at) => {
+      const field = this.#field(name);
+      if (field) field.value = fields[at];
+    });
+    this.#restore();
   }
 }
