@@ -1,4 +1,4 @@
-/** @import { Answer, Change, Patch as PatchEvent, Summary } from "../base/types.js" */
+/** @import { Answer, Change, GoneRow, Patch as PatchEvent, Row, Summary } from "../base/types.js" */
 import { tickAges, showAge } from "../base/time.js";
 import { Away } from "./missed_changes.js";
 import { Badge } from "../live/badge.js";
@@ -75,7 +75,7 @@ export class OrderList {
       caughtUp: (changes) => this.#customers(changes),
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
       patched: (patch) => this.#patched(patch),
-      answered: (answer) => this.#answered(answer),
+      answered: (answer, later) => this.#answered(answer, later),
       ended: () => this.#notices.offer(""),
     });
   }
@@ -128,11 +128,20 @@ export class OrderList {
     return mustRead;
   }
 
-  /** @param {Answer} answer */
-  #answered(answer) {
-    answer.visible.forEach((row) => this.#patch.row(row));
+  /**
+   * @param {Answer} answer
+   * @param {PatchEvent[]} later what was told since, and shown already
+   */
+  #answered(answer, later) {
+    const told = new Map(later.flatMap(({ orders }) => orders.map((row) => [row.key, row])));
+    answer.visible.forEach((row) => this.#patch.row(newer(row, told.get(row.key))));
     this.#inStatus.show();
     this.#placement.read(answer.orders, answer.visible);
+    for (const { orders, changes } of later) {
+      for (const row of orders) {
+        this.#placement.note(row, changes.some((change) => change.order_key === row.key && canMove(change)));
+      }
+    }
     this.#announce();
   }
 
@@ -265,6 +274,17 @@ function keepSelected(shown, fresh) {
     const same = fresh.querySelector(`tr[data-order-id="${id}"] input[name=order]`);
     if (same instanceof HTMLInputElement) same.checked = true;
   }
+}
+
+/**
+ * A row as it was told after it was read; of what a patch does not tell, only the read knows anything.
+ * @param {Row | GoneRow} read
+ * @param {Row | GoneRow} [told]
+ * @returns {Row | GoneRow}
+ */
+function newer(read, told = read) {
+  if (read.removed || told.removed || read.status !== told.status) return told;
+  return { ...read, ...told };
 }
 
 /** @param {HTMLElement} line */

@@ -136,6 +136,10 @@ impl Browser {
 
     /// Waits until the badge says that state.
     pub async fn state(&self, state: &str) {
+        if state == "stale" {
+            // what is shown is trusted for as long as a condition may take
+            self.until("document.getElementById('live-badge').dataset.state !== 'live'").await;
+        }
         self.until(&format!("document.getElementById('live-badge').dataset.state === '{state}'")).await;
     }
 
@@ -255,6 +259,9 @@ pub const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How long a page may look live while what it shows is old.
 pub const NOTICED: Duration = Duration::from_secs(12);
+
+/// How soon a page that hears nothing at all says that what it shows is stale.
+pub const STALE: Duration = Duration::from_secs(17);
 
 #[derive(Debug)]
 struct DevTools(Value);

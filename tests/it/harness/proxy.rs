@@ -1,8 +1,9 @@
 //! A TCP proxy that can be told to break things.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,10 @@ struct Orders {
     swallows: AtomicBool,
     answers_held: AtomicBool,
     held: AtomicUsize,
+    /// How late answers are, in milliseconds.
+    delay: AtomicU64,
+    events_held: AtomicBool,
+    held_events: AtomicUsize,
     changed: Notify,
 }
 
@@ -35,6 +40,9 @@ impl Proxy {
             swallows: AtomicBool::default(),
             answers_held: AtomicBool::default(),
             held: AtomicUsize::default(),
+            delay: AtomicU64::default(),
+            events_held: AtomicBool::default(),
+            held_events: AtomicUsize::default(),
             changed: Notify::default(),
         });
         let shared = Arc::clone(&orders);
@@ -89,6 +97,26 @@ impl Proxy {
         self.orders.changed.notify_waiters();
     }
 
+    /// Has the API's answers come that much later.
+    pub fn delay_answers(&self, delay: Duration) {
+        self.orders.delay.store(delay.as_millis().try_into().unwrap(), Ordering::SeqCst);
+    }
+
+    /// Keeps what streams tell back until it is released.
+    pub fn hold_events(&self) {
+        self.orders.events_held.store(true, Ordering::SeqCst);
+    }
+
+    /// How many streams have something that is kept back.
+    pub fn held_events(&self) -> usize {
+        self.orders.held_events.load(Ordering::SeqCst)
+    }
+
+    pub fn release_events(&self) {
+        self.orders.events_held.store(false, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
+    }
+
     pub fn unblock(&self) {
         self.orders.streams_blocked.store(false, Ordering::SeqCst);
         self.orders.all_blocked.store(false, Ordering::SeqCst);
@@ -129,6 +157,15 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
                 if is_api && orders.answers_held.load(Ordering::SeqCst) {
                     orders.held.fetch_add(1, Ordering::SeqCst);
                     while orders.answers_held.load(Ordering::SeqCst) {
+                        orders.changed.notified().await;
+                    }
+                }
+                if is_api {
+                    tokio::time::sleep(Duration::from_millis(orders.delay.load(Ordering::SeqCst))).await;
+                }
+                if is_stream && orders.events_held.load(Ordering::SeqCst) {
+                    orders.held_events.fetch_add(1, Ordering::SeqCst);
+                    while orders.events_held.load(Ordering::SeqCst) {
                         orders.changed.notified().await;
                     }
                 }
