@@ -16,6 +16,8 @@ struct Orders {
     swallows: AtomicBool,
     answers_held: AtomicBool,
     held: AtomicUsize,
+    /// How often those that were held were let go.
+    letting_go: AtomicUsize,
     /// How late answers are, in milliseconds.
     delay: AtomicU64,
     events_held: AtomicBool,
@@ -40,6 +42,7 @@ impl Proxy {
             swallows: AtomicBool::default(),
             answers_held: AtomicBool::default(),
             held: AtomicUsize::default(),
+            letting_go: AtomicUsize::default(),
             delay: AtomicU64::default(),
             events_held: AtomicBool::default(),
             held_events: AtomicUsize::default(),
@@ -90,6 +93,12 @@ impl Proxy {
     /// How many answers are kept back.
     pub fn held_answers(&self) -> usize {
         self.orders.held.load(Ordering::SeqCst)
+    }
+
+    /// Lets those answers go that are kept back, and goes on to keep back what comes.
+    pub fn let_held_answers_go(&self) {
+        self.orders.letting_go.fetch_add(1, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
     }
 
     pub fn release_answers(&self) {
@@ -156,7 +165,10 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
                 let Ok(length @ 1..) = read else { return };
                 if is_api && orders.answers_held.load(Ordering::SeqCst) {
                     orders.held.fetch_add(1, Ordering::SeqCst);
-                    while orders.answers_held.load(Ordering::SeqCst) {
+                    let letting_go = orders.letting_go.load(Ordering::SeqCst);
+                    while orders.answers_held.load(Ordering::SeqCst)
+                        && orders.letting_go.load(Ordering::SeqCst) == letting_go
+                    {
                         orders.changed.notified().await;
                     }
                 }
