@@ -367,8 +367,7 @@ async fn a_stream_that_tells_late_of_a_life_that_the_database_has_lost() {
 async fn changes_that_come_faster_than_the_page_is_painted() {
     let scene = Scene::new().await;
     scene.browser.script(RECORD).await;
-    let busy = "(setTimeout(() => { window.busy = true; const end = performance.now() + 3_000; while (performance.now() < end); }, 200), true)";
-    scene.browser.script(busy).await;
+    scene.proxy.hold_events();
     const SENT: &str = "oncare_live_frames_sent_total";
     let before = scene.service.metric(SENT).await;
     for total in 1..=10 {
@@ -378,6 +377,7 @@ async fn changes_that_come_faster_than_the_page_is_painted() {
         })
         .await;
     }
+    scene.proxy.release_events();
     scene.browser.wait_for_text("tr[data-order-id='2'] [data-text=total_amount]", "₱10.00").await;
     let shown = scene.browser.script("window.revisions.length").await.as_u64().unwrap();
     assert!(shown < 8, "each of 10 was shown by itself: {shown}");

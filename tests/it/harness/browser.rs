@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 use super::database::PASSWORD;
-use super::eventually;
+use super::{PATIENCE, eventually, eventually_within};
 
 /// Ends ChromeDriver, and with it its browsers, when this process ends, however it ends. They are one process group with
 /// it, as ChromeDriver leaves the browsers of failed tests behind.
@@ -136,11 +136,9 @@ impl Browser {
 
     /// Waits until the badge says that state.
     pub async fn state(&self, state: &str) {
-        if state == "stale" {
-            // what is shown is trusted for as long as a condition may take
-            self.until("document.getElementById('live-badge').dataset.state !== 'live'").await;
-        }
-        self.until(&format!("document.getElementById('live-badge').dataset.state === '{state}'")).await;
+        let said = format!("document.getElementById('live-badge').dataset.state === '{state}'");
+        // what is shown is trusted for as long as a condition may usually take
+        eventually_within(2 * PATIENCE, &said, async || (self.script(&said).await == true).then_some(())).await;
     }
 
     pub async fn script(&self, script: &str) -> Value {
