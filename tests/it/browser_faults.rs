@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::browser::NOTICED;
+use crate::harness::browser::{NOTICED, STALE};
 use crate::harness::eventually;
 use crate::harness::scene::Scene;
 
@@ -75,9 +75,6 @@ impl Scene {
         self.browser.until(&format!("navigator.onLine === {}", !offline)).await;
     }
 }
-
-/// How soon a page that hears nothing at all says that what it shows is stale.
-const STALE: Duration = Duration::from_secs(17);
 
 #[tokio::test]
 async fn a_proxy_that_swallows_everything() {
@@ -194,5 +191,195 @@ async fn a_page_that_was_kept_for_the_way_back() {
     scene.change().await;
     scene.browser.script("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))").await;
     scene.browser.wait_for_text("#away-line", "While you were away: 1 change").await;
+    scene.live_and_exact().await;
+}
+
+/// Has the page take note of what its badge says, whether it is greyed, and of each state that it shows.
+const RECORD: &str = "(() => {
+    const [root, badge] = [document.getElementById('sales-rep-orders-dashboard'), document.getElementById('live-badge')];
+    window.states = [], window.greyed = 0, window.revisions = [];
+    new MutationObserver(() => window.states.push(badge.dataset.state)).observe(badge, { attributeFilter: ['data-state'] });
+    new MutationObserver(() => window.greyed += root.hasAttribute('data-stale')).observe(root, { attributeFilter: ['data-stale'] });
+    new MutationObserver((changes) => changes.forEach(() => window.revisions.push(root.dataset.revision)))
+        .observe(root, { attributeFilter: ['data-revision'] });
+    return true; })()";
+
+#[tokio::test]
+async fn an_answer_that_a_change_has_overtaken() {
+    let scene = Scene::new().await;
+    scene.proxy.block_streams();
+    scene.browser.state("polling").await;
+    // what it missed can only be read
+    scene.proxy.hold_answers();
+    scene.change().await;
+    scene.proxy.unblock();
+    scene.browser.wait_for_text("#stat-total-revenue", "₱17.00").await;
+    let total = async |total: i32| {
+        scene.database.sql(&format!("update orders_order set total_amount = {total} where id = 2")).await;
+        let shown = format!("₱{total}.00");
+        scene.browser.wait_for_text("tr[data-order-id='2'] [data-text=total_amount]", &shown).await;
+    };
+    // the first may have been asked for before the stream was back
+    let is_live = "document.getElementById('live-badge').dataset.state === 'live'";
+    for answer in 1..=2 {
+        let is_there = eventually("an answer is on the way, or needed no more", async || {
+            let is_there = scene.proxy.held_answers() >= answer;
+            (is_there || scene.browser.script(is_live).await == true).then_some(is_there)
+        })
+        .await;
+        if !is_there {
+            break;
+        }
+        total(100 + i32::try_from(answer).unwrap()).await;
+        scene.proxy.let_held_answers_go();
+    }
+    // what would be read next is kept back
+    scene.browser.state("live").await;
+    assert_eq!(scene.shown().await, scene.stored().await);
+    scene.proxy.release_answers();
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn changes_that_overtake_every_answer() {
+    let scene = Scene::new().await;
+    let total = "document.querySelector(\"tr[data-order-id='2'] [data-text=total_amount]\")";
+    let record = format!(
+        "(window.totals = [], new MutationObserver(() => window.totals.push(Number({total}.textContent.replaceAll(/[^0-9.]/g, ''))))
+            .observe({total}, {{ childList: true }}), true)"
+    );
+    scene.browser.script(&record).await;
+    scene.proxy.delay_answers(Duration::from_millis(100));
+    // what it missed can only be read
+    scene.proxy.block_streams();
+    scene.browser.state("polling").await;
+    scene.change().await;
+    let writer = scene.database.client().await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let writing = tokio::spawn(async move {
+        let mut total = 100;
+        while stopped.try_recv().is_err() {
+            total += 1;
+            writer
+                .batch_execute(&format!("update orders_order set total_amount = {total} where id = 2"))
+                .await
+                .unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    scene.proxy.unblock();
+    scene.browser.state("live").await;
+    assert!(!writing.is_finished());
+    stop.send(()).unwrap();
+    writing.await.unwrap();
+    let sorted = "window.totals.every((total, at) => at === 0 || total >= window.totals[at - 1])";
+    assert_eq!(scene.browser.script(sorted).await, true, "no answer brings back what was");
+    eventually("what was written last shows", async || (scene.shown().await == scene.stored().await).then_some(()))
+        .await;
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn a_change_that_the_page_fails_to_show() {
+    let scene = Scene::new().await;
+    let fail = "(() => { const { get, set } = Object.getOwnPropertyDescriptor(Node.prototype, 'textContent');
+        Object.defineProperty(Node.prototype, 'textContent', { configurable: true, get, set(text) {
+            if (window.fails && this.closest?.('tr')) throw new Error('it fails');
+            set.call(this, text); } });
+        window.fails = true; return true; })()";
+    scene.browser.script(fail).await;
+    scene.change().await;
+    scene.not_live(Instant::now()).await;
+    // what comes next, and can be shown, makes it no better
+    scene.database.sql("update orders_order set total_amount = 10 where id = 3").await;
+    scene.database.orders("(4, 1, 'pending', 'paid', 1)").await;
+    scene.browser.wait_for_text("#stat-total-orders", "3").await;
+    assert_ne!(scene.browser.text("#live-badge .word").await, "Live");
+    scene.database.sql("delete from orders_order where id = 4").await;
+    scene.browser.wait_for_text("#stat-total-orders", "2").await;
+    scene.browser.script("(window.fails = false, true)").await;
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn a_read_that_fails_just_when_the_stream_drops() {
+    let scene = Scene::new().await;
+    scene.browser.script(RECORD).await;
+    scene.proxy.block_everything();
+    scene.change().await;
+    scene.not_live(Instant::now()).await;
+    scene.proxy.unblock();
+    scene.browser.state("live").await;
+    assert_eq!(scene.browser.script("window.states.includes('stale')").await, false);
+    assert_eq!(scene.browser.script("window.greyed").await, 0);
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn rows_that_are_read_within_a_moment() {
+    let scene = Scene::new().await;
+    scene.browser.script(RECORD).await;
+    // an order that comes back may be another in what no patch tells
+    let reads = "performance.getEntriesByType('resource').filter((e) => e.name.includes('dashboard/?')).length";
+    for (turn, status) in ["confirmed", "shipped", "delivered"].into_iter().enumerate() {
+        scene.database.sql("update orders_order set sales_rep_id = 2 where id = 1").await;
+        scene.browser.until("document.querySelector(\"tr[data-order-id='1']\").hasAttribute('data-removed')").await;
+        scene
+            .database
+            .sql(&format!("update orders_order set sales_rep_id = 1, status = '{status}' where id = 1"))
+            .await;
+        scene.browser.until(&format!("{reads} > {turn}")).await;
+    }
+    scene.browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Delivered").await;
+    assert_eq!(scene.browser.script("window.states").await, json!([]));
+    // for longer it is not live
+    scene.proxy.hold_answers();
+    scene.database.sql("update orders_order set sales_rep_id = 2 where id = 1").await;
+    scene.database.sql("update orders_order set sales_rep_id = 1 where id = 1").await;
+    let began = Instant::now();
+    scene.not_live(began).await;
+    assert!(began.elapsed() < AWAKE, "{:?}", began.elapsed());
+    scene.proxy.release_answers();
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_tells_late_of_a_life_that_the_database_has_lost() {
+    let scene = Scene::new().await;
+    let epoch = "document.getElementById('sales-rep-orders-dashboard').dataset.revision.split('.')[0]";
+    let first = scene.browser.script(epoch).await;
+    scene.proxy.block_streams();
+    scene.browser.state("polling").await;
+    scene.proxy.hold_events();
+    scene.proxy.unblock();
+    eventually("its state is on the way", async || (scene.proxy.held_events() > 0).then_some(())).await;
+    scene.browser.script(RECORD).await;
+    scene.database.sql("update live.fold set rebuilds = rebuilds + 1").await;
+    scene.browser.until(&format!("{epoch} !== {first}")).await;
+    scene.proxy.release_events();
+    scene.browser.state("live").await;
+    let epochs = "[...new Set(window.revisions.map((revision) => revision.split('.')[0]))].length";
+    assert_eq!(scene.browser.script(epochs).await, 1, "it does not go back");
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
+async fn changes_that_come_faster_than_the_page_is_painted() {
+    let scene = Scene::new().await;
+    scene.browser.script(RECORD).await;
+    scene.proxy.hold_events();
+    const SENT: &str = "oncare_live_frames_sent_total";
+    let before = scene.service.metric(SENT).await;
+    for total in 1..=10 {
+        scene.database.sql(&format!("update orders_order set total_amount = {total} where id = 2")).await;
+        eventually("it is sent", async || {
+            (scene.service.metric(SENT).await >= before + f64::from(total)).then_some(())
+        })
+        .await;
+    }
+    scene.proxy.release_events();
+    scene.browser.wait_for_text("tr[data-order-id='2'] [data-text=total_amount]", "₱10.00").await;
+    let shown = scene.browser.script("window.revisions.length").await.as_u64().unwrap();
+    assert!(shown < 8, "each of 10 was shown by itself: {shown}");
     scene.live_and_exact().await;
 }

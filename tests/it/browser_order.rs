@@ -352,7 +352,7 @@ async fn whoever_signs_out_hears_no_more_of_it() {
     database.sql("update orders_order set status = 'shipped' where id = 1").await;
     assert_eq!(browser.text("#viewing").await, "");
     assert!(browser.script("document.getElementById('order').hasAttribute('data-stale')").await == true);
-    assert_eq!(browser.text(".status-badge").await, "Pending");
+    assert_eq!(browser.script("document.querySelector('.status-badge').textContent").await, "Pending");
     assert_eq!(browser.script("window.fetched").await, asked);
     browser.close().await;
 }

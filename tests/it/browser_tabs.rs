@@ -430,3 +430,103 @@ async fn without_locks_each_tab_has_its_own_stream() {
     scene.live_with(0..2, "Shipped").await;
     scene.browser.close().await;
 }
+
+impl Scene {
+    /// Has the tab in front think that somebody sees it, or nobody, whatever the browser makes of tabs that are not in front.
+    async fn look(&self, seen: bool) {
+        let state = if seen { "visible" } else { "hidden" };
+        let script = format!(
+            "(Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }}),
+              document.dispatchEvent(new Event('visibilitychange')))"
+        );
+        self.browser.script(&script).await;
+    }
+
+    /// Expects that the tab in front shows nothing of anybody's orders, and leads to the login.
+    async fn shows_nothing(&self) {
+        let words = self.browser.script("document.body.innerText + document.title").await;
+        for personal in ["ORD-", "Customer", "₱", "ana"] {
+            assert!(!words.as_str().unwrap().contains(personal), "{personal}: {words}");
+        }
+        assert!(!self.browser.hidden("main:not([hidden]) a[href^='/accounts/login/']").await);
+    }
+}
+
+#[tokio::test]
+async fn a_tab_that_nobody_sees_reads_no_rows_until_somebody_does() {
+    let scene = Scene::new(2).await;
+    for tab in 0..2 {
+        scene.front(tab).await;
+        // only the server can tell where an order is in such a list: it is read when something changes
+        scene.browser.goto("/orders/orders/?sort=-total_amount").await;
+        scene.browser.state("live").await;
+        scene.look(tab == 0).await;
+    }
+    let unread = scene.browser.script(READS).await;
+    for total in [1, 3_000, 2] {
+        scene.front(0).await;
+        let read = scene.browser.script(READS).await.as_u64().unwrap();
+        scene.database.sql(&format!("update orders_order set total_amount = {total} where id = 1")).await;
+        // an order that comes back may be another in what no patch tells
+        scene.database.sql("update orders_order set sales_rep_id = 2 where id = 2").await;
+        scene.database.sql("update orders_order set sales_rep_id = 1 where id = 2").await;
+        scene.browser.until(&format!("{READS} > {read}")).await;
+        scene.browser.state("live").await;
+    }
+    scene.front(1).await;
+    scene.browser.wait_for_text("tr[data-order-id='1'] [data-text=total_amount]", "₱2.00").await;
+    // it is not sure of all that it shows
+    scene.browser.until("document.getElementById('live-badge').dataset.state !== 'live'").await;
+    assert_eq!(scene.browser.script(READS).await, unread, "nobody sees it");
+    scene.look(true).await;
+    scene.browser.state("live").await;
+    assert_ne!(scene.browser.script(READS).await, unread);
+    scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn whoever_signs_out_leaves_nothing_in_sight() {
+    let mut scene = Scene::new(4).await;
+    scene.front(3).await;
+    scene.browser.goto("/orders/orders/1/").await;
+    scene.browser.state("live").await;
+    scene.front(2).await;
+    scene.browser.goto("/accounts/preferences/").await;
+    // what a page that is kept for the way back is not told
+    scene.front(1).await;
+    let keep = "(addEventListener('storage', (event) => event.stopImmediatePropagation(), true),
+        dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })))";
+    scene.browser.script(keep).await;
+    scene.open().await;
+    scene.browser.state("live").await;
+    // nothing but the browser itself tells the others
+    scene.proxy.black_hole();
+    scene.browser.script("(setTimeout(() => document.querySelector('.person form').requestSubmit()), true)").await;
+    let began = Instant::now();
+    for tab in [0, 2, 3] {
+        scene.front(tab).await;
+        scene.browser.until("document.title === 'Signed out'").await;
+        scene.shows_nothing().await;
+        if tab != 2 {
+            scene.browser.state("signed_out").await;
+        }
+    }
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    scene.front(1).await;
+    scene.browser.script("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))").await;
+    scene.shows_nothing().await;
+    scene.browser.state("signed_out").await;
+    scene.proxy.unblock();
+    scene.front(4).await;
+    scene.browser.until("location.pathname === '/accounts/login/'").await;
+    // the same person's next session
+    scene.browser.fill_in_login("ana").await;
+    scene.browser.goto("/orders/orders/").await;
+    scene.browser.state("live").await;
+    scene.front(0).await;
+    scene.browser.click("main:not([hidden]) a[href^='/accounts/login/']").await;
+    scene.browser.until("location.pathname === '/accounts/login/' || location.pathname === '/orders/orders/'").await;
+    scene.front(4).await;
+    scene.browser.state("live").await;
+    scene.browser.close().await;
+}

@@ -6,6 +6,8 @@ export class Revision {
 
   /** @param {string} text `epoch.xmax.in_progress`, as every answer and event carries it */
   constructor(text) {
+    /** As it was written. */
+    this.text = text;
     const [epoch = "", xmax = "0", inProgress = "0"] = text.split(".");
     this.#epoch = epoch;
     this.#xmax = BigInt(xmax);

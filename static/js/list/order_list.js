@@ -115,7 +115,7 @@ export class OrderList {
         badge.changed();
         return false;
       },
-      answered: (answer, /** @type {Patch[]} */ later = []) => this.#answered(answer, later),
+      answered: (answer, later) => this.#answered(answer, later),
       ended: () => this.#notices.offer(""),
     });
   }

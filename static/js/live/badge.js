@@ -1,29 +1,23 @@
-import { now, since } from "../base/clock.js";
+/** @import { Moment } from "../base/clock.js" */
+/** @import { Verdict } from "./facts.js" */
+import { serverTime, since } from "../base/clock.js";
 
-/** Older than this, in milliseconds, what is shown is stale while nothing is known. */
-const LONGEST_TRUST = 15_000;
+/** @type {Intl.DateTimeFormat | undefined} */
+let format;
 
-/**
- * Says what the page is worth now. The product's conscience: it never says more than is known.
- *
- * @typedef {"connecting" | "live" | "polling" | "stale" | "signed_out"} State
- */
+/** Says what the page is worth now. The product's conscience: it never says more than it is told. */
 export class Badge {
   #root;
   #badge;
   #interval;
-  /** @type {Date | null} */
-  #changed = null;
-  /** When what is shown was last known to be true, for people and for reckoning. */
-  #trueAt = new Date();
-  #trueSince = now();
-  /** @type {State} */
-  #state = "connecting";
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #lapse;
+  /** When something shown changed last, by the server's clock. @type {number | null} */
+  #changedAt = null;
+  /** When what is shown was last known to be true, and the same by the server's clock. @type {Moment | null} */
+  #trueAt = null;
+  #trueTime = serverTime();
 
   /**
-   * @param {HTMLElement} root what loses its colours while stale
+   * @param {HTMLElement} root what loses its colours while it is old
    * @param {HTMLElement} badge
    * @param {number} interval of polling, in milliseconds
    */
@@ -41,44 +35,33 @@ export class Badge {
     this.#badge.querySelector("button")?.addEventListener("click", retry);
   }
 
-  get state() {
-    return this.#state;
-  }
-
-  /** What is shown is known to be true now. */
-  confirm() {
-    this.#trueAt = new Date();
-    this.#trueSince = now();
-    this.#tell();
-  }
-
   /** Something shown has changed. */
   changed() {
-    this.#changed = new Date();
-    this.#tell();
+    this.#changedAt = serverTime();
+    this.#explain();
   }
 
-  /** @param {State} state */
-  show(state) {
-    this.#state = state;
-    this.#badge.dataset["state"] = state;
-    clearTimeout(this.#lapse);
-    const trust = LONGEST_TRUST - since(this.#trueSince);
-    const old = trust < 0;
-    if (state === "connecting" && !old) this.#lapse = setTimeout(() => this.show("stale"), trust + 1);
-    const stale = state === "stale" || state === "signed_out" || (state === "connecting" && old);
-    this.#root.toggleAttribute("data-stale", stale);
+  /**
+   * @param {Verdict} verdict
+   * @param {Moment} trueAt when what is shown was last known to be true
+   */
+  show({ badge, isOld }, trueAt) {
+    // of the same moment it says the same, whatever the server's clock is found to be meanwhile
+    if (trueAt !== this.#trueAt) this.#trueTime = serverTime() - since(trueAt);
+    this.#trueAt = trueAt;
+    if (this.#badge.dataset["state"] !== badge) this.#badge.dataset["state"] = badge;
+    this.#root.toggleAttribute("data-stale", isOld);
     const word = this.#badge.querySelector(".word");
-    const text = this.#words(state);
+    const text = this.#words(badge);
     if (word && word.textContent !== text) word.textContent = text;
-    this.#badge.querySelector("button")?.toggleAttribute("hidden", state !== "stale");
-    this.#badge.querySelector("a")?.toggleAttribute("hidden", state !== "signed_out");
-    this.#tell();
+    this.#badge.querySelector("button")?.toggleAttribute("hidden", badge !== "stale");
+    this.#badge.querySelector("a")?.toggleAttribute("hidden", badge !== "signed_out");
+    this.#explain();
   }
 
-  /** @param {State} state */
-  #words(state) {
-    switch (state) {
+  /** @param {Verdict["badge"]} badge */
+  #words(badge) {
+    switch (badge) {
       case "connecting":
         return "Connecting";
       case "live":
@@ -86,19 +69,25 @@ export class Badge {
       case "polling":
         return `Polling every ${this.#interval / 1_000} s`;
       case "stale":
-        return `Stale since ${clock(this.#trueAt)}`;
+        return `Stale since ${clock(this.#trueTime)}`;
       case "signed_out":
         return "Signed out";
     }
   }
 
-  #tell() {
-    const changed = this.#changed ? `Last change ${clock(this.#changed)}` : "No change since the page was loaded";
-    this.#badge.title = `${changed}. What is shown was last known to be true at ${clock(this.#trueAt)}.`;
+  #explain() {
+    const changed = this.#changedAt ? `Last change ${clock(this.#changedAt)}` : "No change since the page was loaded";
+    const title = `${changed}. What is shown was last known to be true at ${clock(this.#trueTime)}.`;
+    if (this.#badge.title !== title) this.#badge.title = title;
   }
 }
 
-/** @param {Date} time */
+/**
+ * The time of day in the pharmacy's zone.
+ * @param {number} time
+ */
 function clock(time) {
-  return time.toLocaleTimeString("en-GB");
+  const { timeZone } = document.documentElement.dataset;
+  format ??= new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", ...(timeZone ? { timeZone } : {}) });
+  return format.format(time);
 }

@@ -1,15 +1,18 @@
 /** @import { Answer, Change, Patch, Ping, Bye, Summary, Sync } from "../base/types.js" */
 /** @import { Badge } from "./badge.js" */
+/** @import { Facts } from "./facts.js" */
+import { hearServer, now } from "../base/clock.js";
+import { Debt } from "./debt.js";
+import { firstFacts, isLive, judge } from "./facts.js";
+import { Patches, merged } from "./patches.js";
 import { Poll } from "./poll.js";
 import { Revision } from "../base/revision.js";
+import { endSession, whenSessionEnds } from "../base/session.js";
 import { SharedStream } from "./shared_stream.js";
 import { Stream } from "./stream.js";
 
-/** How long the first connection may take before polling begins, in milliseconds. */
-const CONNECT_PATIENCE = 4_000;
-
-/** How soon a read that a newer state overtook is tried again, in milliseconds. */
-const OVERTAKEN_PAUSE = 250;
+/** How soon it is read again where an answer did not bring all that was owed, in milliseconds. */
+const NEXT_READ = 250;
 
 /** How long changes are gathered before the list is read for their sake, in milliseconds. */
 const GATHERING = 300;
@@ -36,15 +39,15 @@ const GATHERING = 300;
  * @property {(changes: Change[]) => void} caughtUp a newer state, and what is known to have led to it
  * @property {(missed: Change[] | null, wasAway: boolean) => void} missed what led to a stream's first state; null where it
  *   can't be told
- * @property {(patch: Patch) => boolean} patched a change; whether the rows must be read after it
- * @property {(answer: Answer) => void} answered the rows as they are
+ * @property {(patch: Patch) => boolean} patched a change, or several that came together; whether the rows must be read after it
+ * @property {(answer: Answer, later: Patch[]) => void} answered the rows as they were, and what was told since, the oldest first:
+ *   it was shown before, and is newer than the answer
  * @property {() => void} ended the session is over
  */
 
 /**
- * Keeps a page true: a stream while there is one, else a poll; and has the badge say which.
- *
- * All states pass `#accept`, which drops those that are older than what is shown.
+ * Keeps a page true: a stream while there is one, else a poll. Whatever happens is a fact, and from all of them follows what the
+ * badge says and what is read.
  */
 export class Connection {
   #root;
@@ -53,21 +56,24 @@ export class Connection {
   #news;
   #stream;
   #poll;
+  #facts;
+  #verdict;
+  /** What the page shows. It is taken note of when it is shown, not before. */
   #revision;
-  /** The stream has told its state and nothing is known to be missing. */
-  #streaming = false;
-  /** The server's own listener hears changes at once. */
-  #listening = true;
-  /** The rows must be read before they are known to be right. */
-  #behind = false;
-  /** The server told this page to use no stream. */
-  #streamless = false;
+  /** An answer that is older lacks something that no patch will tell. */
+  #leastUseful;
+  /** The life of the database that the stream tells of, and that whose state was shown when the stream was asked for. */
+  #streamEpoch = "";
+  #streamAskedIn = "";
+  #patches = new Patches((patches) => this.#showPatches(patches));
+  /** What was shown since the read under way began. @type {Patch[]} */
+  #sinceRead = [];
+  #owedRows = new Debt();
+  #owedList = new Debt();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
-  /** Something was told for whose sake the list must be read, and was not since. */
-  #owesRead = false;
-  /** The session is over: this page tells nothing more, whoever signs in next in the same browser. */
-  #over = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} until another verdict may follow from the same facts */
+  #lapse;
 
   /**
    * @param {HTMLElement} root whose data say where to ask and for whom
@@ -82,12 +88,18 @@ export class Connection {
     this.#news = news;
     const { apiUrl = "", eventsUrl = "", rep = "", userId = "", cursor = "", revision = "" } = root.dataset;
     this.#revision = new Revision(revision);
-    this.#poll = new Poll(Number(root.dataset["pollInterval"]), {
+    this.#leastUseful = this.#revision;
+    this.#streamAskedIn = this.#revision.epoch;
+    const interval = Number(root.dataset["pollInterval"]);
+    /** @type {Facts} */
+    this.#facts = firstFacts(now(), interval, isInSight());
+    this.#verdict = judge(this.#facts, now());
+    this.#poll = new Poll(interval, {
       url: () => this.#apiUrl(apiUrl),
-      begun: () => ({ epoch: this.#revision.epoch, list: page.list() }),
+      begun: () => this.#readBegun(),
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),
-      skipped: () => this.#news?.polled(!this.#streaming),
+      news: () => this.#askNews(),
     });
     // browsers have no locks where a page came by plain HTTP from another machine
     const Kind = SharedStream.isPossible ? SharedStream : Stream;
@@ -96,130 +108,167 @@ export class Connection {
       patch: (patch) => this.#patched(patch),
       ping: (ping) => this.#pinged(ping),
       bye: (bye) => this.#dismissed(bye),
-      down: () => this.#streamDown(),
+      down: () => this.#lost("down"),
     });
   }
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
     this.#badge.onRetry(() => this.retry());
-    this.#badge.show("connecting");
+    whenSessionEnds(() => this.#end());
     this.#stream.open();
-    setTimeout(() => {
-      if (this.#badge.state === "connecting") this.#poll.start();
-    }, CONNECT_PATIENCE);
-    document.addEventListener("visibilitychange", () => this.#returned());
-    // before what arrived while the page was frozen, which would count as a sign of life from now
-    document.addEventListener("resume", () => this.#stream.check());
+    this.#settle();
+    document.addEventListener("visibilitychange", () => this.#turned());
+    document.addEventListener("resume", () => {
+      // before what arrived while the page was frozen, which would count as a sign of life from now
+      this.#stream.check();
+      // as if somebody saw it, until it is live: whoever wakes the machine comes next
+      this.#note({ isSeen: true });
+    });
     window.addEventListener("online", () => this.retry());
-    // tried again all the same, as not every browser that says so is right
-    window.addEventListener("offline", () => this.#stream.giveUp());
+    window.addEventListener("offline", () => {
+      this.#note({ isOnline: false });
+      // tried again all the same, as not every browser that says so is right
+      this.#stream.giveUp();
+    });
     window.addEventListener("pagehide", () => {
-      this.#streaming = false;
+      this.#patches.show();
+      // nor was it live for as long as it is kept
+      this.#note({ stream: "down", isSeen: false });
+      this.#facts.liveUntil = null;
       this.#stream.close();
       this.#poll.abort();
     });
     window.addEventListener("pageshow", (event) => {
-      if (event.persisted) this.retry();
+      if (!event.persisted) return;
+      this.#note({ isSeen: isInSight() });
+      this.retry();
     });
   }
 
   /** Tries everything again now. */
   retry() {
-    if (this.#over) return;
-    this.#streaming = false;
-    this.#streamless = false;
-    this.#badge.show("connecting");
+    if (this.isOver) return;
+    this.#streamAskedIn = this.#revision.epoch;
     this.#stream.open();
-    this.#poll.restart();
+    this.#note({ stream: "down", poll: "none", isOnline: true, triedAt: now() });
+    this.#readIfDue();
   }
 
   /** The page shows another list now, which may lack what was patched while it was on its way. */
   listChanged() {
-    if (this.#over) return;
     this.#poll.abort();
-    this.#fallBehind();
-    this.#settle();
+    this.#owe(this.#revision);
   }
 
   /** Something that the page was told may have changed its list: it is read soon. What is shown is no less true until then. */
   readSoon() {
-    this.#owesRead = true;
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
-      if (!this.#over) this.#poll.now();
+      this.#owedList.add(this.#revision);
+      this.#note({ list: "due" });
+      this.#readIfDue();
     }, GATHERING);
   }
 
   /** What the page knows of the truth of what it shows is another now. */
   reconsider() {
-    if (this.#over) return;
-    if (this.#page.isTrue()) {
-      if (this.#streaming) this.#settle();
-      else this.#poll.now();
-      return;
-    }
-    if (this.#badge.state === "live" || this.#badge.state === "polling") this.#badge.show("connecting");
-    this.#poll.start();
+    this.#hear({});
+    if (this.#page.isTrue()) this.#readIfDue();
   }
 
   /** Whether the session is over: nothing is told any more. */
   get isOver() {
-    return this.#over;
+    return this.#facts.isOver;
   }
 
-  /** Whether what is shown is what the database says, and stays so by itself. */
-  get #isLive() {
-    return this.#streaming && this.#listening && !this.#behind && this.#page.isTrue();
-  }
+  /* What happens */
 
   /**
    * @param {Sync} sync
    * @param {boolean} wasAway
    */
   #synced(sync, wasAway) {
-    const wasPolling = this.#poll.isRunning;
+    this.#patches.show();
+    const revision = new Revision(sync.revision);
+    this.#streamEpoch = revision.epoch;
+    const isAnotherLife = revision.epoch !== this.#revision.epoch;
+    // Of two lives it can't be told which is newer. Where the page came to know its own after the stream was asked for, this may be
+    // the older one: a read decides, as that is asked for after both.
+    const isNewer = isAnotherLife ? this.#streamAskedIn === this.#revision.epoch : !revision.isOlderThan(this.#revision);
+    const isComplete = sync.missed?.length === 0;
     // null: it can't be said what was missed, so that is asked as well
-    if (sync.missed?.length !== 0) this.#news?.polled(false);
-    this.#streaming = true;
-    if (this.#accept(sync, true)) this.#page.caughtUp(sync.missed ?? []);
-    // also of a state that a poll overtook: nobody else says what led to it
-    this.#page.missed(sync.missed, wasAway);
+    if (!isComplete) attempt(() => this.#news?.polled(false));
+    const isShown = attempt(() => {
+      if (isNewer) this.#page.state(sync);
+      if (isNewer) this.#page.caughtUp(sync.missed ?? []);
+      // also of a state that a poll overtook: nobody else says what led to it
+      this.#page.missed(sync.missed, wasAway);
+    });
+    if (isNewer && isShown) {
+      this.#accept(revision);
+      this.#leastUseful = revision;
+      this.#streamAskedIn = revision.epoch;
+    }
+    if (!isShown) this.#note({ rows: "failed" });
     // the state of the rows is known only if the server says that nothing of them changed since the page's last
-    if (wasPolling || sync.missed === null || sync.missed.length > 0) this.#fallBehind();
-    this.#settle();
+    if (!isShown || !isComplete || (isAnotherLife && !isNewer) || this.#verdict.reads === "rows") this.#owe(revision);
+    this.#hear({ stream: "up", isOnline: true });
   }
 
   /** @param {Patch} patch */
   #patched(patch) {
-    // also where a poll overtook the state: nobody else says what led to it
-    this.#news?.tell(patch);
-    if (!this.#accept(patch, false)) return;
-    if (this.#page.patched(patch)) this.#fallBehind();
-    this.#settle();
+    // at once, and also where a poll overtook the state: nobody else says what led to it
+    attempt(() => this.#news?.tell(patch));
+    this.#patches.add(patch);
+  }
+
+  /** @param {Patch[]} patches */
+  #showPatches(patches) {
+    if (this.isOver) return;
+    if (this.#poll.isReading) this.#sinceRead.push(merged(patches));
+    const revisions = patches.map((patch) => new Revision(patch.revision));
+    const newer = patches.filter((_, at) => revisions[at]?.covers(this.#revision));
+    const last = /** @type {Revision} */ (revisions.at(-1));
+    this.#streamEpoch = last.epoch;
+    let mustRead = last.epoch !== this.#revision.epoch;
+    if (newer.length > 0) {
+      const patch = merged(newer);
+      const isShown = attempt(() => {
+        this.#page.state(patch);
+        mustRead = this.#page.patched(patch);
+      });
+      if (isShown) this.#accept(new Revision(patch.revision));
+      else this.#note({ rows: "failed" });
+      mustRead ||= !isShown;
+    }
+    if (mustRead) this.#owe(last);
+    this.#hear({});
   }
 
   /** @param {Ping} ping */
   #pinged(ping) {
-    this.#listening = ping.listener === "live";
-    this.#settle();
+    hearServer(ping.time);
+    this.#hear({ listener: ping.listener });
   }
 
   /** @param {Bye} bye */
   #dismissed(bye) {
-    if (bye.reason === "signed_out") {
-      this.#end();
-      return;
-    }
-    this.#streamless = bye.reason === "replaced";
-    this.#streamDown();
+    if (bye.reason === "signed_out") endSession();
+    else this.#lost(bye.reason === "replaced" ? "refused" : "down");
   }
 
-  #streamDown() {
-    if (this.#over) return;
-    this.#streaming = false;
-    if (this.#badge.state === "live") this.#badge.show("connecting");
-    this.#poll.start();
+  /** @param {"down" | "refused"} stream */
+  #lost(stream) {
+    this.#streamAskedIn = this.#revision.epoch;
+    this.#note({ stream });
+  }
+
+  #readBegun() {
+    this.#patches.show();
+    this.#sinceRead = [];
+    this.#leastUseful = this.#revision;
+    return { epoch: this.#revision.epoch, list: this.#page.list() };
   }
 
   /**
@@ -227,86 +276,133 @@ export class Connection {
    * @param {{ epoch: string, list: unknown }} begun the page's epoch and list when the read began
    */
   #answered(answer, { epoch, list }) {
-    if (!this.#streaming || !this.#listening) this.#news?.polled(!this.#streaming);
-    if (this.#over || list !== this.#page.list()) return;
+    this.#patches.show();
+    if (this.#facts.stream !== "up" || this.#facts.listener !== "live") this.#askNews();
+    if (this.isOver || list !== this.#page.list()) return;
     const revision = new Revision(answer.revision);
-    const overtaken = epoch !== this.#revision.epoch && revision.epoch !== this.#revision.epoch;
-    if (overtaken || !this.#accept(answer, true)) {
-      if (!this.#isLive) setTimeout(() => this.#poll.isRunning && this.#poll.now(), OVERTAKEN_PAUSE);
-      return;
-    }
-    this.#page.answered(answer);
-    this.#behind = false;
-    // what was told by now is in it
-    this.#owesRead = false;
-    if (this.#page.isTrue()) {
-      this.#badge.confirm();
-      if (!this.#isLive) this.#badge.show("polling");
-    }
-    this.#settle();
+    const isAnotherLife = revision.epoch !== this.#revision.epoch;
+    const isUseful = isAnotherLife ? epoch === this.#revision.epoch : !revision.isOlderThan(this.#leastUseful);
+    const later = this.#sinceRead.filter((patch) => revision.isOlderThan(new Revision(patch.revision)));
+    const newest = later.at(-1) ?? answer;
+    const isShown = !isUseful || attempt(() => {
+      this.#page.state(newest);
+      this.#page.answered(answer, later);
+    });
+    if (isUseful && isShown) this.#take(revision, new Revision(newest.revision));
+    else if (!isShown) this.#note({ rows: "failed" });
+    if (this.#owedRows.since || this.#owedList.since) setTimeout(() => this.#readIfDue(), NEXT_READ);
+  }
+
+  /**
+   * The rows are shown as they were read, and as they are by what was told since.
+   * @param {Revision} read
+   * @param {Revision} newest
+   */
+  #take(read, newest) {
+    this.#accept(newest);
+    this.#owedRows.pay(read);
+    this.#owedList.pay(read);
+    const { stream, listener, isRight } = this.#facts;
+    // what is owed came since then
+    const wasRight = stream === "up" && listener === "live" && isRight ? this.#owedRows.since : null;
+    this.#note({
+      poll: "answered",
+      rows: this.#owedRows.since ? "owed" : "exact",
+      list: this.#owedList.since ? "due" : "known",
+      ...(this.#page.isTrue() ? { trueAt: now() } : {}),
+      ...(wasRight ? { liveUntil: wasRight } : {}),
+    });
   }
 
   /** @param {number} status */
   #failed(status) {
-    if (this.#over) return;
-    if (status === 401) this.#end();
-    else if (!this.#isLive) this.#badge.show("stale");
-    else if (this.#owesRead) this.#poll.start();
+    if (status === 401) endSession();
+    else this.#note({ poll: "failed" });
   }
 
-  /** The session is over. */
+  #askNews() {
+    attempt(() => this.#news?.polled(this.#facts.stream !== "up"));
+  }
+
+  /** Somebody sees the page again, or nobody does any more. */
+  #turned() {
+    const isSeen = isInSight();
+    if (isSeen) {
+      this.#patches.show();
+      this.#stream.check();
+    }
+    this.#note({ isSeen, ...(isSeen ? { triedAt: now() } : {}) });
+    if (isSeen && (this.#facts.stream === "down" || this.#facts.stream === "refused")) this.retry();
+  }
+
   #end() {
-    this.#over = true;
     this.#news?.end();
-    this.#streaming = false;
+    this.#note({ isOver: true });
     this.#stream.close();
     this.#poll.abort();
-    this.#badge.show("signed_out");
     this.#page.ended();
   }
 
-  /** The rows must be read: what the stream told does not say all of them. */
-  #fallBehind() {
-    this.#behind = true;
-    this.#poll.restart();
+  /* What follows from it */
+
+  /**
+   * Only a read can bring what led to that state.
+   * @param {Revision} revision
+   */
+  #owe(revision) {
+    this.#owedRows.add(revision);
+    if (this.#facts.rows === "exact") this.#note({ rows: "owed" });
+    this.#readIfDue();
   }
 
-  /** Live only with a stream, a listening server, and rows that are known to be right; else it polls until so. */
-  #settle() {
-    if (!this.#streaming || this.#over) return;
-    if (this.#isLive) {
-      if (!this.#owesRead) this.#poll.stop();
-      this.#badge.confirm();
-      this.#badge.show("live");
-      return;
-    }
-    if (this.#badge.state === "live") this.#badge.show("connecting");
-    this.#poll.start();
-  }
-
-  /** Somebody looks at the page again. */
-  #returned() {
-    if (document.visibilityState !== "visible" || this.#over) return;
-    this.#stream.check();
-    if (this.#badge.state === "live") return;
-    this.#badge.show("connecting");
-    if (this.#streamless || !this.#streaming) this.retry();
-    else this.#poll.now();
+  #readIfDue() {
+    if (this.#verdict.reads === "rows") this.#poll.now();
   }
 
   /**
-   * Takes a state unless it is older than what is shown. All pass here.
-   * @param {Summary} summary
-   * @param {boolean} complete whether it may begin a new epoch
+   * That state is shown now.
+   * @param {Revision} revision
    */
-  #accept(summary, complete) {
-    const revision = new Revision(summary.revision);
-    const anotherEpoch = revision.epoch !== this.#revision.epoch;
-    if (anotherEpoch ? !complete : revision.isOlderThan(this.#revision)) return false;
+  #accept(revision) {
     this.#revision = revision;
-    this.#root.dataset["revision"] = summary.revision;
-    this.#page.state(summary);
-    return true;
+    this.#root.dataset["revision"] = revision.text;
+  }
+
+  /**
+   * Something was heard by which what is shown is known to be true now, if the page is live.
+   * @param {Partial<Facts>} facts
+   */
+  #hear(facts) {
+    this.#note(facts, true);
+  }
+
+  /**
+   * @param {Partial<Facts>} facts
+   * @param {boolean} [isSign] that the stream is well
+   */
+  #note(facts, isSign = false) {
+    if (this.isOver) return;
+    const wasLive = isLive(this.#facts);
+    Object.assign(this.#facts, facts, { isRight: this.#page.isTrue() });
+    const isApart = this.#streamEpoch !== this.#revision.epoch;
+    if (this.#facts.stream === "up" && isApart) this.#facts.stream = "apart";
+    if (this.#facts.stream === "apart" && !isApart) this.#facts.stream = "up";
+    if (isLive(this.#facts)) {
+      this.#facts.poll = "none";
+      this.#facts.isSeen = isInSight();
+      if (isSign) this.#facts.trueAt = now();
+    } else if (wasLive) {
+      this.#facts.liveUntil = this.#facts.isOnline ? now() : null;
+    }
+    this.#settle();
+  }
+
+  #settle() {
+    clearTimeout(this.#lapse);
+    this.#verdict = judge(this.#facts, now());
+    this.#badge.show(this.#verdict, this.#facts.trueAt);
+    if (this.#verdict.next !== null) this.#lapse = setTimeout(() => this.#settle(), this.#verdict.next);
+    this.#poll.turn(this.#verdict.reads);
   }
 
   /** @param {string} url */
@@ -316,5 +412,24 @@ export class Connection {
     query.set("user", this.#root.dataset["userId"] ?? "");
     query.set("visible", this.#page.visible().join(","));
     return `${url}?${query}`;
+  }
+}
+
+function isInSight() {
+  return document.visibilityState === "visible";
+}
+
+/**
+ * Does what may fail without anything else failing for it.
+ * @param {() => void} what
+ * @returns {boolean} whether it was done
+ */
+function attempt(what) {
+  try {
+    what();
+    return true;
+  } catch (error) {
+    reportError(error);
+    return false;
   }
 }

@@ -1,7 +1,6 @@
 /** @import { Answer } from "../base/types.js" */
-
-/** How long one answer may take, in milliseconds. */
-const PATIENCE = 10_000;
+import { hearServer } from "../base/clock.js";
+import { READ_PATIENCE } from "./facts.js";
 
 /** What the server says where nothing has changed since. */
 const NOT_MODIFIED = 304;
@@ -12,99 +11,83 @@ const NOT_MODIFIED = 304;
  */
 const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "").split("-")[0] ?? "";
 
-/** Why a read was aborted by the page itself. */
-const DROPPED = new DOMException("nobody waits for the answer", "AbortError");
-
 /**
- * Reads the dashboard's API: once when asked, or again and again while the stream is not there. Never two at once, and
- * on its own only while the page is visible.
- *
- * @typedef {object} Listeners
+ * @typedef {object} PollListeners
  * @property {() => string} url what to ask for now
  * @property {() => unknown} begun called when a read begins; what it returns comes back with the answer
  * @property {(answer: Answer, begun: any) => void} answer
  * @property {(status: number) => void} failure the HTTP status, or 0 if there was none
- * @property {() => void} skipped it was time to read, but nobody looks
+ * @property {() => void} news it is time to ask for news instead
  */
+
+/** Reads the dashboard's API, once when asked, or again and again while that is its turn. Never two at once. */
 export class Poll {
   #interval;
   #listeners;
+  /** @type {"nothing" | "news" | "rows"} what is read after each interval */
+  #turn = "nothing";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  /** @type {AbortController | null} */
+  /** @type {AbortController | null} ends the read whose answer is waited for */
   #reading = null;
-  #again = false;
-  #running = false;
   /** @type {{ url: string, tag: string, answer: Answer } | null} what was last answered: it may still be right */
   #known = null;
 
   /**
    * @param {number} interval in milliseconds
-   * @param {Listeners} listeners
+   * @param {PollListeners} listeners
    */
   constructor(interval, listeners) {
     this.#interval = interval;
     this.#listeners = listeners;
   }
 
-  get isRunning() {
-    return this.#running;
+  /** Whether an answer is waited for. */
+  get isReading() {
+    return this.#reading !== null;
   }
 
-  /** Reads now, and then after each interval. */
-  start() {
-    if (this.#running) return;
-    this.#running = true;
-    this.now();
+  /**
+   * Reads that after each interval, rows first now; a read under way is finished, whatever comes after it.
+   * @param {"nothing" | "news" | "rows"} turn
+   */
+  turn(turn) {
+    if (turn === this.#turn) return;
+    this.#turn = turn;
+    if (turn === "rows") this.now();
+    else this.#schedule();
   }
 
-  /** Reads now, whether it was reading or not, and then after each interval. */
-  restart() {
-    this.stop();
-    this.start();
-  }
-
-  /** Reads no more by itself; a read under way is finished. */
-  stop() {
-    this.#running = false;
-    this.#again = false;
-    clearTimeout(this.#timer);
-  }
-
-  /** Reads no more, and drops a read under way. */
-  abort() {
-    this.stop();
-    this.#reading?.abort(DROPPED);
-  }
-
-  /** Reads now; after the read under way, if there is one, as that may have begun too early. */
+  /** Reads the rows now, unless that is under way. */
   now() {
-    if (this.#reading) this.#again = true;
-    else void this.#read();
+    if (!this.#reading) void this.#read();
+  }
+
+  /** Drops a read under way, and waits for no other. */
+  abort() {
+    clearTimeout(this.#timer);
+    this.#reading?.abort();
+    this.#reading = null;
   }
 
   async #read() {
     clearTimeout(this.#timer);
     const reading = new AbortController();
     this.#reading = reading;
-    const patience = setTimeout(() => reading.abort(), PATIENCE);
+    const patience = setTimeout(() => reading.abort(), READ_PATIENCE);
     const begun = this.#listeners.begun();
     let status = 0;
     /** @type {Answer | null} */
     let answer = null;
-    let dropped = false;
     const url = this.#listeners.url();
     /** @type {Record<string, string>} */
     const headers = { accept: "application/json" };
     const known = this.#known?.url === url ? this.#known : null;
     if (known) headers["if-none-match"] = known.tag;
     try {
-      const response = await fetch(url, {
-        headers,
-        cache: "no-store",
-        signal: reading.signal,
-      });
+      const response = await fetch(url, { headers, cache: "no-store", signal: reading.signal });
       status = response.status;
+      hearServer(response.headers.get("date") ?? "");
       const tag = response.headers.get("etag");
       if (response.ok) answer = await response.json();
       // the same, in the state that the tag names
@@ -114,30 +97,25 @@ export class Poll {
       // no answer, half of one, or one that nobody waits for any more
       if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
       status = 0;
-      dropped = reading.signal.reason === DROPPED;
     } finally {
       clearTimeout(patience);
-      this.#reading = null;
     }
+    if (reading !== this.#reading) return;
+    this.#reading = null;
     if (answer) this.#listeners.answer(answer, begun);
-    else if (!dropped) this.#listeners.failure(status);
+    else this.#listeners.failure(status);
     this.#schedule();
   }
 
   #schedule() {
     if (this.#reading) return;
     clearTimeout(this.#timer);
-    if (this.#again) {
-      this.#again = false;
-      void this.#read();
-    } else if (this.#running) {
-      this.#timer = setTimeout(() => {
-        if (document.visibilityState === "visible") void this.#read();
-        else {
-          this.#listeners.skipped();
-          this.#schedule();
-        }
-      }, this.#interval);
-    }
+    if (this.#turn !== "nothing") this.#timer = setTimeout(() => this.#tick(), this.#interval);
+  }
+
+  #tick() {
+    if (this.#turn === "rows") this.now();
+    else this.#listeners.news();
+    this.#schedule();
   }
 }

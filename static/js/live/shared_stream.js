@@ -1,5 +1,6 @@
 /** @import { Sync, Patch, Ping, Bye } from "../base/types.js" */
-/** @import { Listeners } from "./stream.js" */
+/** @import { Moment } from "../base/clock.js" */
+/** @import { StreamListeners } from "./stream.js" */
 import { Backlog } from "./backlog.js";
 import { Leadership } from "./leadership.js";
 import { now, since } from "../base/clock.js";
@@ -34,6 +35,21 @@ const SAME_ATTEMPT = 500;
  */
 
 /**
+ * What a page does for the stream, one at a time:
+ *
+ * - `out`: it takes no part.
+ * - `asking`: it waits for the answer of whoever leads, and takes that one's place when the time is up.
+ * - `following`: another page tells it what comes.
+ * - `leading`: it has the stream, and tells the others. `isStreaming`: that has told a state and what changes it since.
+ *
+ * @typedef {{ is: "out" }} Out
+ * @typedef {{ is: "asking", question: string, timeUp: ReturnType<typeof setTimeout> }} Asking
+ * @typedef {{ is: "following", leader: string, heardAt: Moment }} Following
+ * @typedef {{ is: "leading", stream: Stream, backlog: Backlog, ping: Ping | null, openedAt: Moment, isStreaming: boolean }} Leading
+ * @typedef {Out | Asking | Following | Leading} Role
+ */
+
+/**
  * The stream of all of a browser's pages together, as a browser has only six connections to a server for all of them: one
  * page leads, runs the stream and tells the others what comes. It has the same methods as a `Stream`, and like that one it never
  * claims a state for longer than the stream may be silent, whatever becomes of the page that leads.
@@ -49,36 +65,21 @@ export class SharedStream {
   #name;
   #id = SharedStream.isPossible ? crypto.randomUUID() : "";
   #leadership;
+  /** @type {Role} */
+  #role = { is: "out" };
   /** @type {BroadcastChannel | null} while the page takes part */
   #channel = null;
-  /** @type {Stream | null} while it leads */
-  #stream = null;
-  /** What its stream told. */
-  #backlog = new Backlog("");
-  /** @type {Ping | null} */
-  #ping = null;
-  #openedAt = now();
-  /** It leads, and its stream has told a state and what changes it since. */
-  #isStreaming = false;
-  /** @type {string | null} whom it follows */
-  #leader = null;
-  /** @type {string | null} what it waits to be answered */
-  #question = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} until it takes the place of a leader that does not answer */
-  #unanswered;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
   /** The page was told a state, and is told what changes it. */
   #isUp = false;
-  #wasUp = false;
-  #wasOpened = false;
+  #hasBeenUp = false;
+  #hasBeenOpened = false;
   /** There was no stream for a while. */
   #wasAway = false;
   /** When the stream was last heard, and how long it may be silent, in milliseconds. */
   #toldAt = now();
   #patience = OPENING_PATIENCE;
-  /** When the leader was last heard. */
-  #heardAt = now();
   /** The browser has stopped this page: it may still hear other pages, but not its stream, nor a timer. */
   #isFrozen = false;
 
@@ -90,7 +91,7 @@ export class SharedStream {
   /**
    * @param {string} url with a query; it says whose orders are told, so that pages of the same one share it
    * @param {string} cursor where the page stands, `epoch/snapshot`
-   * @param {Listeners} listeners
+   * @param {StreamListeners} listeners
    */
   constructor(url, cursor, listeners) {
     this.#url = url;
@@ -105,10 +106,10 @@ export class SharedStream {
 
   /** Takes part, and tries now, whatever it was doing. */
   open() {
-    if (this.#wasOpened) this.#wasAway = true;
-    this.#wasOpened = true;
-    if (this.#stream) {
-      this.#reopen(this.#stream);
+    if (this.#hasBeenOpened) this.#wasAway = true;
+    this.#hasBeenOpened = true;
+    if (this.#role.is === "leading") {
+      reopen(this.#role);
       return;
     }
     if (!this.#channel) {
@@ -122,32 +123,39 @@ export class SharedStream {
 
   /** Gives the stream, or the page that leads, up if it was silent for too long. */
   check() {
-    this.#stream?.check();
+    if (this.#role.is === "leading") this.#role.stream.check();
     if (this.#isUp) {
       // also where what was told last was told by a page that led before, and the new leader's stream does not come
       if (since(this.#toldAt) > this.#patience) this.#lose();
-    } else if (this.#leader !== null && since(this.#heardAt) > ASKING_INTERVAL) {
+    } else if (this.#role.is === "following" && since(this.#role.heardAt) > ASKING_INTERVAL) {
       this.#ask(false);
     }
   }
 
   /** Gives the stream up, if there is one, and tries again. */
   giveUp() {
-    if (this.#stream) this.#stream.giveUp();
+    if (this.#role.is === "leading") this.#role.stream.giveUp();
     else if (this.#isUp) this.#lose();
   }
 
   /** Takes no part any more. */
   close() {
     clearInterval(this.#clock);
-    this.#follow(null);
-    this.#stream?.close();
-    this.#stream = null;
-    this.#isStreaming = false;
+    this.#become({ is: "out" });
     this.#isUp = false;
     this.#leadership.resign();
     this.#channel?.close();
     this.#channel = null;
+  }
+
+  /**
+   * Nothing of what it was doing goes on.
+   * @param {Role} role
+   */
+  #become(role) {
+    if (this.#role.is === "asking") clearTimeout(this.#role.timeUp);
+    if (this.#role.is === "leading") this.#role.stream.close();
+    this.#role = role;
   }
 
   /** @param {Ask | Omit<Answer, "from"> | Omit<Told, "from"> | Omit<Sign, "from">} message */
@@ -157,25 +165,25 @@ export class SharedStream {
 
   /** @param {Message} message */
   #hear(message) {
+    const role = this.#role;
     if (message.kind === "ask") {
-      if (this.#stream && !this.#isFrozen) this.#answer(this.#stream, message);
+      if (role.is === "leading" && !this.#isFrozen) this.#answer(role, message);
       return;
     }
     // who leads is decided by the lock alone
-    if (this.#stream) return;
+    if (role.is === "leading") return;
     if (message.kind === "answer") {
-      if (message.question === this.#question) this.#join(message);
+      if (role.is === "asking" && message.question === role.question) this.#join(message);
       return;
     }
     if (message.kind === "lead") {
-      const asked = this.#question !== null;
       this.#follow(message.from);
       // it did not hear the question
-      if (asked) this.#ask(false);
+      if (role.is === "asking") this.#ask(false);
       return;
     }
-    if (message.from !== this.#leader) return;
-    this.#heardAt = now();
+    if (role.is !== "following" || message.from !== role.leader) return;
+    role.heardAt = now();
     if (message.kind === "told") this.#told(message);
     else if (message.kind === "down") this.#down();
     else if (message.kind === "freezing") this.#ask(false, 0);
@@ -185,63 +193,54 @@ export class SharedStream {
   /* The page that leads */
 
   #lead() {
-    this.#follow(null);
-    this.#backlog = new Backlog(this.#cursor);
-    this.#ping = null;
-    this.#stream = new Stream(this.#url, this.#cursor, {
+    const stream = new Stream(this.#url, this.#cursor, {
       sync: (data) => this.#tell({ name: "sync", data }),
       patch: (data) => this.#tell({ name: "patch", data }),
       ping: (data) => this.#tell({ name: "ping", data }),
       bye: (data) => this.#tell({ name: "bye", data }),
       down: () => this.#lose(),
     });
+    /** @type {Leading} */
+    const role = { is: "leading", stream, backlog: new Backlog(this.#cursor), ping: null, openedAt: now(), isStreaming: false };
+    this.#become(role);
     this.#say({ kind: "lead" });
-    this.#reopen(this.#stream);
-  }
-
-  /** @param {Stream} stream */
-  #reopen(stream) {
-    this.#isStreaming = false;
-    this.#openedAt = now();
-    stream.open();
+    reopen(role);
   }
 
   /** @param {Event} event */
   #tell(event) {
+    if (this.#role.is !== "leading") return;
     const before = this.#cursor;
-    const after = this.#stream?.cursor ?? before;
-    if (event.name === "sync" || event.name === "patch") this.#backlog.add(event.data, after);
-    if (event.name === "ping") this.#ping = event.data;
-    if (event.name === "sync") this.#isStreaming = true;
-    if (event.name === "bye") this.#isStreaming = false;
+    const after = this.#role.stream.cursor;
+    if (event.name === "sync" || event.name === "patch") this.#role.backlog.add(event.data, after);
+    if (event.name === "ping") this.#role.ping = event.data;
+    if (event.name === "sync") this.#role.isStreaming = true;
+    if (event.name === "bye") this.#role.isStreaming = false;
     this.#say({ kind: "told", event, before, after });
     this.#take(event, after);
   }
 
   /**
-   * @param {Stream} stream
+   * @param {Leading} role
    * @param {Ask} question
    */
-  #answer(stream, { question, cursor, retry }) {
+  #answer(role, { question, cursor, retry }) {
     // where nobody sees this page its own clock is slow
-    stream.check();
-    const isTrying = stream.isOpen && since(this.#openedAt) < SAME_ATTEMPT;
-    if (retry && !this.#isStreaming && !isTrying) this.#reopen(stream);
+    role.stream.check();
+    const isTrying = role.stream.isOpen && since(role.openedAt) < SAME_ATTEMPT;
+    if (retry && !role.isStreaming && !isTrying) reopen(role);
     this.#say({
       kind: "answer",
       question,
-      cursor: this.#backlog.cursor,
-      sync: this.#isStreaming ? this.#backlog.sync(cursor) : null,
-      ping: this.#ping,
+      cursor: role.backlog.cursor,
+      sync: role.isStreaming ? role.backlog.sync(cursor) : null,
+      ping: role.ping,
       isDown: this.#wasAway,
     });
   }
 
   #robbed() {
-    this.#stream?.close();
-    this.#stream = null;
-    this.#isStreaming = false;
-    this.#say({ kind: "robbed" });
+    if (this.#role.is === "leading") this.#say({ kind: "robbed" });
     if (!this.#isFrozen) this.#leadership.stand();
     this.#ask(false);
   }
@@ -254,20 +253,16 @@ export class SharedStream {
    * @param {number} [patience] in milliseconds
    */
   #ask(retry, patience = ANSWER_PATIENCE) {
-    this.#follow(null);
     const question = crypto.randomUUID();
-    this.#question = question;
     const delay = document.visibilityState === "hidden" ? HIDDEN_DELAY : 0;
-    this.#unanswered = setTimeout(() => this.#leadership.seize(), patience + delay + Math.random() * SPREAD);
+    const timeUp = setTimeout(() => this.#leadership.seize(), patience + delay + Math.random() * SPREAD);
+    this.#become({ is: "asking", question, timeUp });
     this.#say({ kind: "ask", question, cursor: this.#cursor, retry });
   }
 
-  /** @param {string | null} leader */
+  /** @param {string} leader */
   #follow(leader) {
-    clearTimeout(this.#unanswered);
-    this.#question = null;
-    this.#leader = leader;
-    this.#heardAt = now();
+    this.#become({ is: "following", leader, heardAt: now() });
   }
 
   /** @param {Answer} answer */
@@ -285,7 +280,7 @@ export class SharedStream {
       this.#ask(false);
     } else if (event.name === "sync" && !inStep) {
       // the leader's list of missed changes is not this page's; and a page that was loaded while there was no stream was not away
-      if (!this.#wasUp) this.#wasAway = false;
+      if (!this.#hasBeenUp) this.#wasAway = false;
       const missed = Revision.ofCursor(this.#cursor).covers(Revision.ofCursor(after)) ? [] : null;
       this.#take({ name: "sync", data: { ...event.data, missed } }, after);
     } else {
@@ -293,20 +288,19 @@ export class SharedStream {
     }
   }
 
-
   #freeze() {
     this.#isFrozen = true;
     // one that waits for the lead would be given it and not be able to use it
-    if (this.#stream) this.#say({ kind: "freezing" });
+    if (this.#role.is === "leading") this.#say({ kind: "freezing" });
     else this.#leadership.resign();
   }
 
   #thaw() {
     this.#isFrozen = false;
-    if (!this.#channel || this.#stream) return;
+    if (this.#role.is === "out" || this.#role.is === "leading") return;
     this.#leadership.stand();
     // the answer may be among what was not delivered
-    if (this.#question !== null) this.#ask(false);
+    if (this.#role.is === "asking") this.#ask(false);
   }
 
   /* Every page */
@@ -321,7 +315,7 @@ export class SharedStream {
     if (name === "sync") {
       const wasAway = this.#wasAway;
       this.#isUp = true;
-      this.#wasUp = true;
+      this.#hasBeenUp = true;
       this.#wasAway = false;
       this.#listeners.sync(data, wasAway);
     } else if (name === "patch") {
@@ -338,10 +332,13 @@ export class SharedStream {
 
   /** Nothing is heard any more. */
   #lose() {
-    this.#isStreaming = false;
-    if (this.#stream) this.#say({ kind: "down" });
+    const role = this.#role;
+    if (role.is === "leading") {
+      role.isStreaming = false;
+      this.#say({ kind: "down" });
+    }
     this.#down();
-    if (!this.#stream) this.#ask(false);
+    if (role.is !== "leading") this.#ask(false);
   }
 
   #down() {
@@ -349,4 +346,11 @@ export class SharedStream {
     this.#wasAway = true;
     this.#listeners.down();
   }
+}
+
+/** @param {Leading} role */
+function reopen(role) {
+  role.isStreaming = false;
+  role.openedAt = now();
+  role.stream.open();
 }

@@ -21,7 +21,7 @@ const LASTING = 10_000;
  * A stream of its own. EventSource gives up for good at the first answer but 200, and remembers its cursor only while it
  * reconnects by itself; so this class owns the retry loop, and the cursor travels in the query.
  *
- * @typedef {object} Listeners
+ * @typedef {object} StreamListeners
  * @property {(sync: Sync, wasAway: boolean) => void} sync the state; whether there was no stream for a while before it
  * @property {(patch: Patch) => void} patch
  * @property {(ping: Ping) => void} ping
@@ -37,7 +37,7 @@ export class Stream {
   #backoff = FIRST_BACKOFF;
   #openedAt = now();
   #heardAt = now();
-  #wasOpened = false;
+  #hasBeenOpened = false;
   /** How long the stream may be silent, in milliseconds. */
   #patience = OPENING_PATIENCE;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -48,7 +48,7 @@ export class Stream {
   /**
    * @param {string} url with a query
    * @param {string} cursor where the page stands, `epoch/snapshot`
-   * @param {Listeners} listeners
+   * @param {StreamListeners} listeners
    */
   constructor(url, cursor, listeners) {
     this.#url = url;
@@ -69,8 +69,8 @@ export class Stream {
   /** Opens the stream now, whatever it was doing. */
   open() {
     this.close();
-    let wasAway = this.#wasOpened;
-    this.#wasOpened = true;
+    let wasAway = this.#hasBeenOpened;
+    this.#hasBeenOpened = true;
     this.#openedAt = now();
     const source = new EventSource(`${this.#url}&cursor=${encodeURIComponent(this.#cursor)}`);
     this.#source = source;

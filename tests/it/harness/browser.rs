@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 use super::database::PASSWORD;
-use super::eventually;
+use super::{PATIENCE, eventually, eventually_within};
 
 /// Ends ChromeDriver, and with it its browsers, when this process ends, however it ends. They are one process group with
 /// it, as ChromeDriver leaves the browsers of failed tests behind.
@@ -136,7 +136,9 @@ impl Browser {
 
     /// Waits until the badge says that state.
     pub async fn state(&self, state: &str) {
-        self.until(&format!("document.getElementById('live-badge').dataset.state === '{state}'")).await;
+        let said = format!("document.getElementById('live-badge').dataset.state === '{state}'");
+        // what is shown is trusted for as long as a condition may usually take
+        eventually_within(2 * PATIENCE, &said, async || (self.script(&said).await == true).then_some(())).await;
     }
 
     pub async fn script(&self, script: &str) -> Value {
@@ -255,6 +257,9 @@ pub const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How long a page may look live while what it shows is old.
 pub const NOTICED: Duration = Duration::from_secs(12);
+
+/// How soon a page that hears nothing at all says that what it shows is stale.
+pub const STALE: Duration = Duration::from_secs(17);
 
 #[derive(Debug)]
 struct DevTools(Value);

@@ -17,8 +17,13 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Waits until the condition gives a value. Tests wait for conditions, never for time.
-pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, condition).await
+}
+
+/// The same for a condition that takes its time.
+pub async fn eventually_within<T>(patience: Duration, what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + patience;
     loop {
         if let Some(value) = condition().await {
             return value;

@@ -1,8 +1,9 @@
 //! A TCP proxy that can be told to break things.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,12 @@ struct Orders {
     swallows: AtomicBool,
     answers_held: AtomicBool,
     held: AtomicUsize,
+    /// How often those that were held were let go.
+    letting_go: AtomicUsize,
+    /// How late answers are, in milliseconds.
+    delay: AtomicU64,
+    events_held: AtomicBool,
+    held_events: AtomicUsize,
     changed: Notify,
 }
 
@@ -35,6 +42,10 @@ impl Proxy {
             swallows: AtomicBool::default(),
             answers_held: AtomicBool::default(),
             held: AtomicUsize::default(),
+            letting_go: AtomicUsize::default(),
+            delay: AtomicU64::default(),
+            events_held: AtomicBool::default(),
+            held_events: AtomicUsize::default(),
             changed: Notify::default(),
         });
         let shared = Arc::clone(&orders);
@@ -84,8 +95,34 @@ impl Proxy {
         self.orders.held.load(Ordering::SeqCst)
     }
 
+    /// Lets those answers go that are kept back, and goes on to keep back what comes.
+    pub fn let_held_answers_go(&self) {
+        self.orders.letting_go.fetch_add(1, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
+    }
+
     pub fn release_answers(&self) {
         self.orders.answers_held.store(false, Ordering::SeqCst);
+        self.orders.changed.notify_waiters();
+    }
+
+    /// Has the API's answers come that much later.
+    pub fn delay_answers(&self, delay: Duration) {
+        self.orders.delay.store(delay.as_millis().try_into().unwrap(), Ordering::SeqCst);
+    }
+
+    /// Keeps what streams tell back until it is released.
+    pub fn hold_events(&self) {
+        self.orders.events_held.store(true, Ordering::SeqCst);
+    }
+
+    /// How many streams have something that is kept back.
+    pub fn held_events(&self) -> usize {
+        self.orders.held_events.load(Ordering::SeqCst)
+    }
+
+    pub fn release_events(&self) {
+        self.orders.events_held.store(false, Ordering::SeqCst);
         self.orders.changed.notify_waiters();
     }
 
@@ -128,7 +165,19 @@ async fn forward(mut client: TcpStream, target: SocketAddr, orders: Arc<Orders>)
                 let Ok(length @ 1..) = read else { return };
                 if is_api && orders.answers_held.load(Ordering::SeqCst) {
                     orders.held.fetch_add(1, Ordering::SeqCst);
-                    while orders.answers_held.load(Ordering::SeqCst) {
+                    let letting_go = orders.letting_go.load(Ordering::SeqCst);
+                    while orders.answers_held.load(Ordering::SeqCst)
+                        && orders.letting_go.load(Ordering::SeqCst) == letting_go
+                    {
+                        orders.changed.notified().await;
+                    }
+                }
+                if is_api {
+                    tokio::time::sleep(Duration::from_millis(orders.delay.load(Ordering::SeqCst))).await;
+                }
+                if is_stream && orders.events_held.load(Ordering::SeqCst) {
+                    orders.held_events.fetch_add(1, Ordering::SeqCst);
+                    while orders.events_held.load(Ordering::SeqCst) {
                         orders.changed.notified().await;
                     }
                 }

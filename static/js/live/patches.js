@@ -1,0 +1,52 @@
+/** @import { Patch } from "../base/types.js" */
+
+/** So long a patch waits to be shown at most, in milliseconds, in whatever way the browser slows the page down. */
+const LONGEST_WAIT = 250;
+
+/** So many are gathered at most. */
+const MOST_GATHERED = 200;
+
+/** Gathers patches until the page is painted next, as nobody sees what is shown in between. */
+export class Patches {
+  #show;
+  /** @type {Patch[]} */
+  #gathered = [];
+  #frame = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {(patches: Patch[]) => void} show */
+  constructor(show) {
+    this.#show = show;
+  }
+
+  /** @param {Patch} patch */
+  add(patch) {
+    this.#gathered.push(patch);
+    if (this.#gathered.length >= MOST_GATHERED) this.show();
+    if (this.#gathered.length !== 1) return;
+    // one that is not in sight is not painted
+    if (document.visibilityState === "visible") this.#frame = requestAnimationFrame(() => this.show());
+    this.#timer = setTimeout(() => this.show(), LONGEST_WAIT);
+  }
+
+  /** Shows what was gathered, before anything else is done. */
+  show() {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    if (gathered.length > 0) this.#show(gathered);
+  }
+}
+
+/**
+ * What several patches say together.
+ * @param {Patch[]} patches the oldest first, at least one
+ * @returns {Patch}
+ */
+export function merged(patches) {
+  const newest = /** @type {Patch} */ (patches.at(-1));
+  const rows = new Map(patches.flatMap(({ orders }) => orders.map((row) => [row.key, row])));
+  return { ...newest, orders: [...rows.values()], changes: patches.flatMap(({ changes }) => changes) };
+}
