@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use super::bye::Bye;
 use crate::cursor::{Cursor, Snapshot};
-use crate::order::{Change, FullRowJson, OrderEvent, OrderId, OrderRow, RepId, RowJson, Scope, Summary, iso_time};
+use crate::order::{
+    Change, FullRowJson, OrderEvent, OrderId, OrderKey, OrderRow, RepId, RowJson, Scope, Summary, iso_time,
+};
 use crate::store::Sync;
 
 /// An encoded `patch` with what its streams need to know of it.
@@ -55,7 +57,7 @@ struct PatchJson<'a> {
 enum PatchedOrder<'a> {
     Present(RowJson<'a>),
     Full(FullRowJson<'a>),
-    Left { id: OrderId, removed: bool },
+    Left { id: OrderId, key: OrderKey, removed: bool },
 }
 
 impl Frame {
@@ -74,9 +76,11 @@ impl Frame {
         let orders = ids
             .iter()
             .map(|id| match rows.get(id) {
-                Some((owner, row)) if scope == Scope::All => PatchedOrder::Full(row.full_json(*owner, None, zone)),
-                Some((owner, row)) if scope.has(*owner) => PatchedOrder::Present(row.json(zone)),
-                _ => PatchedOrder::Left { id: *id, removed: true },
+                Some((owner, row)) if scope == Scope::All => {
+                    PatchedOrder::Full(row.full_json(*owner, None, zone).with_key())
+                }
+                Some((owner, row)) if scope.has(*owner) => PatchedOrder::Present(row.json(zone).with_key()),
+                _ => PatchedOrder::Left { id: *id, key: OrderKey(*id), removed: true },
             })
             .collect();
         let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes: [] };

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::code::{PaymentStatus, Status};
-use super::id::{OrderId, RepId};
+use super::id::{OrderId, OrderKey, RepId};
 use super::money::Money;
 use super::row::iso_time;
 use super::scope::Scope;
@@ -100,6 +100,8 @@ pub struct Change {
     pub id: i64,
     /// The order.
     pub order_id: OrderId,
+    /// The same as text.
+    pub order_key: OrderKey,
     /// Its number.
     pub order_number: Option<String>,
     /// `insert`, `update`, `delete`, `items`; `arrived` or `left` where the order came from or went to another rep.
@@ -150,6 +152,7 @@ impl OrderEvent {
         Some(Change {
             id: self.id,
             order_id: self.order?,
+            order_key: OrderKey(self.order?),
             order_number: self.order_number.clone(),
             operation,
             status: status.clone().filter(|_| own),

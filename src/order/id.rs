@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -31,3 +31,13 @@ id!(
     /// `accounts_user.id` of a sales rep, as in `orders_order.sales_rep_id`.
     RepId
 );
+
+/// An order's id as text, by which pages tell orders apart: their numbers are exact only up to 2^53.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderKey(pub OrderId);
+
+impl Serialize for OrderKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}

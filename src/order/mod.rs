@@ -18,7 +18,7 @@ mod transition;
 pub use change::{Change, Field, Operation, OrderEvent, Writer};
 pub use code::{DeliveryMethod, PaymentStatus, Status};
 pub use filter::{Filter, Invalid};
-pub use id::{OrderId, RepId, UserId};
+pub use id::{OrderId, OrderKey, RepId, UserId};
 pub use late::{LateAfter, for_how_long};
 pub use money::{Currency, Money};
 pub use page::{PAGE_SIZE, PageNumber, Pagination};

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::code::{PaymentStatus, Status};
-use super::id::{OrderId, RepId};
+use super::id::{OrderId, OrderKey, RepId};
 use super::money::Money;
 use super::transition::Standing;
 
@@ -34,6 +34,9 @@ pub struct OrderRow {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RowJson<'a> {
     id: OrderId,
+    /// For pages alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<OrderKey>,
     order_number: &'a str,
     status: &'a Status,
     status_display: std::borrow::Cow<'a, str>,
@@ -69,6 +72,7 @@ impl OrderRow {
     pub fn json(&self, zone: Tz) -> RowJson<'_> {
         RowJson {
             id: self.id,
+            key: None,
             order_number: &self.order_number,
             status: &self.status,
             status_display: self.status.label(),
@@ -86,6 +90,22 @@ impl OrderRow {
     pub fn full_json<'a>(&'a self, rep: Option<RepId>, rep_name: Option<&'a str>, zone: Tz) -> FullRowJson<'a> {
         let row = self.json(zone);
         FullRowJson { row, customer_name: &self.customer_name, sales_rep_id: rep, sales_rep: rep_name }
+    }
+}
+
+impl RowJson<'_> {
+    /// With its key, as pages have it.
+    #[must_use]
+    pub fn with_key(self) -> Self {
+        Self { key: Some(OrderKey(self.id)), ..self }
+    }
+}
+
+impl FullRowJson<'_> {
+    /// With its key, as pages have it.
+    #[must_use]
+    pub fn with_key(self) -> Self {
+        Self { row: self.row.with_key(), ..self }
     }
 }
 

@@ -91,7 +91,7 @@ async fn it_tells_of_own_orders_alone() {
         .sql("update orders_order set sales_rep_id = 2, status = 'shipped', customer_name = 'Hidden' where id = 1")
         .await;
     let left = anas.wait_for("patch").await;
-    assert_eq!(left.data["orders"], json!([{"id": 1, "removed": true}]));
+    assert_eq!(left.data["orders"], json!([{"id": 1, "key": "1", "removed": true}]));
     assert_eq!(left.data["changes"][0]["operation"], "left");
     assert!(!left.data.to_string().contains("Hidden") && left.data["changes"][0]["changed"] == json!([]));
     let arrived = bens.patch_of(1).await;
@@ -128,7 +128,7 @@ async fn everything_that_can_happen_to_an_order_arrives() {
     database.sql("delete from orders_orderitem; delete from orders_order where id = 9").await;
     let patch = eventually("the deletion arrives", async || {
         let patch = stream.patch_of(9).await;
-        (patch.data["orders"] == json!([{"id": 9, "removed": true}])).then_some(patch)
+        (patch.data["orders"] == json!([{"id": 9, "key": "9", "removed": true}])).then_some(patch)
     })
     .await;
     assert_eq!(patch.data["statistics"]["total_orders"], 2);

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::order::{Filter, FullRowJson, Invalid, OrderId, Pagination, RowJson, Scope, Summary, iso_time};
+use crate::order::{Filter, FullRowJson, Invalid, OrderId, OrderKey, Pagination, RowJson, Scope, Summary, iso_time};
 use crate::store::{Listed, Shown};
 use crate::web::app::App;
 use crate::web::page::live::MOST_VISIBLE;
@@ -48,6 +48,7 @@ enum VisibleJson<'a> {
     },
     Gone {
         id: OrderId,
+        key: OrderKey,
         removed: bool,
     },
 }
@@ -84,14 +85,14 @@ pub(crate) async fn answer<R: ListReader>(
     let present = |id: &OrderId| match dashboard.visible.iter().find(|listed| listed.row.id == *id) {
         Some(listed) => {
             let status_since = dashboard.status_since.get(id).copied().map(iso_time);
-            let row = Box::new(full(listed, zone));
+            let row = Box::new(full(listed, zone).with_key());
             VisibleJson::Present { row, status_since, fits: dashboard.fitting.contains(id) }
         }
-        None => VisibleJson::Gone { id: *id, removed: true },
+        None => VisibleJson::Gone { id: *id, key: OrderKey(*id), removed: true },
     };
     let json = DashboardJson {
         summary: &dashboard.summary,
-        orders: dashboard.rows.iter().map(|listed| row(listed, scope, zone)).collect(),
+        orders: dashboard.rows.iter().map(|listed| row(listed, scope, visible.is_some(), zone)).collect(),
         pagination: dashboard.pagination,
         revision: revision.to_string(),
         visible: visible.as_ref().map(|ids| ids.iter().map(present).collect()),
@@ -99,10 +100,13 @@ pub(crate) async fn answer<R: ListReader>(
     Ok((etag::headers(scope, revision), Json(json)).into_response())
 }
 
-fn row(listed: &Listed, scope: Scope, zone: Tz) -> AnyRowJson<'_> {
-    match scope {
-        Scope::Rep(_) => AnyRowJson::OfRep(listed.row.json(zone)),
-        Scope::All => AnyRowJson::OfAll(full(listed, zone)),
+/// A row of the list; with its key for a page.
+fn row(listed: &Listed, scope: Scope, is_for_page: bool, zone: Tz) -> AnyRowJson<'_> {
+    match (scope, is_for_page) {
+        (Scope::Rep(_), false) => AnyRowJson::OfRep(listed.row.json(zone)),
+        (Scope::Rep(_), true) => AnyRowJson::OfRep(listed.row.json(zone).with_key()),
+        (Scope::All, false) => AnyRowJson::OfAll(full(listed, zone)),
+        (Scope::All, true) => AnyRowJson::OfAll(full(listed, zone).with_key()),
     }
 }
 

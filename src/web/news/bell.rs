@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::cursor::Cursor;
-use crate::order::{Change, Invalid, OrderId, Status};
+use crate::order::{Change, Invalid, OrderId, OrderKey, Status};
 use crate::store::{ListedChange, MOST_UNREAD, Newest, Preferences};
 use crate::web::app::App;
 use crate::web::request::etag::{self, known_revision};
@@ -31,6 +31,7 @@ struct ChangesJson<'a> {
     more_unread: bool,
     preferences: PreferencesJson<'a>,
     muted: &'a [OrderId],
+    muted_keys: Vec<OrderKey>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +100,7 @@ pub(crate) async fn answer<R: ListReader>(
         more_unread: *unread > MOST_UNREAD,
         preferences: (&account.preferences).into(),
         muted: &account.muted,
+        muted_keys: account.muted.iter().copied().map(OrderKey).collect(),
     };
     Ok((etag::headers(&tag, cursor.revision()), Json(answer)).into_response())
 }

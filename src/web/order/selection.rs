@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::overtaken::{Overtaken, standing_seen};
 use super::refusal::locked;
 use super::status::wanted;
-use crate::order::{OrderId, Standing};
+use crate::order::{OrderId, OrderKey, Standing};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
 use crate::web::app::App;
 use crate::web::page::address::local_path;
@@ -38,12 +38,14 @@ struct Selection {
 #[derive(Serialize)]
 struct Changed {
     id: OrderId,
+    key: OrderKey,
     order_number: String,
 }
 
 #[derive(Serialize)]
 struct Refused {
     id: OrderId,
+    key: OrderKey,
     order_number: Option<String>,
     reason: String,
 }
@@ -110,8 +112,10 @@ async fn change_each(
             }),
         };
         match outcome {
-            Ok(order_number) => selection.changed.push(Changed { id: *id, order_number }),
-            Err((order_number, reason)) => selection.refused.push(Refused { id: *id, order_number, reason }),
+            Ok(order_number) => selection.changed.push(Changed { id: *id, key: OrderKey(*id), order_number }),
+            Err((order_number, reason)) => {
+                selection.refused.push(Refused { id: *id, key: OrderKey(*id), order_number, reason });
+            }
         }
     }
     selection

@@ -2,7 +2,8 @@
  * What the server says, for the type checker.
  *
  * @typedef {object} Row
- * @property {number} id
+ * @property {number} id inexact beyond 2^53: orders are told apart by their keys
+ * @property {string} key
  * @property {string} order_number
  * @property {string} status
  * @property {string} status_display
@@ -19,7 +20,7 @@
  * @property {boolean} [fits]
  * @property {undefined} [removed]
  *
- * @typedef {{ id: number, removed: true }} GoneRow
+ * @typedef {{ id: number, key: string, removed: true }} GoneRow
  *
  * @typedef {object} Field
  * @property {string} field
@@ -30,7 +31,8 @@
  *
  * @typedef {object} Change
  * @property {number} id tells it from all others
- * @property {number} order_id
+ * @property {number} order_id inexact beyond 2^53
+ * @property {string} order_key
  * @property {string | null} order_number
  * @property {"insert" | "update" | "delete" | "items" | "arrived" | "left"} operation
  * @property {string | null} status after it
@@ -60,6 +62,7 @@
  * @property {number} unread
  * @property {boolean} more_unread
  * @property {Preferences} preferences
- * @property {number[]} muted
+ * @property {number[]} muted inexact beyond 2^53
+ * @property {string[]} muted_keys
  */
 export {};

@@ -117,7 +117,7 @@ async fn whoever_loses_an_order_is_told() {
     let mut scene = Scene::set().await;
     scene.database.sql("update orders_order set sales_rep_id = 2 where id = 1").await;
     let told = scene.told(1).await;
-    assert_eq!(told.data["orders"], json!([{"id": 1, "removed": true}]));
+    assert_eq!(told.data["orders"], json!([{"id": 1, "key": "1", "removed": true}]));
     assert_eq!(told.data["statistics"]["total_orders"], 1);
 }
 
