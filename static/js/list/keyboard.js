@@ -1,4 +1,5 @@
 import { element } from "../base/dom.js";
+import { Shortcuts } from "../base/shortcuts.js";
 
 /** In these a key is text. */
 const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
@@ -10,12 +11,14 @@ const STICKY = [".controls", ".notices"];
 export class Keyboard {
   #root;
   #help = element("keys", HTMLDialogElement);
+  #shortcuts;
   /** @type {string | undefined} the order whose row had the cursor last */
   #order;
 
   /** @param {HTMLElement} root which has the rows */
   constructor(root) {
     this.#root = root;
+    this.#shortcuts = new Shortcuts(root.dataset["userId"] ?? "");
   }
 
   /** Begins, and goes on for as long as the page lives. */
@@ -23,6 +26,7 @@ export class Keyboard {
     const button = element("keys-button", HTMLButtonElement);
     button.hidden = false;
     button.addEventListener("click", () => this.#help.showModal());
+    this.#shortcuts.bind(element("keys-on", HTMLInputElement));
     document.addEventListener("keydown", (event) => this.#pressed(event));
   }
 
@@ -31,6 +35,7 @@ export class Keyboard {
     const { key, target } = event;
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     if ((target instanceof Element && target.closest(FIELDS)) || document.querySelector("dialog[open]")) return;
+    if (!this.#shortcuts.areOn) return;
     if (this.#does(key)) event.preventDefault();
   }
 

@@ -2,7 +2,7 @@
 import { amountText } from "../base/amount.js";
 import { flash } from "../base/flash.js";
 import { showAge } from "../base/time.js";
-import { showWas } from "../base/change_mark.js";
+import { showPrevious } from "../base/change_mark.js";
 
 const CARDS = {
   total_orders: "stat-total-orders",
@@ -89,6 +89,7 @@ export class Patch {
     line.dataset["paymentStatus"] = row.payment_status;
     line.dataset["createdAt"] = row.created_at ?? "";
     this.#text(line, "order_number", row.order_number);
+    for (const action of line.querySelectorAll(".action")) action.setAttribute("aria-label", `${action.textContent} ${row.order_number}`);
     if (row.customer_name !== undefined) this.#text(line, "customer_name", row.customer_name);
     if (isReassigned(row, line) && row.sales_rep !== undefined) {
       line.dataset["rep"] = String(row.sales_rep_id ?? "");
@@ -165,7 +166,7 @@ export class Patch {
     const place = line.querySelector(`[data-text="${name}"]`);
     if (!place || place.textContent === text) return;
     const cell = place.closest("td");
-    if (cell) showWas(cell, place.textContent, text);
+    if (cell) showPrevious(cell, place.textContent, text);
     place.textContent = text;
     flash(cell ?? place);
   }

@@ -1,4 +1,5 @@
 import { now, since } from "../base/clock.js";
+import { clockTime } from "../base/time.js";
 
 /** Older than this, in milliseconds, what is shown is stale while nothing is known. */
 const LONGEST_TRUST = 15_000;
@@ -100,5 +101,5 @@ export class Badge {
 
 /** @param {Date} time */
 function clock(time) {
-  return time.toLocaleTimeString("en-GB");
+  return clockTime(time.valueOf());
 }

@@ -29,7 +29,7 @@ const GATHERING = 300;
  *
  * @typedef {object} Page
  * @property {() => string} query of the list that the page shows, as for the API
- * @property {() => number[]} visible the orders that it shows, whatever its list
+ * @property {() => (string | number)[]} visible the orders that it shows, whatever its list
  * @property {() => unknown} list what it shows now: an answer that was asked for another list is dropped
  * @property {() => boolean} isTrue false where it knows that what it shows is old, whatever is told here
  * @property {(summary: Summary) => void} state a newer state
