@@ -24,7 +24,7 @@ export class Bell {
   #panel;
   #list;
   #attention;
-  /** Whether the browser shows and hides the panel: by the button, and by Escape and clicks elsewhere. */
+  /** Whether the browser shows and hides the panel: by the button, and where somebody turns to something else. */
   #isPopover;
   /** The list is not what it was told to be: that would have moved under a pointer or the focus. */
   #isBehind = false;
@@ -50,6 +50,11 @@ export class Bell {
     tickAges(this.#list);
     if (this.#isPopover) this.#panel.addEventListener("beforetoggle", (event) => this.#turn(event.newState === "open"));
     else this.#button.addEventListener("click", () => this.#turn(!this.isOpen));
+    document.addEventListener("keydown", ({ key }) => {
+      if (key !== "Escape" || !this.isOpen) return;
+      this.close();
+      this.#button.focus();
+    });
     document.addEventListener("click", ({ target }) => {
       // what is replaced by its own click is nowhere any more
       const isOutside = target instanceof Node && target.isConnected && !this.#root.contains(target);
