@@ -33,3 +33,14 @@ export function part(parent, css, kind) {
   const name = kind.name.replace(/^HTML|Element$/g, "");
   return /** @type {T} */ (document.createElement(TAGS.get(name) ?? name.toLowerCase()));
 }
+
+/**
+ * Writes into the place of that name, if there is one and it says something else.
+ * @param {ParentNode} parent
+ * @param {string} name
+ * @param {string} words
+ */
+export function write(parent, name, words) {
+  const place = parent.querySelector(`[data-text="${name}"]`);
+  if (place && place.textContent !== words) place.textContent = words;
+}

@@ -58,7 +58,7 @@ async function send(form) {
   const body = new URLSearchParams([...new FormData(form)].map(([name, value]) => [name, String(value)]));
   const { ok, url, page } = await readPage(form.action, { method: "POST", body }, PATIENCE);
   if (ok && !page?.querySelector("[type=password]")) {
-    forget(form);
+    sessionStorage.removeItem(draftOf(form));
     location.assign(url);
     return;
   }
@@ -83,13 +83,14 @@ async function send(form) {
  * @param {string} problem
  */
 function say(form, problem) {
-  const place = form.querySelector("[data-answer]") ?? document.createElement("p");
+  form.querySelector("[data-answer]")?.remove();
+  if (problem === "") return;
+  const place = document.createElement("p");
   place.className = "problem";
   place.setAttribute("role", "alert");
-  place.setAttribute("data-answer", "");
+  place.dataset["answer"] = "";
   place.textContent = problem;
-  if (problem === "") place.remove();
-  else form.append(place);
+  form.append(place);
 }
 
 /**
@@ -129,11 +130,6 @@ function fill(form, values) {
 function draftOf(form) {
   const user = form.querySelector("[name=user]");
   return `draft of ${user instanceof HTMLInputElement ? user.value : ""} for ${form.getAttribute("action")}`;
-}
-
-/** @param {HTMLFormElement} form */
-function forget(form) {
-  sessionStorage.removeItem(draftOf(form));
 }
 
 /** On the way back, and where the page is loaded again, what was entered is still there. What the server sent back has it already. */

@@ -1,4 +1,4 @@
-import { element } from "../base/dom.js";
+import { element, part } from "../base/dom.js";
 import { Shortcuts } from "../base/shortcuts.js";
 
 /** In these a key is text. */
@@ -26,7 +26,7 @@ export class Keyboard {
     const button = element("keys-button", HTMLButtonElement);
     button.hidden = false;
     button.addEventListener("click", () => this.#help.showModal());
-    this.#shortcuts.bind(element("keys-on", HTMLInputElement));
+    this.#shortcuts.bind(part(document, "#keys-on", HTMLInputElement));
     document.addEventListener("keydown", (event) => this.#pressed(event));
   }
 

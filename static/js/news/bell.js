@@ -1,6 +1,6 @@
 /** @import { Change } from "../base/types.js" */
 import { Attention } from "../base/attention.js";
-import { part } from "../base/dom.js";
+import { part, write } from "../base/dom.js";
 import { showAge, tickAges } from "../base/time.js";
 import { listedHappening, orderName, orderPage } from "../base/words.js";
 
@@ -96,8 +96,8 @@ export class Bell {
   count(unread, text) {
     const place = this.#button.querySelector(".unread");
     place?.toggleAttribute("hidden", unread === 0);
-    if (place) place.textContent = text;
-    this.#text(this.#button, "label", unread === 0 ? "Changes, none unread" : `Changes, ${text} unread`);
+    if (place && place.textContent !== text) place.textContent = text;
+    write(this.#button, "label", unread === 0 ? "Changes, none unread" : `Changes, ${text} unread`);
   }
 
   /**
@@ -122,7 +122,7 @@ export class Bell {
    * @param {string} problem
    */
   say(problem) {
-    this.#text(this.#panel, "problem", problem);
+    write(this.#panel, "problem", problem);
     if (problem !== "") this.open();
   }
 
@@ -166,8 +166,8 @@ export class Bell {
     const template = part(this.#root, "template", HTMLTemplateElement);
     const item = document.importNode(template.content, true).firstElementChild ?? document.createElement("li");
     item.setAttribute("data-key", String(change.id));
-    this.#text(item, "order", orderName(change));
-    this.#text(item, "what", listedHappening(change));
+    write(item, "order", orderName(change));
+    write(item, "what", listedHappening(change));
     const page = orderPage(change);
     if (page) item.querySelector("a")?.setAttribute("href", page);
     item.querySelector("time")?.setAttribute("datetime", change.at);
@@ -187,15 +187,5 @@ export class Bell {
     button.dataset["muted"] = String(muted);
     button.textContent = muted ? "Unmute" : "Mute";
     button.setAttribute("aria-label", `${button.textContent} ${orderName(change)}`);
-  }
-
-  /**
-   * @param {ParentNode} parent
-   * @param {string} name
-   * @param {string} text
-   */
-  #text(parent, name, text) {
-    const place = parent.querySelector(`[data-text="${name}"]`);
-    if (place && place.textContent !== text) place.textContent = text;
   }
 }

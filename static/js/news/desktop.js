@@ -2,7 +2,7 @@
 import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** More changes at once than this are one notification. */
-const MOST_TOLD = 3;
+const MOST_SEPARATE = 3;
 
 /** By this a browser is known in which a page asked for a notification and could not show it. */
 const UNABLE = "oncare-live no notifications";
@@ -72,7 +72,7 @@ export class Desktop {
     const { held = [] } = await navigator.locks.query();
     if (held.some(({ name }) => name === this.#name)) return;
     // one notification for each tag, whichever page shows it
-    if (changes.length > MOST_TOLD) {
+    if (changes.length > MOST_SEPARATE) {
       notify(`${counted(changes.length)} to orders`, { body: "", tag: `until ${changes.at(-1)?.id}` });
       return;
     }

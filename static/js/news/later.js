@@ -34,7 +34,7 @@ export class Later {
    */
   keepAfter(revision) {
     this.#olderNews = 0;
-    this.#kept = this.#kept.filter((told) => revision.isOlderThan(told.revision));
+    this.#kept = this.#kept.filter((kept) => revision.isOlderThan(kept.revision));
   }
 
   /** How many are news. */

@@ -26,7 +26,7 @@ const GATHERING = 1_000;
 /**
  * What the page is that has the news.
  *
- * @typedef {object} Page
+ * @typedef {object} NewsPage
  * @property {string | null} order the order that it shows whole, with all that happens to it, so that no toast need say it
  * @property {(changes: Change[]) => void} say says to a screen reader what was found while no stream told anything
  * @property {(changes: Change[]) => void} [toasted] says to a screen reader what toasts show, where nothing else does
@@ -77,7 +77,7 @@ export class News {
   /**
    * The news of a page that has a bell.
    * @param {HTMLElement} root whose data say for whom and from which state on
-   * @param {Page} page
+   * @param {NewsPage} page
    */
   static of(root, page) {
     const bell = document.getElementById("bell");
@@ -87,7 +87,7 @@ export class News {
   /**
    * @param {HTMLElement} bell
    * @param {HTMLElement} root
-   * @param {Page} page
+   * @param {NewsPage} page
    */
   constructor(bell, root, page) {
     const { changesUrl = "", muteUrl = "", scope = "", user = "" } = bell.dataset;
@@ -132,7 +132,7 @@ export class News {
     const whole = withoutParts(changes);
     const state = new Revision(revision);
     if (!this.#last?.revision.covers(state)) this.#later.add(whole, state);
-    this.#tell(whole, true);
+    this.#notify(whole, true);
     this.#show();
     if (this.#isListed) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
@@ -208,7 +208,7 @@ export class News {
     const found = missed.filter(({ id }) => !this.#handled.has(id));
     if (this.#isAlone && found.length > 0) this.#page.say(found);
     // also what came before the first answer, when the preferences were not known yet
-    this.#tell([...missed, ...this.#later.changes], isAll);
+    this.#notify([...missed, ...this.#later.changes], isAll);
     this.#show();
   }
 
@@ -216,7 +216,7 @@ export class News {
    * @param {Change[]} changes the oldest first
    * @param {boolean} isAll whether these are all that happened
    */
-  #tell(changes, isAll) {
+  #notify(changes, isAll) {
     if (!this.#last) return;
     const unhandled = changes.filter(({ id }) => !this.#handled.has(id) && this.#handled.add(id));
     for (const id of this.#handled) {

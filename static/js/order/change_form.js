@@ -1,3 +1,4 @@
+import { write } from "../base/dom.js";
 import { SENT_BACK, become, isUnderWay } from "../base/forms.js";
 
 /**
@@ -81,14 +82,4 @@ function isChanged(control) {
   if (control instanceof HTMLTextAreaElement) return control.value !== control.defaultValue;
   // the first is as it is, and chosen unless the server sent back another
   return control instanceof HTMLSelectElement && control.selectedIndex > 0;
-}
-
-/**
- * @param {Element} parent
- * @param {string} name
- * @param {string} words
- */
-function write(parent, name, words) {
-  const place = parent.querySelector(`[data-text="${name}"]`);
-  if (place && place.textContent !== words) place.textContent = words;
 }
