@@ -1,6 +1,6 @@
 //! One line of the list.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Offset, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -122,9 +122,35 @@ pub fn display_time(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%b %d, %Y %H:%M").to_string()
 }
 
+/// `15 Jan 2025, 18:30:00 GMT+8`: to the second and with the zone, in the words of `static/js/base/time.js`.
+#[must_use]
+pub fn exact_time(at: DateTime<Utc>, zone: Tz) -> String {
+    let local = at.with_timezone(&zone);
+    let minutes = local.offset().fix().local_minus_utc() / 60;
+    let (hours, minutes) = (minutes / 60, minutes.abs() % 60);
+    let offset = match (hours, minutes) {
+        (0, 0) if zone == Tz::UTC => "UTC".to_owned(),
+        (0, 0) => "GMT".to_owned(),
+        (_, 0) => format!("GMT{hours:+}"),
+        _ => format!("GMT{hours:+}:{minutes:02}"),
+    };
+    // as browsers write it in English
+    let day = local.format("%-d %b %Y, %H:%M:%S").to_string().replace(" Sep ", " Sept ");
+    format!("{day} {offset}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exact_times_are_in_the_words_of_the_page() {
+        let table: serde_json::Value = serde_json::from_str(include_str!("../../tests/cases/times.json")).unwrap();
+        for case in table["times"].as_array().unwrap() {
+            let [iso, zone, words] = ["iso", "zone", "exact"].map(|name| case[name].as_str().unwrap());
+            assert_eq!(exact_time(iso.parse().unwrap(), zone.parse().unwrap()), words, "{case}");
+        }
+    }
 
     #[test]
     fn times_read_as_in_the_existing_system() {

@@ -5,24 +5,25 @@ import { leadBack } from "./order/way_back.js";
 import { Badge } from "./live/badge.js";
 import { ChangeForm } from "./order/change_form.js";
 import { Connection } from "./live/connection.js";
-import { element } from "./base/dom.js";
+import { element, part } from "./base/dom.js";
 import { isForTheSame } from "./base/page.js";
-import { Gone } from "./order/order_gone.js";
+import { MissingOrder } from "./order/missing_order.js";
 import { News } from "./news/news.js";
 import { Parts } from "./order/parts.js";
 import { Renewal } from "./order/renewal.js";
 import { Revision } from "./base/revision.js";
 import { setTitle } from "./news/unread.js";
 import { Viewing } from "./order/viewing.js";
+import { counted, orderName, whatHappened } from "./base/words.js";
 
 /** One order: whatever tells that it changed, the page reads itself anew and takes over what differs. */
 class OrderPage {
   #root;
-  #id;
+  #order;
   #parts;
   #badge;
   #announcer;
-  #gone;
+  #missing;
   #form;
   /** @type {Renewal} */
   #renewal;
@@ -38,22 +39,22 @@ class OrderPage {
   /** @param {HTMLElement} root */
   constructor(root) {
     this.#root = root;
-    const { orderId, pageUrl = "", viewingUrl = "", pollInterval, revision = "" } = root.dataset;
-    this.#id = Number(orderId);
+    const { orderId = "", userId = "", pageUrl = "", viewingUrl = "", pollInterval, revision = "" } = root.dataset;
+    this.#order = orderId;
     this.#revision = new Revision(revision);
     // what answered a form that was not taken has no page of its own to come back to
     if (location.pathname.endsWith("/status/")) history.replaceState(history.state, "", pageUrl);
     this.#parts = new Parts(root);
-    this.#badge = new Badge(root, element("live-badge", HTMLElement), Number(pollInterval));
-    this.#announcer = new Announcer(element("live-region", HTMLElement), (count) => `${count} changes to this order.`);
-    this.#gone = new Gone(root, element("order-gone", HTMLElement));
+    this.#badge = new Badge(root, part(document, "#live-badge", HTMLElement), Number(pollInterval));
+    this.#announcer = new Announcer(part(root, "#live-region", HTMLElement), (count) => `${counted(count)}.`);
+    this.#missing = new MissingOrder(root, part(root, "#order-gone", HTMLElement));
     const form = document.getElementById("change");
     this.#form = form instanceof HTMLFormElement ? new ChangeForm(form) : null;
-    this.#news = News.of(root, { order: this.#id, say: () => {} });
+    this.#news = News.of(root, { order: orderId, say: () => {}, toasted: (changes) => this.#sayOthers(changes) });
     this.#connection = new Connection(root, this.#badge, this.#news, {
       query: () => "",
-      visible: () => [String(this.#id)],
-      list: () => this.#id,
+      visible: () => [orderId],
+      list: () => orderId,
       isTrue: () => !this.#renewal.hasFailed,
       state: () => {},
       caughtUp: () => {},
@@ -65,19 +66,19 @@ class OrderPage {
     this.#renewal = new Renewal(pageUrl, {
       isOver: () => this.#connection.isOver,
       read: (page) => this.#take(page),
-      gone: () => this.#gone.show(true),
+      missing: () => this.#missing.show(true),
       turned: () => this.#connection.reconsider(),
     });
-    this.#viewing = new Viewing(viewingUrl, element("viewing", HTMLElement), {
+    this.#viewing = new Viewing(viewingUrl, userId, part(root, "#viewing", HTMLElement), {
       isOver: () => this.#connection.isOver,
       touched: (touched) => this.#touched(touched),
-      gone: () => this.#touched(""),
+      missing: () => this.#touched(""),
     });
   }
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
-    leadBack(element("back", HTMLAnchorElement));
+    leadBack(part(document, "#back", HTMLAnchorElement), this.#root.dataset["userId"] ?? "");
     tickAges(this.#root);
     this.#connection.start();
     this.#news?.start();
@@ -86,57 +87,62 @@ class OrderPage {
 
   /** @param {Change[] | null} missed */
   #missed(missed) {
-    if (missed === null || missed.some(({ order_id }) => order_id === this.#id)) this.#renewal.ask();
+    if (missed === null || missed.some(({ order_key }) => order_key === this.#order)) this.#renewal.ask();
   }
 
   /** @param {Patch} patch */
   #patched({ orders }) {
-    if (orders.some(({ id }) => id === this.#id)) this.#renewal.ask();
+    if (orders.some(({ key }) => key === this.#order)) this.#renewal.ask();
     return false;
   }
 
   /** @param {Answer} answer */
   #answered({ visible }) {
-    const told = JSON.stringify(visible);
+    const polled = JSON.stringify(visible);
     // of the first it is not known whether the page has it
-    if (told !== this.#polled) this.#renewal.ask();
-    this.#polled = told;
+    if (polled !== this.#polled) this.#renewal.ask();
+    this.#polled = polled;
   }
 
   /** @param {string} touched empty where there is no order */
   #touched(touched) {
-    const shown = this.#gone.isGone ? "" : this.#root.dataset["touched"];
+    const shown = this.#missing.isMissing ? "" : this.#root.dataset["touched"];
     if (touched !== shown) this.#renewal.ask();
   }
 
   /** @param {Document} page */
   #take(page) {
-    const fresh = page.getElementById(this.#root.id);
+    const newest = page.getElementById(this.#root.id);
     // instead of a page there is the way to the login; or somebody else is signed in
-    if (!fresh || !isForTheSame(fresh, this.#root)) return false;
-    const revision = new Revision(fresh.dataset["revision"] ?? "");
+    if (!newest || !isForTheSame(newest, this.#root)) return false;
+    const revision = new Revision(newest.dataset["revision"] ?? "");
     if (revision.isOlderThan(this.#revision)) return false;
     this.#revision = revision;
-    this.#root.dataset["touched"] = fresh.dataset["touched"] ?? "";
+    this.#root.dataset["touched"] = newest.dataset["touched"] ?? "";
     setTitle(page.title);
-    this.#gone.show(false);
-    const form = fresh.querySelector("#change");
+    this.#missing.show(false);
+    const form = newest.querySelector("#change");
     if (form instanceof HTMLFormElement) this.#form?.take(form);
-    this.#tell(this.#parts.take(fresh));
+    this.#say(this.#parts.take(newest));
     return true;
   }
 
   /** @param {Element[]} lines that changed or are new */
-  #tell(lines) {
+  #say(lines) {
     if (lines.length === 0) return;
     this.#badge.changed();
     const entries = lines.filter((line) => line.matches(".timeline li"));
-    this.#announcer.say(entries.length > 0 ? entries.map(told) : ["Details of this order changed."]);
+    this.#announcer.say(entries.length > 0 ? entries.map(sentence) : ["Details of this order changed."]);
+  }
+
+  /** @param {Change[]} changes of other orders, which toasts show */
+  #sayOthers(changes) {
+    this.#announcer.say(changes.map((change) => `${orderName(change)}: ${whatHappened(change)}.`));
   }
 }
 
 /** @param {Element} entry of the timeline */
-function told(entry) {
+function sentence(entry) {
   const what = [...entry.querySelectorAll(".what p")].map(({ textContent }) => textContent);
   return `${[...what, entry.querySelector("[data-by]")?.textContent].join(", ")}.`;
 }

@@ -4,13 +4,63 @@ import { amountText, countText } from "../../static/js/base/amount.js";
 import { forHowLong } from "../../static/js/list/in_status.js";
 import { rangeText } from "../../static/js/list/total.js";
 import { segments } from "../../static/js/list/bar.js";
-import { orderPage, whatHappened } from "../../static/js/base/words.js";
+import { clockTime, exactTime } from "../../static/js/base/time.js";
+import { counted, listed, listedHappening, orderPage, whatHappened } from "../../static/js/base/words.js";
 import { cases } from "./cases.js";
 
-// what a page is told of the currency; times are shown in the reader's zone
-const dataset = { currency: "₱", orders: "/orders/orders/" };
+// what a page is told, read by somebody elsewhere
+const dataset = { currency: "₱", orders: "/orders/orders/", timeZone: "UTC" };
 globalThis.document = { documentElement: { dataset } };
-process.env.TZ = "UTC";
+process.env.TZ = "Pacific/Honolulu";
+
+for (const { iso, zone, exact } of cases("times").times) {
+  test(`${iso} is "${exact}" by the page as by the server`, () => {
+    dataset.timeZone = zone;
+    assert.equal(exactTime(iso), exact);
+    assert.equal(clockTime(Date.parse(iso)), /[\d:]{8}/.exec(exact)?.[0]);
+    dataset.timeZone = "UTC";
+  });
+}
+
+test("in a zone that the browser does not know, a time says that it is another one's", () => {
+  dataset.timeZone = "Mars/Olympus";
+  assert.equal(exactTime("2025-01-15T10:30:00Z"), "15 Jan 2025, 10:30:00 UTC");
+  dataset.timeZone = "UTC";
+});
+
+test("a format is made once for all rows and ticks", () => {
+  const real = Intl.DateTimeFormat;
+  let made = 0;
+  Intl.DateTimeFormat = class extends real {
+    constructor(...how) {
+      super(...how);
+      made += 1;
+    }
+  };
+  dataset.timeZone = "Asia/Tokyo";
+  for (let row = 0; row < 100; row += 1) exactTime(new Date(row * 86_400_000).toISOString());
+  assert.ok(made <= 2, `${made} formats for 100 rows`);
+  Intl.DateTimeFormat = real;
+  dataset.timeZone = "UTC";
+});
+
+test("numbers and lists are in words", () => {
+  assert.deepEqual([counted(0), counted(1), counted(2), counted(1, "box", "boxes"), counted(3, "box", "boxes")], [
+    "0 changes",
+    "1 change",
+    "2 changes",
+    "1 box",
+    "3 boxes",
+  ]);
+  assert.deepEqual([["rx"], ["rx", "boss"], ["ana", "rx", "boss"]].map(listed), ["rx", "rx and boss", "ana, rx and boss"]);
+});
+
+test("a new order is not new twice where the list marks it as new", () => {
+  const change = { operation: "insert", changed: [], by: "rx" };
+  assert.equal(whatHappened(change), "new, by rx");
+  assert.equal(listedHappening(change), "order entered, by rx");
+  assert.equal(listedHappening({ ...change, by: "new" }), "order entered, by new");
+});
 
 for (const { milliseconds, words } of cases("durations").durations) {
   test(`${milliseconds} ms are "${words}" in the page's words as in the server's`, () => {
@@ -41,8 +91,8 @@ for (const { change, news } of cases("changes").changes) {
 }
 
 test("the page of a change's order is where the server says that orders have theirs", () => {
-  assert.equal(orderPage({ operation: "update", order_id: 7 }), "/orders/orders/7/");
-  for (const operation of ["delete", "left"]) assert.equal(orderPage({ operation, order_id: 7 }), null);
+  assert.equal(orderPage({ operation: "update", order_key: "9007199254740993" }), "/orders/orders/9007199254740993/");
+  for (const operation of ["delete", "left"]) assert.equal(orderPage({ operation, order_key: "7" }), null);
 });
 
 for (const { counts, segments: expected } of cases("bars").bars) {

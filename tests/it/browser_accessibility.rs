@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use fantoccini::key::Key;
 use serde_json::{Value, json};
 
 use crate::harness::browser::Browser;
@@ -113,5 +114,151 @@ async fn an_offer_is_told_once_and_leaves_the_focus_at_the_list() {
     database.sql("delete from orders_order where id = 4").await;
     browser.until("document.getElementById('list-notice').hidden").await;
     assert_eq!(browser.script("document.activeElement.id").await, "orders-list");
+    browser.close().await;
+}
+
+/// What a screen reader is given of the page: the role and the name of each element.
+async fn accessible(browser: &Browser) -> Vec<(String, String)> {
+    let tree = browser.devtools("Accessibility.getFullAXTree", json!({})).await;
+    let text = |node: &Value, property: &str| node[property]["value"].as_str().unwrap_or_default().to_owned();
+    let nodes = tree["nodes"].as_array().unwrap().iter().filter(|node| node["ignored"] == false);
+    nodes.map(|node| (text(node, "role"), text(node, "name"))).collect()
+}
+
+#[tokio::test]
+async fn a_list_is_a_table_at_every_width_and_every_link_in_it_has_a_name_of_its_own() {
+    let (_database, service) = demonstration().await;
+    for (who, path) in [("ana", "/orders/orders/"), ("rx", "/orders/pharmacist/orders/")] {
+        let browser = browser_of(&service, who).await;
+        for width in [1280, 820, 390] {
+            browser.resize(width).await;
+            browser.goto(path).await;
+            browser.state("live").await;
+            let tree = accessible(&browser).await;
+            let count = |role: &str| tree.iter().filter(|(found, _)| found == role).count();
+            let rows = "document.querySelectorAll('#orders-table-tbody tr').length";
+            let rows = usize::try_from(browser.script(rows).await.as_u64().unwrap()).unwrap();
+            assert!(count("row") >= rows && rows == 20, "{path} at {width}: {} rows", count("row"));
+            assert!(count("cell") + count("gridcell") >= 8 * rows, "{path} at {width}: {} cells", count("cell"));
+            assert_eq!(count("table"), 1, "{path} at {width}");
+            // other browsers take a table's roles from its look, unless they are said
+            let unsaid = "document.querySelectorAll('.orders :is(thead, tbody, tr, td, th):not([role])').length";
+            assert_eq!(browser.script(unsaid).await, 0, "{path} at {width}");
+            let mut names: Vec<&String> =
+                tree.iter().filter(|(role, _)| role == "link").map(|(_, name)| name).collect();
+            names.retain(|name| {
+                ["View", "Edit", "Cancel"]
+                    .iter()
+                    .any(|action| *name == action || name.starts_with(&format!("{action} ")))
+            });
+            names.sort_unstable();
+            assert!(names.len() >= rows, "{path}: {names:?}");
+            let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+            assert!(twice.is_empty(), "{path} at {width}: links of one name: {twice:?}");
+        }
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
+async fn one_key_shortcuts_can_be_switched_off_by_whoever_uses_the_browser() {
+    let Scene { database: _database, service: _service, proxy: _proxy, browser } = Scene::new().await;
+    let press = async |key: &str| {
+        let pressed = format!(
+            "document.body.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true, cancelable: true }}))"
+        );
+        // what is prevented is a key that did something
+        browser.script(&pressed).await == false
+    };
+    assert!(press("j").await);
+    browser.click("#keys-button").await;
+    browser.click("#keys-on").await;
+    // a click beside the dialog closes it
+    let outside = json!({ "type": "mousePressed", "x": 5, "y": 5, "button": "left", "clickCount": 1 });
+    browser.devtools("Input.dispatchMouseEvent", outside).await;
+    let outside = json!({ "type": "mouseReleased", "x": 5, "y": 5, "button": "left", "clickCount": 1 });
+    browser.devtools("Input.dispatchMouseEvent", outside).await;
+    browser.until("!document.getElementById('keys').open").await;
+    for key in ["j", "k", "/", "?"] {
+        assert!(!press(key).await, "{key}");
+    }
+    browser.goto("/accounts/preferences/").await;
+    browser
+        .until("document.getElementById('keys-on').checkVisibility() && !document.getElementById('keys-on').checked")
+        .await;
+    browser.goto("/orders/orders/").await;
+    browser.state("live").await;
+    assert!(!press("j").await, "it is kept");
+    // another person in the same browser has chosen nothing
+    browser.follow(".person form button").await;
+    browser.fill_in_login("ben").await;
+    browser.state("live").await;
+    assert!(press("j").await);
+    browser.follow(".person form button").await;
+    browser.fill_in_login("ana").await;
+    browser.goto("/accounts/preferences/").await;
+    browser.click("#keys-on").await;
+    browser.goto("/orders/orders/").await;
+    browser.state("live").await;
+    assert!(press("j").await);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_first_stop_skips_what_every_page_begins_with() {
+    let Scene { database: _database, service: _service, proxy: _proxy, browser } = Scene::new().await;
+    for path in ["/orders/orders/", "/orders/orders/1/", "/accounts/preferences/", "/orders/orders/1/edit/"] {
+        browser.goto(path).await;
+        let press = async |key: &str| {
+            browser.client.active_element().await.unwrap().send_keys(key).await.unwrap();
+        };
+        press(&Key::Tab.to_string()).await;
+        assert_eq!(browser.script("document.activeElement.textContent").await, "Skip to the content", "{path}");
+        assert_eq!(
+            browser.script("document.activeElement.getBoundingClientRect().height > 20").await,
+            true,
+            "it is seen"
+        );
+        press(&Key::Enter.to_string()).await;
+        browser.until("document.activeElement === document.querySelector('main')").await;
+        press(&Key::Tab.to_string()).await;
+        assert_eq!(browser.script("document.activeElement.closest('main') !== null").await, true, "{path}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn after_a_wrong_password_the_focus_is_where_the_right_one_goes() {
+    let Scene { database: _database, service, proxy: _proxy, browser: ana } = Scene::new().await;
+    ana.close().await;
+    let browser = Browser::open(&service.base()).await;
+    browser.goto("/accounts/login/").await;
+    browser.until("document.activeElement.name === 'username'").await;
+    browser.fill_in("[name=username]", "ana").await;
+    browser.fill_in("[name=password]", "wrong").await;
+    browser.follow("form.panel button").await;
+    browser.until("document.activeElement.name === 'password' && document.activeElement.value === ''").await;
+    assert_eq!(browser.script("document.querySelector('[name=username]').value").await, "ana");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn on_an_orders_page_a_screen_reader_hears_of_other_orders_what_toasts_show() {
+    let Scene { database, service: _service, proxy: _proxy, browser } = Scene::new().await;
+    browser.goto("/orders/orders/1/").await;
+    browser.state("live").await;
+    browser
+        .until(
+            "performance.getEntriesByType('resource').some((e) => e.name.includes('/changes/') && e.responseEnd > 0)",
+        )
+        .await;
+    browser.listen().await;
+    let by_rx = "select set_config('app.user', 'rx', false); update orders_order set status = 'shipped' where id = ";
+    database.sql(&format!("{by_rx} 2")).await;
+    browser.until_said("ORD-2025-00002: Processing → Shipped, by rx.").await;
+    database.sql(&format!("{by_rx} 1")).await;
+    browser.until_said("Status: Pending → Shipped").await;
+    let said = browser.script("window.said.filter(([, text]) => text.includes('ORD-2025-00001')).length").await;
+    assert_eq!(said, 0, "of its own order the page says it once, in the timeline's words");
     browser.close().await;
 }

@@ -523,3 +523,207 @@ async fn the_preferences_say_what_this_browser_makes_of_them_and_are_the_same_in
     elsewhere.close().await;
     browser.close().await;
 }
+
+/// A tap of a finger, after which a browser goes on to say that the place is pointed at.
+async fn tap(browser: &Browser, css: &str) {
+    let place = format!(
+        "(box => ({{ x: box.x + 5, y: box.y + box.height / 2 }}))(document.querySelector({}).getBoundingClientRect())",
+        json!(css)
+    );
+    let place = browser.script(&place).await;
+    browser.devtools("Input.dispatchTouchEvent", json!({ "type": "touchStart", "touchPoints": [place] })).await;
+    browser.devtools("Input.dispatchTouchEvent", json!({ "type": "touchEnd", "touchPoints": [] })).await;
+    browser.until(&format!("document.querySelector({}).matches(':hover')", json!(css))).await;
+}
+
+#[tokio::test]
+async fn a_tap_holds_neither_toasts_nor_the_bell() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    browser.devtools("Emulation.setTouchEmulationEnabled", json!({ "enabled": true, "maxTouchPoints": 1 })).await;
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    set(&database, "total_amount = 5", 1).await;
+    browser.until("document.querySelectorAll('.toast').length === 1").await;
+    tap(&browser, ".toast").await;
+    browser.until("document.querySelectorAll('.toast').length === 0").await;
+    unread(&browser, "(1) ").await;
+
+    browser.click(".ring").await;
+    unread(&browser, "").await;
+    tap(&browser, ".bell-panel li .what").await;
+    set(&database, "total_amount = 6", 2).await;
+    browser.until(&format!("{ENTRIES}.startsWith('ORD-2025-00002 new; ORD-2025-00001 new')")).await;
+    unread(&browser, "").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_open_bell_is_in_sight_however_far_the_page_is_scrolled_and_the_browser_closes_it() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    let more: Vec<String> = (10..30).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
+    database.orders(&more.join(", ")).await;
+    for width in [1280, 390] {
+        browser.resize(width).await;
+        browser.goto("/orders/orders/").await;
+        ready(&browser).await;
+        browser.script("scrollTo(0, document.documentElement.scrollHeight) ?? true").await;
+        browser.script("document.querySelector('.ring').click() ?? true").await;
+        let seen = "(box => box.top >= 0 && box.left >= 0 && box.right <= innerWidth && box.height > 40)(
+            document.querySelector('.bell-panel').getBoundingClientRect())";
+        browser.until(seen).await;
+        assert_eq!(browser.script("document.querySelector('.bell-panel').matches(':popover-open')").await, true);
+        mouse(&browser, "mousePressed", &Value::Null).await;
+        mouse(&browser, "mouseReleased", &Value::Null).await;
+        browser.until("document.querySelector('.bell-panel').hidden").await;
+        browser.until("document.querySelector('.ring').getAttribute('aria-expanded') === 'false'").await;
+    }
+    // a second click on the button closes it as well
+    browser.script("scrollTo(0, 0) ?? true").await;
+    for open in [true, false] {
+        browser.click(".ring").await;
+        browser.until(&format!("document.querySelector('.bell-panel').hidden === {}", !open)).await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_order_entered_with_its_items_is_one_piece_of_news() {
+    let Scene { database, browser, service, proxy } = Scene::new().await;
+    let ana = service.signed_in("ana").await;
+    ready(&browser).await;
+    let enter = async |id: i64| {
+        let item = format!(
+            "insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price, prescription_notes,
+             created_at) select {id}, n, 1, 'boxes', 1, 1, '', now() from generate_series(1, 2) n"
+        );
+        let order = crate::harness::database::order_sql(&format!("({id}, 1, 'pending', 'paid', 1)"));
+        rx(&database, &format!("begin; {order}; {item}; commit")).await;
+    };
+    enter(11).await;
+    until_toasted(&browser, &["ORD-2025-00011: new, by rx"]).await;
+    unread(&browser, "(1) ").await;
+    proxy.block_streams();
+    browser.state("polling").await;
+    enter(12).await;
+    unread(&browser, "(2) ").await;
+    let answer: Value = ana.get("/orders/api/sales-rep/changes/").await.json().await.unwrap();
+    let listed: Vec<String> =
+        answer["changes"].as_array().unwrap().iter().take(2).map(|c| c["operation"].to_string()).collect();
+    assert_eq!((listed, &answer["unread"]), (vec!["\"insert\"".to_owned(); 2], &json!(2)));
+    browser.click(".ring").await;
+    let newest = "document.querySelector('.bell-panel li .what').innerText.replace(/\\s+/g, ' ')";
+    browser.until(&format!("{newest} === 'New order entered, by rx'")).await;
+    // items that come later are news of their own
+    rx(&database, "delete from orders_orderitem where order_id = 11").await;
+    browser.until(&format!("{newest} === 'New items -2, by rx'")).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_of_notifications_that_a_browser_refuses_to_show() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let browser = Browser::open(&service.base()).await;
+    browser.sign_in("ana").await;
+    let refusing = "window.Notification = class { static permission = 'granted';
+        constructor() { throw new TypeError('Illegal constructor. Use a service worker.'); } }";
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": refusing })).await;
+    browser.goto("/accounts/preferences/").await;
+    let said = "document.getElementById('desktop-state').textContent";
+    browser
+        .until(&format!("{said} === 'This browser has given its permission. Show one now to see whether it arrives.'"))
+        .await;
+    browser.click("#try").await;
+    let unable = "This browser can't show notifications of a page, or the page did not come by HTTPS.";
+    browser.wait_for_text("#desktop-state", unable).await;
+    assert!(browser.hidden("#try").await && browser.hidden("#ask").await);
+    // it is known from then on
+    browser.goto("/accounts/preferences/").await;
+    browser.wait_for_text("#desktop-state", unable).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn somebody_elses_page_in_sight_keeps_no_notification_back() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    database.sql("insert into live.account (user_id, desktop, version) values (2, true, 9) on conflict (user_id) do update set desktop = true, version = 9").await;
+    ready(&browser).await;
+    // ana's page stays in sight, signed out
+    look(&browser, true).await;
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second).await.unwrap();
+    browser.goto("/orders/orders/").await;
+    browser.follow(".person form button").await;
+    browser.fill_in_login("ben").await;
+    browser.goto("/orders/orders/").await;
+    ready(&browser).await;
+    browser.script(STAND_INS).await;
+    look(&browser, false).await;
+    set(&database, "status = 'shipped'", 3).await;
+    browser.until("window.shown.length === 1").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn marking_and_scrolling_measure_nothing_again_and_again() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    ready(&browser).await;
+    browser.script(STAY).await;
+    let count = "(() => { const real = Element.prototype.getBoundingClientRect; window.measured = 0;
+        Element.prototype.getBoundingClientRect = function () { window.measured += 1; return real.call(this); }; return true; })()";
+    browser.script(count).await;
+    set(&database, "status = 'shipped', total_amount = 5", 1).await;
+    browser.until("document.querySelectorAll('.toast').length === 1").await;
+    let marked = "document.querySelector(\"tr[data-order-id='1'] [data-cell=total]\").getAnimations()
+        .filter((animation) => animation.effect.getKeyframes()[0].backgroundColor !== undefined).length";
+    browser.until(&format!("{marked} === 1")).await;
+    // the toast is placed, and nothing else is measured
+    browser.until("window.measured > 0").await;
+    let scrolled = "(async () => { await new Promise((frame) => requestAnimationFrame(() => requestAnimationFrame(frame))); window.measured = 0;
+        for (let n = 0; n < 50; n += 1) dispatchEvent(new Event('scroll'));
+        await new Promise((frame) => requestAnimationFrame(() => requestAnimationFrame(frame))); return window.measured; })()";
+    let measured = browser.script(scrolled).await.as_i64().unwrap();
+    assert!(measured <= 3, "{measured} measurements for 50 scrolls in one frame");
+    // where less motion is wanted, nothing is marked
+    let still = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });
+    browser.devtools("Emulation.setEmulatedMedia", still).await;
+    browser.script("document.getAnimations().forEach((animation) => animation.cancel()) ?? true").await;
+    set(&database, "total_amount = 6", 1).await;
+    browser.wait_for_text("tr[data-order-id='1'] [data-cell=total]", "₱6.00").await;
+    assert_eq!(browser.script(marked).await, 0);
+    browser.close().await;
+}
+
+/// Has every page lose an element before its scripts run.
+async fn without(browser: &Browser, css: &str) -> Value {
+    let source = format!(
+        "new MutationObserver(() => document.querySelector({})?.remove()).observe(document, {{ childList: true, subtree: true }})",
+        json!(css)
+    );
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await["identifier"].clone()
+}
+
+#[tokio::test]
+async fn an_element_that_is_missing_costs_nothing_but_itself() {
+    let Scene { database, browser, service: _service, .. } = Scene::new().await;
+    let news = ["#bell", ".ring", ".bell-panel", ".bell-panel ol", "#bell-entry", "#toasts", "#toast", "#toast-more"];
+    let order = ["#back", "#order-gone", "#viewing", "#live-region", "#live-badge", ".mute", "[data-part=actions]"];
+    let mut total = 100;
+    for css in news.into_iter().chain(order) {
+        let script = without(&browser, css).await;
+        browser.goto("/orders/orders/1/").await;
+        browser.until("document.readyState === 'complete'").await;
+        assert_eq!(browser.script(&format!("document.querySelector({})", json!(css))).await, Value::Null, "{css}");
+        if css != "#live-badge" {
+            browser.state("live").await;
+        }
+        total += 1;
+        set(&database, &format!("total_amount = {total}"), 1).await;
+        browser.wait_for_text("[data-total]", &format!("₱{total}.00")).await;
+        if news[1..].contains(&css) {
+            browser.until(&format!("document.title.startsWith('({}) ')", total - 100)).await;
+        }
+        browser.devtools("Page.removeScriptToEvaluateOnNewDocument", json!({ "identifier": script })).await;
+    }
+    browser.close().await;
+}

@@ -473,3 +473,187 @@ async fn however_often_it_is_clicked_a_form_is_sent_once() {
     }
     browser.close().await;
 }
+
+const EDIT: &str = "/orders/orders/1/edit/";
+const NAME: &str = "document.querySelector('[name=customer_name]').value";
+const ANSWER: &str = "(document.querySelector('[data-answer]')?.textContent ?? '')";
+
+#[tokio::test]
+async fn a_form_that_is_not_taken_keeps_what_was_entered() {
+    let Scene { database, browser, proxy, service: _service } = Scene::new().await;
+    browser.goto(EDIT).await;
+    browser.fill_in("[name=customer_name]", "Maria Cruz").await;
+    browser.fill_in("[name=customer_phone]", "01234567890123456").await;
+    browser.script("(window.loaded = true)").await;
+    // refused: it says what is wrong, beside the field
+    browser.click("#content [type=submit]").await;
+    browser.wait_for_text("#error-customer_phone", "At most 15 characters; this has 17.").await;
+    assert_eq!(browser.script("document.activeElement.name").await, "customer_phone");
+    browser
+        .wait_for_text("form.panel > .problem", "Nothing is saved yet. Correct the marked fields and save again.")
+        .await;
+    assert_eq!(browser.script(NAME).await, "Maria Cruz");
+    browser.fill_in("[name=customer_phone]", "0917").await;
+    // an outage: nobody knows whether it is saved
+    proxy.block_everything();
+    browser.click("#content [type=submit]").await;
+    browser.until(&format!("{ANSWER}.startsWith('There was no answer')")).await;
+    proxy.unblock();
+    assert_eq!(browser.script(NAME).await, "Maria Cruz");
+    // signed out
+    let sessions = "create table kept as table live.session; delete from live.session";
+    database.sql(sessions).await;
+    browser.click("#content [type=submit]").await;
+    browser.until(&format!("{ANSWER}.startsWith('You are signed out')")).await;
+    database.sql("insert into live.session select * from kept").await;
+    // the order's database is away
+    let away = database.take_away().await;
+    browser.click("#content [type=submit]").await;
+    browser.until(&format!("{ANSWER}.startsWith('The database is unavailable')")).await;
+    away.give_back().await;
+    assert_eq!(browser.script("window.loaded").await, true, "the page was never left");
+    assert_eq!(browser.script(NAME).await, "Maria Cruz");
+    assert_eq!(database.value("select customer_name from orders_order where id = 1").await, "Customer 1");
+    eventually("it can be saved again", async || {
+        browser.script("document.querySelector('#content [type=submit]')?.click() ?? true").await;
+        (browser.script("location.pathname").await == PAGE).then_some(())
+    })
+    .await;
+    assert_eq!(
+        database.value("select customer_name || ' ' || customer_phone from orders_order where id = 1").await,
+        "Maria Cruz 0917"
+    );
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn on_the_way_back_what_was_entered_is_still_there() {
+    let (database, service) = some_orders().await;
+    let browser = Browser::open(&service.base()).await;
+    browser.sign_in("rx").await;
+    // a browser that keeps no page for the way back
+    browser
+        .devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": "addEventListener('unload', () => {})" }))
+        .await;
+    for (path, field, text) in [
+        (PAGE, "note", "by noon"),
+        (EDIT, "customer_name", "Maria Cruz"),
+        ("/orders/orders/1/cancel/", "reason", "twice"),
+    ] {
+        browser.goto(path).await;
+        browser.fill_in(&format!("main [name={field}]"), text).await;
+        browser.goto("/orders/pharmacist/orders/").await;
+        browser.client.back().await.unwrap();
+        browser
+            .until(&format!(
+                "location.pathname === '{path}' && document.querySelector('main [name={field}]')?.value === '{text}'"
+            ))
+            .await;
+        // whoever comes by another way begins anew
+        browser.goto("/orders/pharmacist/orders/").await;
+        browser.goto(path).await;
+        browser.until("document.readyState === 'complete'").await;
+        assert_ne!(
+            browser.script(&format!("document.querySelector('main [name={field}]').value")).await,
+            text,
+            "{path}"
+        );
+    }
+    // what the form was made from comes back with it: nobody's change is overwritten
+    browser.goto(PAGE).await;
+    choose_shipped(&browser).await;
+    browser.goto("/orders/pharmacist/orders/").await;
+    database.sql("update orders_order set status = 'ready_for_pickup' where id = 1").await;
+    browser.client.back().await.unwrap();
+    browser.until(&format!("location.pathname === '{PAGE}' && {NOTE} === 'by noon'")).await;
+    browser.click("#change [type=submit]").await;
+    browser.until("document.querySelector('#change > .conflict strong')?.textContent.startsWith('Somebody changed this order')").await;
+    // once it is saved, there is nothing to bring back
+    browser.follow("#change [type=submit]").await;
+    browser.wait_for_text(".status-badge", "Shipped").await;
+    browser.goto("/orders/pharmacist/orders/").await;
+    browser.client.back().await.unwrap();
+    browser
+        .until(&format!("location.pathname === '{PAGE}' && document.readyState === 'complete' && {NOTE} === ''"))
+        .await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_list_that_one_person_filtered_is_not_where_another_is_led_back_to() {
+    let (_database, service) = some_orders().await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "?status=pending").await;
+    browser.click("tr[data-order-id='1'] .number").await;
+    browser.until("document.getElementById('back')?.search === '?status=pending'").await;
+    browser.follow(".person form button").await;
+    browser.fill_in_login("ben").await;
+    service.signed_in("boss").await.post("/orders/orders/1/edit/", &[]).await;
+    _database.sql("update orders_order set sales_rep_id = 2 where id = 1").await;
+    browser.goto(PAGE).await;
+    browser.state("live").await;
+    assert_eq!(browser.script("document.getElementById('back').search").await, "");
+    browser.close().await;
+}
+
+/// What somebody beyond the ocean finds: each clock on the pages, by where it stands.
+#[tokio::test]
+async fn every_clock_on_a_page_is_the_pharmacys() {
+    let database = Database::new().await;
+    database.orders(ORDERS).await;
+    database.sql("update orders_order set created_at = '2025-01-15 10:30Z' where id = 1").await;
+    let service = Service::start_with(&database, &["--time-zone", "Asia/Manila"]).await;
+    let proxy = crate::harness::proxy::Proxy::start(service.web).await;
+    let browser = Browser::open(&format!("http://{}", proxy.address)).await;
+    browser.devtools("Emulation.setTimezoneOverride", json!({ "timezoneId": "Pacific/Honolulu" })).await;
+    browser.sign_in("rx").await;
+    // each time of day in a text is within ten minutes of now in the zone
+    let now = "((text) => { const times = String(text).match(/\\d\\d:\\d\\d/g) ?? [];
+        const minutes = (time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
+        const now = minutes(new Intl.DateTimeFormat('en-GB', { timeZone: 'Asia/Manila', hour: '2-digit', minute: '2-digit' }).format());
+        return times.length > 0 && times.every((time) => Math.abs(((minutes(time) - now + 2160) % 1440) - 720) < 10); })";
+    let placed = ["Jan 15, 2025 18:30", "15 Jan 2025, 18:30:00 GMT+8"];
+    let row = "document.querySelector(\"tr[data-order-id='1'] ";
+    browser.goto("/orders/pharmacist/orders/").await;
+    browser.state("live").await;
+    assert_eq!(browser.script("document.documentElement.dataset.timeZone").await, "Asia/Manila");
+    database.sql("update orders_order set total_amount = 7 where id = 1").await;
+    browser.until(&format!("{row}[data-cell=total][data-was]\") !== null")).await;
+    for (place, expected) in [
+        ("time\").textContent", placed[0]),
+        ("[data-age]\").title", placed[1]),
+        (".in-status\").title", &format!("since {}", placed[1])),
+    ] {
+        assert_eq!(browser.script(&format!("{row}{place}")).await, expected, "{place}");
+    }
+    browser.click(".ring").await;
+    browser.until("document.querySelectorAll('.bell-panel li').length > 0").await;
+    let clocks = [
+        format!("{row}[data-cell=total]\").title.split(', ').at(-1)"),
+        "document.getElementById('live-badge').title".to_owned(),
+        "document.querySelector('.bell-panel li [data-age]').title".to_owned(),
+    ];
+    for clock in clocks {
+        assert_eq!(browser.script(&format!("{now}({clock})")).await, true, "{clock}: {}", browser.script(&clock).await);
+    }
+    browser.goto(PAGE).await;
+    browser.state("live").await;
+    for (place, expected) in [
+        ("document.querySelector('[data-part=placed] time').textContent", placed[0]),
+        ("document.documentElement.dataset.timeZone", "Asia/Manila"),
+    ] {
+        assert_eq!(browser.script(place).await, expected, "{place}");
+    }
+    proxy.block_everything();
+    browser.state("stale").await;
+    for clock in [
+        "document.querySelector('.timeline time').title",
+        "document.querySelector('.timeline .exact').textContent",
+        "document.querySelector('.timeline [data-age]').title",
+        "document.getElementById('live-badge').title",
+        "document.querySelector('#live-badge .word').textContent",
+    ] {
+        assert_eq!(browser.script(&format!("{now}({clock})")).await, true, "{clock}: {}", browser.script(clock).await);
+    }
+    assert_eq!(browser.script("document.querySelector('.timeline time').title === document.querySelector('.timeline [data-age]').title").await, true);
+    browser.close().await;
+}

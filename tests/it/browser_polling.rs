@@ -240,3 +240,29 @@ async fn a_burst_is_summed_up_for_a_screen_reader() {
         browser.close().await;
     }
 }
+
+#[tokio::test]
+async fn ages_go_by_the_servers_clock() {
+    let ways = Ways::new().await;
+    for way in ways.both() {
+        let browser = way.browser("ana", REP).await;
+        for hours in [-5, 10] {
+            ways.database.sql("truncate orders_order cascade").await;
+            ways.database.orders("(1, 1, 'processing', 'paid', 1500), (2, 1, 'delivered', 'paid', 20)").await;
+            ways.database
+                .sql(
+                    "update orders_order set created_at = now() - interval '5 minutes' where id = 2;
+                     insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status,
+                         notes, changed_by_id, changed_at)
+                     values (1, 'pending', 'processing', 'paid', 'paid', '', 3, now() - interval '3 hours 20 minutes')",
+                )
+                .await;
+            let source = format!("{{ const now = Date.now; Date.now = () => now.call(Date) + {hours} * 3_600_000; }}");
+            browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await;
+            way.open(&browser, REP).await;
+            browser.wait_for_text("tr[data-order-id='1'] .in-status", "for 3 h").await;
+            browser.wait_for_text("tr[data-order-id='2'] .age", "5 min. ago").await;
+        }
+        browser.close().await;
+    }
+}

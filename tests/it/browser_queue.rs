@@ -221,7 +221,7 @@ async fn a_list_that_was_touched_waits_for_whoever_touched_it() {
     let (database, _service, browser) = long_queue().await;
     browser.devtools("Emulation.setTouchEmulationEnabled", serde_json::json!({ "enabled": true })).await;
     // the finger goes on to elsewhere, so that nothing of the list is pointed at any more
-    for css in ["tr[data-order-id='58'] [data-cell=items]", ".bar .place"] {
+    for css in ["tr[data-order-id='58'] [data-cell=items]", ".breakdown"] {
         let place =
             format!("(({{ x, y }}) => [x + 4, y + 4])(document.querySelector(\"{css}\").getBoundingClientRect())");
         let place = browser.script(&place).await;

@@ -332,3 +332,45 @@ async fn preferences_are_kept_and_a_wrong_form_changes_none() {
     assert_eq!(service.anonymous().get(PREFERENCES).await.status(), 303);
     assert_eq!(service.signed_in("odd").await.get(PREFERENCES).await.status(), 403);
 }
+
+#[tokio::test]
+async fn what_a_page_was_made_for_somebody_else_sends_is_refused() {
+    let (database, service) = some_orders().await;
+    let ana = service.signed_in("ana").await;
+    let mute = "/orders/api/orders/1/mute/";
+    let views = "/orders/orders/views/";
+    ana.post(views, &[("name", "Mine"), ("query", "?status=pending")]).await;
+    let kept =
+        "select (select count(*) from live.muted_order) || ' ' || (select string_agg(name, ',') from live.saved_view)
+        || ' ' || (select count(*) from live.account where sound)";
+    let before = database.value(kept).await;
+    for (path, fields) in [
+        (mute, &[("muted", "1")][..]),
+        (PREFERENCES, &[("sound", "1")]),
+        (views, &[("name", "Theirs"), ("query", "?status=shipped")]),
+        ("/orders/orders/views/delete/", &[("name", "Mine"), ("query", "")]),
+    ] {
+        let of_ben = [fields, &[("user", "2")]].concat();
+        let (status, answer) = ana.post_json(path, &of_ben).await;
+        let reason = "this page was made for somebody else, and ana is signed in by now: nothing is written";
+        assert_eq!((status, &answer["error"]), (409, &json!(reason)), "{path}");
+        assert_eq!(database.value(kept).await, before, "{path}");
+    }
+    let viewing = "/orders/api/orders/1/viewing/";
+    for (user, status) in [("2", 401), ("1", 200)] {
+        assert_eq!(ana.post_json(viewing, &[("page", "a"), ("user", user)]).await.0, status);
+    }
+    // every form of every page says for whom it was made
+    ana.post(mute, &[("muted", "1"), ("user", "1")]).await;
+    for path in
+        ["/orders/orders/", "/orders/orders/1/", PREFERENCES, "/orders/orders/1/edit/", "/orders/orders/1/cancel/"]
+    {
+        let page = ana.get(path).await.text().await.unwrap();
+        let forms: Vec<&str> = page.split("method=\"post\"").skip(1).collect();
+        assert!(forms.len() > 1, "{path}");
+        for form in forms.iter().filter(|form| !form.starts_with(" action=\"/accounts/logout/")) {
+            let form = form.split("</form>").next().unwrap();
+            assert!(form.contains("name=\"user\" value=\"1\""), "{path}: {form}");
+        }
+    }
+}

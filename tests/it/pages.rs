@@ -90,7 +90,7 @@ async fn an_order_page_shows_items_and_timeline() {
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'pending', 1500)").await;
     database.sql("insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price,
-            prescription_notes, created_at) values (1, 2, 3, 'boxes', 500, 1500, '', now());
+            prescription_notes, created_at) values (1, 2, 3, 'boxes', 500, 1500, '', now()), (1, 3, 1, 'boxes', 500, 500, '', now());
         set application_name = 'nightly import'; update orders_order set payment_status = 'paid' where id = 1;
         insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status, notes,
             changed_by_id, changed_at) values (1, 'draft', 'pending', 'pending', 'pending', 'by telephone', 3, now() - interval '1 day')").await;
@@ -100,6 +100,7 @@ async fn an_order_page_shows_items_and_timeline() {
     for part in [
         "Medicine 2",
         "3 boxes",
+        ">1 box<",
         "₱1,500.00",
         "Payment: Pending → Paid",
         "oncare (nightly import)",

@@ -271,15 +271,15 @@ async fn a_selection_is_changed_as_far_as_the_rules_allow() {
     assert_eq!(status, 200);
     assert_eq!(
         answer["changed"],
-        json!([{ "id": 1, "order_number": "ORD-2025-00001" }, { "id": 4, "order_number": "ORD-2025-00004" }])
+        json!([{ "id": 1, "key": "1", "order_number": "ORD-2025-00001" }, { "id": 4, "key": "4", "order_number": "ORD-2025-00004" }])
     );
     assert_eq!(
         answer["refused"],
         json!([
-            { "id": 2, "order_number": "ORD-2025-00002", "reason": "ORD-2025-00002 is Cancelled; nothing follows on Cancelled." },
-            { "id": 3, "order_number": "ORD-2025-00003",
+            { "id": 2, "key": "2", "order_number": "ORD-2025-00002", "reason": "ORD-2025-00002 is Cancelled; nothing follows on Cancelled." },
+            { "id": 3, "key": "3", "order_number": "ORD-2025-00003",
               "reason": "ORD-2025-00003 was Pending, payment Paid, and is Pending, payment Pending now; you wanted Processing." },
-            { "id": 99, "order_number": null, "reason": "there is no such order" },
+            { "id": 99, "key": "99", "order_number": null, "reason": "there is no such order" },
         ])
     );
     assert_eq!(

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::edit::{Edit, edit};
 use super::viewing::TOUCHED;
 use crate::cursor::Cursor;
-use crate::order::{Entry, History, Money, OrderId, OrderRow, Recorded, RepId, timeline};
+use crate::order::{Entry, History, Money, OrderId, OrderRow, Recorded, RepId, in_units, timeline};
 use crate::store::database::{
     Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, text, value,
 };
@@ -73,6 +73,14 @@ pub struct Item {
     pub total_price: Option<Money>,
     /// What the prescription says of it.
     pub prescription_notes: String,
+}
+
+impl Item {
+    /// `3 boxes`.
+    #[must_use]
+    pub fn amount(&self) -> String {
+        in_units(self.quantity, &self.unit)
+    }
 }
 
 impl Store {

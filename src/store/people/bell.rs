@@ -117,6 +117,11 @@ async fn through_events(
 /// A row where there are more events than that.
 const BEYOND: &str = "select from (select from live.order_event r order by r.xid desc, r.id desc offset $1 limit 1) e";
 
+/// Whether an event `e` is no part of another one: an order and its items that were entered in one transaction are one piece of
+/// news. A page decides the same of what comes in one patch (`static/js/news/news.js`).
+const IS_WHOLE: &str = "(e.operation <> 'items' or not exists (select from live.order_event i
+     where i.order_id = e.order_id and i.xid = e.xid and i.operation = 'insert'))";
+
 /// Whether an event `e` is told to the rep `$1`, or to those who see all orders where that is
 /// null. Of an item's event, whose trigger may have seen another rep than the order's present one, both are asked: see
 /// `tests/cases/told.json`.
@@ -151,7 +156,7 @@ static NEWEST: LazyLock<String> = LazyLock::new(|| {
         "select {EVENT_COLUMNS}, case when e.operation = 'items' then {PRESENT_STATUS} end as present_status,
              {is_news} and {IS_UNREAD} as is_unread
          from (select * from live.order_event r order by r.xid desc, r.id desc limit $2) e
-         where {IS_TOLD}
+         where {IS_TOLD} and {IS_WHOLE}
          order by e.xid desc, e.id desc limit $3",
         is_news = is_news(),
     )
@@ -169,7 +174,7 @@ fn unread(may_be_unread: &str) -> String {
         "select from (
              select * from live.order_event r where {may_be_unread} order by r.xid desc, r.id desc limit $2
          ) e
-         where {IS_TOLD} and {IS_UNREAD} and {is_news}
+         where {IS_TOLD} and {IS_WHOLE} and {IS_UNREAD} and {is_news}
          limit $3"
     )
 }

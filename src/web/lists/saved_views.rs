@@ -17,6 +17,7 @@ const LONGEST_NAME: usize = 40;
 /// Saves what the form's `query` asks for, and leads back to that list.
 pub(crate) async fn save<R: ListReader>(State(app): State<App>, reader: R, form: Form) -> Result<Response, Failure> {
     let (scope, user) = reader.whose();
+    form.is_theirs(&user)?;
     let name = form.text("name");
     let is_name = !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
     if !is_name {
@@ -34,6 +35,7 @@ pub(crate) async fn save<R: ListReader>(State(app): State<App>, reader: R, form:
 /// Deletes the view of that name, and leads back to the list.
 pub(crate) async fn delete<R: ListReader>(State(app): State<App>, reader: R, form: Form) -> Result<Response, Failure> {
     let (scope, user) = reader.whose();
+    form.is_theirs(&user)?;
     let name = form.text("name");
     if !name.contains('\0') {
         app.store.delete_view(user.id, scope, &name).await?;

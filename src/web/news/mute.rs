@@ -24,6 +24,7 @@ pub(crate) async fn change(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
+    form.is_theirs(&user)?;
     let muted = match form.fields("muted").last() {
         Some("1") => true,
         Some("") => false,

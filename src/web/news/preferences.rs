@@ -42,6 +42,7 @@ pub(crate) async fn save(
     OrderReader { user }: OrderReader,
     form: Form,
 ) -> Result<Response, Failure> {
+    form.is_theirs(&user)?;
     let (preferences, wrong) = chosen(&form);
     if !wrong.is_empty() {
         let problem = format!("Nothing is saved. {}.", wrong.join("; "));

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::overtaken::{Overtaken, standing_seen};
 use super::refusal::locked;
 use super::status::wanted;
-use crate::order::{OrderId, OrderKey, Standing};
+use crate::order::{OrderId, OrderKey, Standing, counted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
 use crate::web::app::App;
 use crate::web::page::address::local_path;
@@ -78,7 +78,7 @@ impl SelectionPage {
     fn heading(&self) -> String {
         let (changed, all) =
             (self.selection.changed.len(), self.selection.changed.len() + self.selection.refused.len());
-        format!("{changed} of {all} {} changed", if all == 1 { "order" } else { "orders" })
+        format!("{changed} of {} changed", counted(all, "order", "orders"))
     }
 }
 

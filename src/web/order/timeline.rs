@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::order::{Entry, Field, History, Operation, OrderEvent, Recorded, RepId, display_time, iso_time};
+use crate::order::{Entry, Field, History, Operation, OrderEvent, Recorded, RepId, display_time, exact_time, iso_time};
 use crate::web::page::shell::Shell;
 
 /// One entry of the timeline as shown.
@@ -34,7 +34,7 @@ impl EntryView {
                 (lines, history.map(|history| history.notes).unwrap_or_default())
             }
         };
-        Self { key, at: display_time(at, zone), at_iso: iso_time(at), at_exact: exact(at, zone), by, lines, notes }
+        Self { key, at: display_time(at, zone), at_iso: iso_time(at), at_exact: exact_time(at, zone), by, lines, notes }
     }
 }
 
@@ -42,11 +42,6 @@ impl EntryView {
 pub(super) fn last_changed(timeline: &[Entry], tells: impl Fn(&Entry) -> bool, zone: Tz) -> Option<String> {
     let entry = timeline.iter().find(|entry| tells(entry))?;
     Some(format!("{}, {}", entry.by(), display_time(entry.at(), zone)))
-}
-
-/// To the second, with the zone.
-fn exact(at: DateTime<Utc>, zone: Tz) -> String {
-    at.with_timezone(&zone).format("%b %d, %Y %H:%M:%S %Z").to_string()
 }
 
 fn move_seen_by(reader: Option<RepId>, Recorded { event, .. }: &Recorded) -> Option<&'static str> {

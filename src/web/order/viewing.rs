@@ -25,6 +25,9 @@ pub(crate) async fn heartbeat(
     OrderPath(id): OrderPath,
     form: Form,
 ) -> Result<Response, Failure> {
+    if form.is_anothers(&user) {
+        return Err(Failure::NotSignedIn);
+    }
     let page = form.field("page");
     let is_id = !page.is_empty() && page.len() <= LONGEST_PAGE_ID && page.bytes().all(|b| b.is_ascii_alphanumeric());
     if !is_id {

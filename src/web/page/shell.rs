@@ -23,6 +23,8 @@ pub(crate) struct Shell {
     pub(crate) assets: &'static str,
     /// Sign before amounts.
     pub(crate) currency: Currency,
+    /// The zone of every clock on the page, by the name that browsers know it by.
+    pub(crate) zone: &'static str,
     /// Where orders have their pages: below it, by their ids.
     pub(crate) orders: &'static str,
 }
@@ -68,6 +70,7 @@ impl Shell {
             bell: None,
             assets: &BASE,
             currency: app.settings.currency.clone(),
+            zone: app.settings.zone.name(),
             orders: address::ORDERS,
         }
     }

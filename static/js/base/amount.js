@@ -29,13 +29,3 @@ export function countText(count) {
 export function plural(count, one, many) {
   return PLURALS.select(count) === "one" ? one : many;
 }
-
-/**
- * `1 order`, `13,477 orders`.
- * @param {number} count
- * @param {string} one
- * @param {string} many
- */
-export function quantity(count, one, many) {
-  return `${countText(count)} ${plural(count, one, many)}`;
-}

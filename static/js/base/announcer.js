@@ -2,7 +2,7 @@
 const PAUSE = 3_000;
 
 /** More than this are only counted. */
-const MOST_TOLD = 3;
+const MOST_SPOKEN = 3;
 
 /** Tells a screen reader politely what changed: not more often than one can listen. */
 export class Announcer {
@@ -42,8 +42,8 @@ export class Announcer {
   #speak() {
     this.#pause = undefined;
     const count = this.#waiting.length;
-    const told = count <= MOST_TOLD ? this.#waiting : [this.#counted(count)];
-    const words = [...told, this.#offered].filter((sentence) => sentence !== "").join(" ");
+    const spoken = count <= MOST_SPOKEN ? this.#waiting : [this.#counted(count)];
+    const words = [...spoken, this.#offered].filter((sentence) => sentence !== "").join(" ");
     if (words === "") return;
     this.#region.textContent = words;
     this.#waiting = [];

@@ -1,8 +1,11 @@
+import { serverTime } from "./clock.js";
+import { clockTime } from "./time.js";
+
 /** How long it is shown what a cell said before, in milliseconds. */
 const SHOWN = 6_000;
 
 /** @type {WeakMap<Element, ReturnType<typeof setTimeout>>} */
-const shown = new WeakMap();
+const timers = new WeakMap();
 
 /**
  * Shows for a moment what a cell said before it changed; after that where somebody points at the cell, taps it, or has the
@@ -11,11 +14,11 @@ const shown = new WeakMap();
  * @param {string} from
  * @param {string} to
  */
-export function showWas(cell, from, to) {
-  clearTimeout(shown.get(cell));
+export function showPrevious(cell, from, to) {
+  clearTimeout(timers.get(cell));
   cell.dataset["was"] = from;
-  cell.title = `${from} → ${to}, ${new Date().toLocaleTimeString("en-GB")}`;
+  cell.title = `${from} → ${to}, ${clockTime(serverTime())}`;
   cell.tabIndex = -1;
   cell.toggleAttribute("data-was-shown", true);
-  shown.set(cell, setTimeout(() => cell.toggleAttribute("data-was-shown", false), SHOWN));
+  timers.set(cell, setTimeout(() => cell.toggleAttribute("data-was-shown", false), SHOWN));
 }

@@ -1,18 +1,19 @@
-/** How long a change stays marked, in milliseconds: 1.2 s and a fade of 0.6 s. */
-const MARKED = 1_800;
+/** How a change is marked: for 1.2 s, and a fade of 0.6 s. */
+const TINT = [{ backgroundColor: "var(--mark)" }, { backgroundColor: "var(--mark)", offset: 0.66 }];
+const MARKED = { duration: 1_800, easing: "ease-out" };
 
-/** @type {WeakMap<Element, ReturnType<typeof setTimeout>>} */
+/** @type {WeakMap<Element, Animation>} */
 const marks = new WeakMap();
 
 /**
- * Marks what changed for a moment. How that looks, and that it does not where less motion is wanted, is up to the CSS.
+ * Marks what changed for a moment; not where less motion is wanted.
  * @param {Element} element
  */
 export function flash(element) {
-  clearTimeout(marks.get(element));
-  element.removeAttribute("data-changed");
-  // reading the layout restarts the animation of an element that is still marked
-  void element.getBoundingClientRect();
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  marks.get(element)?.cancel();
+  const mark = element.animate(TINT, MARKED);
+  marks.set(element, mark);
   element.setAttribute("data-changed", "");
-  marks.set(element, setTimeout(() => element.removeAttribute("data-changed"), MARKED));
+  mark.addEventListener("finish", () => element.removeAttribute("data-changed"));
 }

@@ -15,22 +15,24 @@ export function isForTheSame(one, other) {
  * @param {string} url
  */
 export async function freshPage(url) {
-  const { page } = await readPage(url);
-  return page;
+  const { ok, page } = await readPage(url);
+  return ok ? page : null;
 }
 
 /**
- * The same with the answer's status; 0 if there was no answer.
+ * The same of whatever is answered, with the status and where that led to; a status of 0 if there was no answer.
  * @param {string} url
- * @returns {Promise<{ status: number, page: Document | null }>}
+ * @param {RequestInit} [options]
+ * @param {number} [patience] how long the answer may take, in milliseconds
+ * @returns {Promise<{ ok: boolean, status: number, url: string, page: Document | null }>}
  */
-export async function readPage(url) {
+export async function readPage(url, options = {}, patience = PATIENCE) {
   try {
-    const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    const text = response.ok ? await response.text() : null;
-    return { status: response.status, page: text === null ? null : new DOMParser().parseFromString(text, "text/html") };
+    const response = await fetch(url, { ...options, cache: "no-store", signal: AbortSignal.timeout(patience) });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    return { ok: response.ok, status: response.status, url: response.url, page };
   } catch (error) {
-    if (error instanceof TypeError || error instanceof DOMException) return { status: 0, page: null };
+    if (error instanceof TypeError || error instanceof DOMException) return { ok: false, status: 0, url, page: null };
     throw error;
   }
 }

@@ -1,6 +1,8 @@
 /** @import { Change, Field } from "./types.js" */
 import { exactTime } from "./time.js";
-import { amountText } from "./amount.js";
+import { amountText, countText, plural } from "./amount.js";
+
+const LISTS = new Intl.ListFormat("en-GB", { type: "conjunction" });
 
 /** What each column is called. */
 const NAMES = new Map([
@@ -21,8 +23,8 @@ export const UNLISTED = "maybe more than can be listed";
  * What the order of a change is called.
  * @param {Change} change
  */
-export function orderName({ order_id, order_number }) {
-  return order_number ?? `Order ${order_id}`;
+export function orderName({ order_key, order_number }) {
+  return order_number ?? `Order ${order_key}`;
 }
 
 /** After these an order has no page of its own for this person. */
@@ -32,8 +34,8 @@ const DEPARTURES = new Set(["delete", "left"]);
  * Where the order of a change has its page, if it has one.
  * @param {Change} change
  */
-export function orderPage({ operation, order_id }) {
-  return DEPARTURES.has(operation) ? null : `${document.documentElement.dataset["orders"]}${order_id}/`;
+export function orderPage({ operation, order_key }) {
+  return DEPARTURES.has(operation) ? null : `${document.documentElement.dataset["orders"]}${order_key}/`;
 }
 
 /**
@@ -46,11 +48,29 @@ export function whatHappened(change) {
 }
 
 /**
- * `1 change`, `7 changes`.
+ * `1 change`, `7,000 changes`.
  * @param {number} count
+ * @param {string} one
+ * @param {string} many
  */
-export function counted(count) {
-  return `${count} ${count === 1 ? "change" : "changes"}`;
+export function counted(count, one = "change", many = `${one}s`) {
+  return `${countText(count)} ${plural(count, one, many)}`;
+}
+
+/**
+ * `rx`, `rx and boss`, `ana, rx and boss`.
+ * @param {string[]} names
+ */
+export function listed(names) {
+  return LISTS.format(names);
+}
+
+/**
+ * The same where what is unread is marked as new: "New order entered", and not "New new".
+ * @param {Change} change
+ */
+export function listedHappening(change) {
+  return change.operation === "insert" ? whatHappened(change).replace("new", "order entered") : whatHappened(change);
 }
 
 /** @param {Change} change */

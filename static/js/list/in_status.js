@@ -1,12 +1,10 @@
 /** @import { Row } from "../base/types.js" */
+import { serverTime } from "../base/clock.js";
 import { exactTime } from "../base/time.js";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-
-/** Now by the server's clock, in milliseconds since the epoch. */
-const serverTime = () => Date.now();
 
 /**
  * How long an order has been in its status, as it is shown.

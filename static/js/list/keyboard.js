@@ -1,5 +1,6 @@
 /** @import { Markup } from "./markup.js" */
-import { part } from "./markup.js";
+import { part } from "../base/dom.js";
+import { Shortcuts } from "../base/shortcuts.js";
 
 /** In these a key is text. */
 const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
@@ -7,20 +8,26 @@ const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [con
 /** The keys of a list's page: `templates/keys.html` has their help, and tells people the same. */
 export class Keyboard {
   #markup;
-  #help = part("keys", "dialog");
+  #help = part(document, "#keys", HTMLDialogElement);
   /** The order whose row had the cursor last. */
   #order = "";
+  #shortcuts;
 
-  /** @param {Markup} markup which shows the rows */
-  constructor(markup) {
+  /**
+   * @param {Markup} markup which shows the rows
+   * @param {string} user whose page it is
+   */
+  constructor(markup, user) {
     this.#markup = markup;
+    this.#shortcuts = new Shortcuts(user);
   }
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
-    const button = part("keys-button", "button");
+    const button = part(document, "#keys-button", HTMLButtonElement);
     button.hidden = false;
     button.addEventListener("click", () => this.#help.showModal());
+    this.#shortcuts.bind(part(document, "#keys-on", HTMLInputElement));
     document.addEventListener("keydown", (event) => this.#pressed(event));
   }
 
@@ -29,6 +36,7 @@ export class Keyboard {
     const { key, target } = event;
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     if ((target instanceof Element && target.closest(FIELDS)) || document.querySelector("dialog[open]")) return;
+    if (!this.#shortcuts.areOn) return;
     if (this.#does(key)) event.preventDefault();
   }
 

@@ -2,9 +2,10 @@
 /** @import { KnownRow } from "./book.js" */
 /** @import { InStatus } from "./in_status.js" */
 import { amountText, countText } from "../base/amount.js";
+import { part } from "../base/dom.js";
 import { flash } from "../base/flash.js";
 import { showAge, write } from "../base/time.js";
-import { showWas } from "../base/change_mark.js";
+import { showPrevious } from "../base/change_mark.js";
 import { segments } from "./bar.js";
 
 /** Which element has which figure; the statuses' have theirs by the status. */
@@ -36,36 +37,12 @@ const TEXTS = [
 ];
 
 /**
- * The element of that id and kind. Where the page has none, one that is in no page takes its place: what is shown there is not
- * seen, and all else is.
- * @template {keyof HTMLElementTagNameMap} T
- * @param {string} id
- * @param {T} kind
- * @returns {HTMLElementTagNameMap[T]}
- */
-export function part(id, kind) {
-  const found = document.getElementById(id);
-  return /** @type {HTMLElementTagNameMap[T]} */ (found?.localName === kind ? found : document.createElement(kind));
-}
-
-/**
- * Writes into the place of that name.
- * @param {ParentNode} parent
- * @param {string} name
- * @param {string} text
- */
-export function fill(parent, name, text) {
-  const place = parent.querySelector(`[data-text="${name}"]`);
-  if (place) place.textContent = text;
-}
-
-/**
  * The page as our own server writes it. Everything that is known of its elements is known here: others say what is to be seen,
  * and of which order. It never builds HTML: a row that comes is made from the server's template.
  */
 export class Markup {
   #root;
-  #body = part("orders-table-tbody", "tbody");
+  #body = part(document, "#orders-table-tbody", HTMLElement);
 
   /** @param {HTMLElement} root */
   constructor(root) {
@@ -103,6 +80,8 @@ export class Markup {
       const [from, to] = [before && text(before, gone), text(row, gone)];
       if (to !== undefined && from !== to) this.#text(line, name, from, to);
     }
+    for (const action of line.querySelectorAll(".action")) action.setAttribute("aria-label", `${action.textContent} ${row.order_number}`);
+    box?.setAttribute("aria-label", `Select ${row.order_number}`);
     showAge(line);
   }
 
@@ -148,7 +127,7 @@ export class Markup {
   }
 
   get #template() {
-    return part("order-row", "template").content.querySelector("tr");
+    return part(document, "#order-row", HTMLTemplateElement).content.querySelector("tr");
   }
 
   /**
@@ -167,7 +146,6 @@ export class Markup {
     const below = next === undefined ? null : this.#line(next);
     if (below) below.before(line);
     else this.#body.append(line);
-    line.querySelector("input")?.setAttribute("aria-label", `Select ${row.order_number}`);
     this.show(row, undefined);
     flash(line);
   }
@@ -199,7 +177,7 @@ export class Markup {
 
   /** The list with all that is of it. */
   get list() {
-    return part("orders-list", "div");
+    return part(document, "#orders-list", HTMLElement);
   }
 
   /**
@@ -212,7 +190,7 @@ export class Markup {
     if (!list) return;
     const replace = () => {
       this.list.replaceWith(document.importNode(list, true));
-      this.#body = part("orders-table-tbody", "tbody");
+      this.#body = part(document, "#orders-table-tbody", HTMLElement);
       for (const name of ["page", "totalPages", "query", "sort", "firstAnswer"]) this.#root.dataset[name] = fresh.dataset[name] ?? "";
       showAge(this.#root);
       shown();
@@ -282,7 +260,7 @@ export class Markup {
     place.textContent = to;
     if (from === undefined) return;
     const cell = place.closest("td");
-    if (cell) showWas(cell, from, to);
+    if (cell) showPrevious(cell, from, to);
     flash(cell ?? place);
   }
 }

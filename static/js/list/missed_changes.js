@@ -1,6 +1,6 @@
 /** @import { Change } from "../base/types.js" */
+import { fill } from "../base/dom.js";
 import { exactTime, showAge } from "../base/time.js";
-import { fill } from "./markup.js";
 import { UNLISTED, counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** So many changes are listed; older ones are only counted. */

@@ -1,5 +1,4 @@
 /** @import { Change } from "../base/types.js" */
-import { quantity } from "../base/amount.js";
 import { Announcer } from "../base/announcer.js";
 import { UNLISTED, counted, orderName, whatHappened } from "../base/words.js";
 
@@ -20,7 +19,7 @@ export class Notices {
   constructor(notice, region, show, leave) {
     this.#notice = notice;
     this.#leave = leave;
-    this.#announcer = new Announcer(region, (count) => `${quantity(count, "change", "changes")} to your orders.`);
+    this.#announcer = new Announcer(region, (count) => `${counted(count, "change", "changes")} to your orders.`);
     notice.addEventListener("click", show);
   }
 

@@ -1,5 +1,6 @@
 /** @import { Answer, Change, Patch, Summary } from "../base/types.js" */
 /** @import { Markup } from "./markup.js" */
+import { part } from "../base/dom.js";
 import { TICK, tickAges } from "../base/time.js";
 import { freshPage, isForTheSame } from "../base/page.js";
 import { Revision } from "../base/revision.js";
@@ -12,7 +13,6 @@ import { enhanceMenus } from "./filter_menus.js";
 import { Lateness } from "./in_status.js";
 import { Keyboard } from "./keyboard.js";
 import { Listing } from "./listing.js";
-import { part } from "./markup.js";
 import { Away } from "./missed_changes.js";
 import { Notices } from "./notices.js";
 import { Placement } from "./placement.js";
@@ -80,12 +80,12 @@ export class OrderList {
     const first = markup.rows();
     if (first) this.#book.takeFigures(first);
     for (const [name, { known }] of this.#book.changedFigures) this.#book.figureShown(name, known);
-    const badge = new Badge(root, part("live-badge", "span"), Number(pollInterval));
+    const badge = new Badge(root, part(document, "#live-badge", HTMLElement), Number(pollInterval));
     const focusList = () => markup.list.focus({ preventScroll: true });
-    const notice = part("list-notice", "button");
-    this.#notices = new Notices(notice, part("live-region", "p"), () => void this.#exchange(true), focusList);
+    const notice = part(document, "#list-notice", HTMLButtonElement);
+    this.#notices = new Notices(notice, part(document, "#live-region", HTMLElement), () => void this.#exchange(true), focusList);
     this.#away = new Away(
-      part("away", "div"), part("away-line", "button"), part("away-list", "ol"), part("away-change", "template"), focusList,
+      part(document, "#away", HTMLElement), part(document, "#away-line", HTMLButtonElement), part(document, "#away-list", HTMLElement), part(document, "#away-change", HTMLTemplateElement), focusList,
     );
     this.#attention = new Attention(markup, notice, () => this.#announce());
     const news = started(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
@@ -123,7 +123,7 @@ export class OrderList {
   /** Begins, and goes on for as long as the page lives. */
   start() {
     started(() => tickAges(this.#root));
-    started(() => new Keyboard(this.#markup).start());
+    started(() => new Keyboard(this.#markup, this.#root.dataset["userId"] ?? "").start());
     started(() => enhanceMenus(this.#root));
     this.#tellLateness();
     setInterval(() => this.#tellLateness(), TICK);

@@ -1,6 +1,7 @@
 /** @import { Place } from "./listing.js" */
 /** @import { Row, GoneRow } from "../base/types.js" */
-import { countText, plural, quantity } from "../base/amount.js";
+import { countText, plural } from "../base/amount.js";
+import { counted } from "../base/words.js";
 import { Listing } from "./listing.js";
 
 const LIST = new Intl.ListFormat("en-GB");
@@ -190,7 +191,7 @@ function offer([entered, left, moved]) {
     [moved, "moved"],
   ];
   const parts = all.filter(([count]) => count > 0).map(([count, what], at) => {
-    return `${at === 0 ? quantity(count, "order", "orders") : countText(count)} ${what}`;
+    return `${at === 0 ? counted(count, "order", "orders") : countText(count)} ${what}`;
   });
   return parts.length > 0 ? `${LIST.format(parts)} · Update` : "";
 }

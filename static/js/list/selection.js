@@ -1,8 +1,8 @@
 /** @import { Row } from "../base/types.js" */
 /** @import { Markup } from "./markup.js" */
-import { quantity } from "../base/amount.js";
+import { fill, part } from "../base/dom.js";
 import { ask } from "../base/http.js";
-import { fill, part } from "./markup.js";
+import { counted } from "../base/words.js";
 import { ROWS_CHANGED } from "./order_list.js";
 import { Targets } from "./targets.js";
 
@@ -30,9 +30,9 @@ export class Selection {
   #root;
   #markup;
   #row;
-  #form = part("selection", "form");
-  #outcome = part("selection-outcome", "div");
-  #confirm = part("selection-confirm", "dialog");
+  #form = part(document, "#selection", HTMLFormElement);
+  #outcome = part(document, "#selection-outcome", HTMLElement);
+  #confirm = part(document, "#selection-confirm", HTMLDialogElement);
   #targets = new Targets(this.#form);
   /** The selected orders, each with where it stood when it was selected. @type {Map<string, string>} */
   #seen = new Map();
@@ -107,11 +107,11 @@ export class Selection {
 
   #show() {
     const [selected, all] = [this.#seen.size, this.#markup.boxes.length];
-    const box = part("select-all", "input");
+    const box = part(document, "#select-all", HTMLInputElement);
     box.hidden = all === 0;
     box.checked = selected > 0 && selected === all;
     box.indeterminate = selected > 0 && selected < all;
-    fill(this.#form, "count", `${quantity(selected, "order", "orders")} selected`);
+    fill(this.#form, "count", `${counted(selected, "order", "orders")} selected`);
     this.#offer();
   }
 
@@ -138,7 +138,7 @@ export class Selection {
   /** Whether it is meant: of what can't be taken back it is asked. */
   async #isMeant() {
     if (this.#field("status")?.value !== "cancelled" || !this.#confirm.isConnected) return true;
-    const orders = quantity(this.#seen.size, "order", "orders");
+    const orders = counted(this.#seen.size, "order", "orders");
     fill(this.#confirm, "question", `Cancel ${orders}?`);
     fill(this.#confirm, "deed", `Cancel ${orders}`);
     this.#confirm.returnValue = "";
@@ -162,7 +162,7 @@ export class Selection {
     // what is said of those that were refused, the person has seen
     for (const { key } of refused) if (this.#seen.has(key)) this.#seen.set(key, this.#standing(key));
     this.#restore();
-    const done = changed.length > 0 ? [this.#said("selection-done", `${quantity(changed.length, "order", "orders")} changed.`)] : [];
+    const done = changed.length > 0 ? [this.#said("selection-done", `${counted(changed.length, "order", "orders")} changed.`)] : [];
     const briefs = [...new Set(refused.map(({ brief }) => brief))];
     const groups = briefs.map((brief) => this.#group(brief, refused.filter((one) => one.brief === brief)));
     this.#outcome.replaceChildren(...done, ...groups);
@@ -193,7 +193,7 @@ export class Selection {
    * @param {string} words
    */
   #said(template, words) {
-    const said = document.importNode(part(template, "template").content, true);
+    const said = document.importNode(part(document, `#${template}`, HTMLTemplateElement).content, true);
     fill(said, "words", words);
     return said;
   }

@@ -1,9 +1,7 @@
 /** @import { Moment } from "../base/clock.js" */
 /** @import { Verdict } from "./facts.js" */
 import { serverTime, since } from "../base/clock.js";
-
-/** @type {Intl.DateTimeFormat | undefined} */
-let format;
+import { clockTime } from "../base/time.js";
 
 /** Says what the page is worth now. The product's conscience: it never says more than it is told. */
 export class Badge {
@@ -87,7 +85,5 @@ export class Badge {
  * @param {number} time
  */
 function clock(time) {
-  const { timeZone } = document.documentElement.dataset;
-  format ??= new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", ...(timeZone ? { timeZone } : {}) });
-  return format.format(time);
+  return clockTime(time);
 }

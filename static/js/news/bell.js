@@ -1,6 +1,8 @@
 /** @import { Change } from "../base/types.js" */
+import { Attention } from "../base/attention.js";
+import { fill, part } from "../base/dom.js";
 import { showAge, tickAges } from "../base/time.js";
-import { orderName, orderPage, whatHappened } from "../base/words.js";
+import { listedHappening, orderName, orderPage } from "../base/words.js";
 
 /**
  * A change as the bell lists it.
@@ -11,7 +13,7 @@ import { orderName, orderPage, whatHappened } from "../base/words.js";
  * @property {() => void} opened
  * @property {() => void} closed
  * @property {() => void} left what kept the list as it is does so no more, and there is something new to list
- * @property {(order: number, muted: boolean) => void} mute
+ * @property {(order: string, muted: boolean) => void} mute
  */
 
 /** The button in the bar with the number of unread changes, and the panel with the newest ones. */
@@ -21,6 +23,9 @@ export class Bell {
   #button;
   #panel;
   #list;
+  #attention;
+  /** Whether the browser shows and hides the panel: by the button, and where somebody turns to something else. */
+  #isPopover;
   /** The list is not what it was told to be: that would have moved under a pointer or the focus. */
   #isBehind = false;
 
@@ -31,16 +36,20 @@ export class Bell {
   constructor(root, listeners) {
     this.#root = root;
     this.#listeners = listeners;
-    this.#button = /** @type {HTMLButtonElement} */ (root.querySelector(".ring"));
-    this.#panel = /** @type {HTMLElement} */ (root.querySelector(".bell-panel"));
-    this.#list = /** @type {HTMLElement} */ (root.querySelector("ol"));
+    this.#button = part(root, ".ring", HTMLButtonElement);
+    this.#panel = part(root, ".bell-panel", HTMLElement);
+    this.#list = part(this.#panel, "ol", HTMLOListElement);
+    this.#attention = new Attention(this.#list, () => this.#left());
+    this.#isPopover = this.#panel.popover === "auto";
   }
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
     this.#root.hidden = false;
+    this.#panel.hidden = true;
     tickAges(this.#list);
-    this.#button.addEventListener("click", () => (this.isOpen ? this.close() : this.open()));
+    if (this.#isPopover) this.#panel.addEventListener("beforetoggle", (event) => this.#turn(event.newState === "open"));
+    else this.#button.addEventListener("click", () => this.#turn(!this.isOpen));
     document.addEventListener("keydown", ({ key }) => {
       if (key !== "Escape" || !this.isOpen) return;
       this.close();
@@ -49,15 +58,12 @@ export class Bell {
     document.addEventListener("click", ({ target }) => {
       // what is replaced by its own click is nowhere any more
       const isOutside = target instanceof Node && target.isConnected && !this.#root.contains(target);
-      if (isOutside && this.isOpen) this.close();
+      if (isOutside) this.close();
     });
     this.#list.addEventListener("click", ({ target }) => {
       if (!(target instanceof HTMLButtonElement)) return;
-      this.#listeners.mute(Number(target.dataset["order"]), target.dataset["muted"] !== "true");
+      this.#listeners.mute(target.dataset["order"] ?? "", target.dataset["muted"] !== "true");
     });
-    for (const event of ["pointerleave", "focusout"]) {
-      this.#list.addEventListener(event, () => setTimeout(() => this.#left()));
-    }
   }
 
   get isOpen() {
@@ -71,14 +77,16 @@ export class Bell {
 
   /** Shows the panel. */
   open() {
-    this.#toggle(true);
-    this.#listeners.opened();
+    if (this.isOpen) return;
+    if (this.#isPopover) this.#panel.showPopover();
+    else this.#turn(true);
   }
 
   /** Hides the panel. */
   close() {
-    this.#toggle(false);
-    this.#listeners.closed();
+    if (!this.isOpen) return;
+    if (this.#isPopover) this.#panel.hidePopover();
+    else this.#turn(false);
   }
 
   /**
@@ -88,8 +96,8 @@ export class Bell {
   count(unread, text) {
     const place = this.#button.querySelector(".unread");
     place?.toggleAttribute("hidden", unread === 0);
-    if (place) place.textContent = text;
-    this.#text(this.#button, "label", unread === 0 ? "Changes, none unread" : `Changes, ${text} unread`);
+    if (place && place.textContent !== text) place.textContent = text;
+    fill(this.#button, "label", unread === 0 ? "Changes, none unread" : `Changes, ${text} unread`);
   }
 
   /**
@@ -99,7 +107,7 @@ export class Bell {
    */
   list(entries) {
     const listed = [...this.#list.children].map((item) => item.getAttribute("data-key"));
-    this.#isBehind = this.#isHeld && listed.join() !== entries.map(({ change }) => change.id).join();
+    this.#isBehind = this.#attention.isAt() && listed.join() !== entries.map(({ change }) => change.id).join();
     if (!this.#isBehind) this.#arrange(entries);
     for (const entry of entries) {
       const item = this.#listed(entry);
@@ -114,17 +122,12 @@ export class Bell {
    * @param {string} problem
    */
   say(problem) {
-    this.#text(this.#panel, "problem", problem);
-    if (problem !== "" && !this.isOpen) this.open();
-  }
-
-  /** By a pointer, or by a focus that is seen: that of a mere click is nobody's place. */
-  get #isHeld() {
-    return this.#list.matches(":hover, :has(:focus-visible)");
+    fill(this.#panel, "problem", problem);
+    if (problem !== "") this.open();
   }
 
   #left() {
-    if (this.isOpen && this.#isBehind && !this.#isHeld) this.#listeners.left();
+    if (this.isOpen && this.#isBehind && !this.#attention.isAt()) this.#listeners.left();
   }
 
   /**
@@ -151,18 +154,20 @@ export class Bell {
   }
 
   /** @param {boolean} open */
-  #toggle(open) {
+  #turn(open) {
     this.#panel.hidden = !open;
     this.#button.setAttribute("aria-expanded", String(open));
+    if (open) this.#listeners.opened();
+    else this.#listeners.closed();
   }
 
   /** @param {Entry} entry */
   #item({ change }) {
-    const template = /** @type {HTMLTemplateElement} */ (this.#root.querySelector("template"));
-    const item = /** @type {Element} */ (document.importNode(template.content, true).firstElementChild);
+    const template = part(this.#root, "template", HTMLTemplateElement);
+    const item = document.importNode(template.content, true).firstElementChild ?? document.createElement("li");
     item.setAttribute("data-key", String(change.id));
-    this.#text(item, "order", orderName(change));
-    this.#text(item, "what", whatHappened(change));
+    fill(item, "order", orderName(change));
+    fill(item, "what", listedHappening(change));
     const page = orderPage(change);
     if (page) item.querySelector("a")?.setAttribute("href", page);
     item.querySelector("time")?.setAttribute("datetime", change.at);
@@ -178,19 +183,9 @@ export class Bell {
     item.toggleAttribute("data-muted", muted);
     const button = item.querySelector("button");
     if (!button || button.dataset["muted"] === String(muted)) return;
-    button.dataset["order"] = String(change.order_id);
+    button.dataset["order"] = change.order_key;
     button.dataset["muted"] = String(muted);
     button.textContent = muted ? "Unmute" : "Mute";
     button.setAttribute("aria-label", `${button.textContent} ${orderName(change)}`);
-  }
-
-  /**
-   * @param {ParentNode} parent
-   * @param {string} name
-   * @param {string} text
-   */
-  #text(parent, name, text) {
-    const place = parent.querySelector(`[data-text="${name}"]`);
-    if (place && place.textContent !== text) place.textContent = text;
   }
 }

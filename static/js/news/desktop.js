@@ -1,26 +1,68 @@
 /** @import { Change } from "../base/types.js" */
-import { orderName, orderPage, whatHappened } from "../base/words.js";
+import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** More changes at once than this are one notification. */
-const MOST_TOLD = 3;
+const MOST_SEPARATE = 3;
 
-/** What the browser has answered: `unsupported` also where the page did not come by HTTPS. */
+/** By this a browser is known in which a page asked for a notification and could not show it. */
+const UNABLE = "oncare-live no notifications";
+
+/**
+ * What the browser has answered: `unsupported` also where the page did not come by HTTPS, or where browsers let only service
+ * workers show notifications, whatever somebody answered them.
+ */
 export function permission() {
-  return "Notification" in globalThis && isSecureContext ? Notification.permission : "unsupported";
+  if (!("Notification" in globalThis) || !isSecureContext || isUnable()) return "unsupported";
+  return Notification.permission;
 }
 
-/** Tells changes on the desktop while nobody looks at any of the browser's pages. */
+/**
+ * Shows a notification.
+ * @param {string} title
+ * @param {NotificationOptions} options
+ * @param {string | null} [page] which a click opens
+ * @returns {boolean} whether the browser lets a page do so
+ */
+export function notify(title, options, page) {
+  try {
+    const notification = new Notification(title, options);
+    notification.addEventListener("click", () => {
+      window.focus();
+      if (page) location.assign(page);
+      notification.close();
+    });
+    localStorage.removeItem(UNABLE);
+    return true;
+  } catch (error) {
+    // some browsers have the constructor and let no page use it
+    if (!(error instanceof TypeError)) throw error;
+    localStorage.setItem(UNABLE, "1");
+    return false;
+  }
+}
+
+/** Those of Android have the constructor and refuse it; whoever else does is known by having done so. */
+function isUnable() {
+  const { userAgentData } = /** @type {{ userAgentData?: { platform: string } }} */ (navigator);
+  return userAgentData?.platform === "Android" || localStorage.getItem(UNABLE) !== null;
+}
+
+/** Tells changes on the desktop while nobody looks at any of the person's pages in the browser. */
 export class Desktop {
-  #name = `${import.meta.url}`;
+  #name;
   /** @type {(() => void) | null} gives the lock back */
   #release = null;
+  #isOver = false;
 
-  constructor() {
-    document.addEventListener("visibilitychange", () => this.#turn(document.visibilityState === "visible"));
+  /** @param {string} user */
+  constructor(user) {
+    this.#name = `${import.meta.url} ${user}`;
+    const turn = () => this.#turn(document.visibilityState === "visible");
+    document.addEventListener("visibilitychange", turn);
     // a browser keeps no page for the way back that has a lock
     window.addEventListener("pagehide", () => this.#turn(false));
-    window.addEventListener("pageshow", ({ persisted }) => persisted && this.#turn(document.visibilityState === "visible"));
-    this.#turn(document.visibilityState === "visible");
+    window.addEventListener("pageshow", ({ persisted }) => persisted && turn());
+    turn();
   }
 
   /** @param {Change[]} changes */
@@ -29,8 +71,20 @@ export class Desktop {
     // a page in sight holds the lock, and shows what there is to tell
     const { held = [] } = await navigator.locks.query();
     if (held.some(({ name }) => name === this.#name)) return;
-    if (changes.length <= MOST_TOLD) changes.forEach((change) => this.#show(change));
-    else this.#say(`${changes.length} changes of orders`, "", `until ${changes.at(-1)?.id}`);
+    // one notification for each tag, whichever page shows it
+    if (changes.length > MOST_SEPARATE) {
+      notify(`${counted(changes.length)} to orders`, { body: "", tag: `until ${changes.at(-1)?.id}` });
+      return;
+    }
+    for (const change of changes) {
+      notify(orderName(change), { body: whatHappened(change), tag: `change ${change.id}` }, orderPage(change));
+    }
+  }
+
+  /** The session is over: this page shows nothing more to anybody. */
+  end() {
+    this.#isOver = true;
+    this.#turn(false);
   }
 
   /**
@@ -40,35 +94,10 @@ export class Desktop {
   #turn(inSight) {
     this.#release?.();
     this.#release = null;
-    if (!inSight || !("locks" in navigator)) return;
+    if (!inSight || this.#isOver || !("locks" in navigator)) return;
     const held = new Promise((/** @type {(value: void) => void} */ release) => {
       this.#release = release;
     });
     void navigator.locks.request(this.#name, { mode: "shared" }, () => held);
-  }
-
-  /** @param {Change} change */
-  #show(change) {
-    this.#say(orderName(change), whatHappened(change), `change ${change.id}`, orderPage(change));
-  }
-
-  /**
-   * @param {string} title
-   * @param {string} body
-   * @param {string} tag one notification for each, whichever page shows it
-   * @param {string | null} [page] which a click opens
-   */
-  #say(title, body, tag, page) {
-    try {
-      const notification = new Notification(title, { body, tag });
-      notification.addEventListener("click", () => {
-        window.focus();
-        if (page) location.assign(page);
-        notification.close();
-      });
-    } catch (error) {
-      // some browsers have the constructor and let no page use it
-      if (!(error instanceof TypeError)) throw error;
-    }
   }
 }

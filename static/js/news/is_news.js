@@ -5,9 +5,9 @@
  * status of which they want to be told nothing. The server decides the same of the changes that it lists (`is_news` of the
  * store's bell); `tests/cases/news.json` has the cases of both.
  *
- * @param {Change} change
- * @param {{ login: string, muted: Set<number>, untold: string[] }} person
+ * @param {Pick<Change, "user" | "order_key" | "status">} change
+ * @param {{ login: string, muted: Set<string>, untold: string[] }} person
  */
-export function isNews({ user, order_id, status }, { login, muted, untold }) {
-  return user !== login && !muted.has(order_id) && !untold.includes(status ?? "");
+export function isNews({ user, order_key, status }, { login, muted, untold }) {
+  return user !== login && !muted.has(order_key) && !untold.includes(status ?? "");
 }

@@ -1,11 +1,12 @@
 /** @import { Change, Changes, Patch } from "../base/types.js" */
 /** @import { Entry } from "./bell.js" */
-/** @import { Said } from "./siblings.js" */
+/** @import { SiblingMessage } from "./siblings.js" */
 import { ask } from "../base/http.js";
 import { Bell } from "./bell.js";
 import { Desktop } from "./desktop.js";
-import { element } from "../base/dom.js";
+import { part } from "../base/dom.js";
 import { isNews } from "./is_news.js";
+import { Later } from "./later.js";
 import { enhanceMuteForms, mute, showMuted } from "./mute.js";
 import { Revision } from "../base/revision.js";
 import { Siblings } from "./siblings.js";
@@ -13,7 +14,7 @@ import { Sound } from "./sound.js";
 import { Toasts } from "./toasts.js";
 import { Unread } from "./unread.js";
 
-/** So many changes are remembered as told. */
+/** So many changes are remembered as handled. */
 const MOST_REMEMBERED = 10_000;
 
 /** After this pause it is asked again where the page has no answer yet, in milliseconds. */
@@ -25,9 +26,10 @@ const GATHERING = 1_000;
 /**
  * What the page is that has the news.
  *
- * @typedef {object} Page
- * @property {number | null} order the order that it shows whole, with all that happens to it, so that no toast need say it
+ * @typedef {object} NewsPage
+ * @property {string | null} order the order that it shows whole, with all that happens to it, so that no toast need say it
  * @property {(changes: Change[]) => void} say says to a screen reader what was found while no stream told anything
+ * @property {(changes: Change[]) => void} [toasted] says to a screen reader what toasts show, where nothing else does
  */
 
 /**
@@ -38,7 +40,7 @@ export class News {
   #bell;
   #toasts;
   #sound = new Sound();
-  #desktop = new Desktop();
+  #desktop;
   #unread = new Unread();
   #siblings;
   #url;
@@ -52,22 +54,22 @@ export class News {
   #userId;
   /** Everything up to here is in the last answer, or was on the page when it was made. */
   #since;
-  /** @type {{ answer: Changes, tag: string, revision: Revision } | null} */
-  #known = null;
-  /** @type {Set<number>} */
+  /** The last answer. @type {{ answer: Changes, tag: string, revision: Revision } | null} */
+  #last = null;
+  /** The orders that are muted. @type {Set<string>} */
   #muted = new Set();
-  /** @type {{ change: Change, revision: Revision }[]} what the stream told since the last answer, the oldest first */
-  #later = [];
-  /** What is marked as new in the panel until that is opened again. @type {Set<number>} */
+  /** What the stream told since the last answer. */
+  #later = new Later((change) => this.#isNews(change));
+  /** The changes that are marked as new in the panel until that is opened again. @type {Set<number>} */
   #marked = new Set();
-  /** The keys of what was told. @type {Set<number>} */
-  #told = new Set();
+  /** The changes of which somebody was told, or need not be. @type {Set<number>} */
+  #handled = new Set();
   /** @type {Promise<void> | null} */
   #reading = null;
   #again = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
-  #over = false;
+  #isOver = false;
   /** Nothing but the answer tells what happened. */
   #isAlone = false;
   #page;
@@ -75,7 +77,7 @@ export class News {
   /**
    * The news of a page that has a bell.
    * @param {HTMLElement} root whose data say for whom and from which state on
-   * @param {Page} page
+   * @param {NewsPage} page
    */
   static of(root, page) {
     const bell = document.getElementById("bell");
@@ -85,7 +87,7 @@ export class News {
   /**
    * @param {HTMLElement} bell
    * @param {HTMLElement} root
-   * @param {Page} page
+   * @param {NewsPage} page
    */
   constructor(bell, root, page) {
     const { changesUrl = "", muteUrl = "", scope = "", user = "" } = bell.dataset;
@@ -98,15 +100,16 @@ export class News {
     this.#userId = root.dataset["userId"] ?? "";
     this.#since = root.dataset["cursor"] ?? "";
     this.#page = page;
-    this.#siblings = new Siblings(user, (said) => this.#hear(said));
+    this.#desktop = new Desktop(this.#userId);
+    this.#siblings = new Siblings(user, (message) => this.#hear(message));
     this.#bell = new Bell(bell, {
       opened: () => this.#opened(),
       closed: () => this.#gathering !== undefined && void this.#markRead(),
       left: () => void this.#markRead(),
       mute: (order, muted) => void this.#mute(order, muted),
     });
-    const template = (/** @type {string} */ id) => element(id, HTMLTemplateElement);
-    this.#toasts = new Toasts(element("toasts", HTMLElement), template("toast"), template("toast-more"), {
+    const template = (/** @type {string} */ css) => part(document, css, HTMLTemplateElement);
+    this.#toasts = new Toasts(part(document, "#toasts", HTMLElement), template("#toast"), template("#toast-more"), {
       mute: (order) => void this.#mute(order, true),
       open: () => this.#bell.open(),
     });
@@ -126,12 +129,10 @@ export class News {
    * @param {Patch} patch
    */
   tell({ changes, revision }) {
+    const whole = withoutParts(changes);
     const state = new Revision(revision);
-    if (!this.#known?.revision.covers(state)) {
-      const later = changes.slice(-MOST_REMEMBERED).map((change) => ({ change, revision: state }));
-      this.#later = [...this.#later, ...later].slice(-MOST_REMEMBERED);
-    }
-    this.#tell(changes, true);
+    if (!this.#last?.revision.covers(state)) this.#later.add(whole, state);
+    this.#notify(whole, true);
     this.#show();
     if (this.#isListed) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
@@ -142,27 +143,28 @@ export class News {
    */
   polled(isAlone) {
     this.#isAlone = isAlone;
-    const wanted = this.#known?.answer.preferences;
+    const wanted = this.#last?.answer.preferences;
     if (document.visibilityState === "visible" || !wanted || wanted.sound || wanted.desktop) void this.#read();
   }
 
   /** The session is over: nothing more is told, nor done for whoever signs in next in the same browser. */
   end() {
-    this.#over = true;
+    this.#isOver = true;
+    this.#desktop.end();
     clearTimeout(this.#gathering);
   }
 
-  /** @param {Said} said */
-  #hear(said) {
-    if (this.#over) return;
-    const isNewer = said.kind === "read" && this.#known && new Revision(said.answer.revision).covers(this.#known.revision);
-    if (isNewer) this.#take(said.answer, "");
+  /** @param {SiblingMessage} message */
+  #hear(message) {
+    if (this.#isOver) return;
+    const isNewer = message.kind === "read" && this.#last && new Revision(message.answer.revision).covers(this.#last.revision);
+    if (isNewer) this.#take(message.answer, "");
     else void this.#read();
   }
 
   /** Asks for the newest changes; after the question under way, if there is one, as that may have come too early. */
   async #read() {
-    if (this.#over) return;
+    if (this.#isOver) return;
     if (this.#reading) {
       this.#again = true;
       return this.#reading;
@@ -175,16 +177,16 @@ export class News {
     do {
       this.#again = false;
       await this.#fetch();
-    } while (this.#again && !this.#over);
+    } while (this.#again && !this.#isOver);
     this.#reading = null;
-    if (!this.#known && !this.#over) setTimeout(() => void this.#read(), RETRY);
+    if (!this.#last && !this.#isOver) setTimeout(() => void this.#read(), RETRY);
   }
 
   async #fetch() {
     const query = new URLSearchParams({ rep: this.#scope, user: this.#userId, since: this.#since });
     /** @type {Record<string, string>} */
     const headers = { accept: "application/json" };
-    if (this.#known?.tag) headers["if-none-match"] = this.#known.tag;
+    if (this.#last?.tag) headers["if-none-match"] = this.#last.tag;
     const answer = await ask(`${this.#url}?${query}`, { headers });
     if (answer?.status === 401) this.end();
     if (answer?.ok) this.#take(answer.json, answer.tag);
@@ -196,18 +198,17 @@ export class News {
    */
   #take(answer, tag) {
     const revision = new Revision(answer.revision);
-    this.#known = { answer, tag, revision };
+    this.#last = { answer, tag, revision };
     if (tag !== "") this.#since = answer.cursor;
-    this.#muted = new Set(answer.muted);
+    this.#muted = new Set(answer.muted_keys);
     showMuted(this.#muted);
-    // only what is newer than the answer is kept; what is of another epoch can't be compared, and the answer has it
-    this.#later = this.#later.filter((told) => revision.isOlderThan(told.revision));
+    this.#later.keepAfter(revision);
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < this.#mostListed;
-    const found = missed.filter(({ id }) => !this.#told.has(id));
+    const found = missed.filter(({ id }) => !this.#handled.has(id));
     if (this.#isAlone && found.length > 0) this.#page.say(found);
     // also what came before the first answer, when the preferences were not known yet
-    this.#tell([...missed, ...this.#later.map(({ change }) => change)], isAll);
+    this.#notify([...missed, ...this.#later.changes], isAll);
     this.#show();
   }
 
@@ -215,30 +216,30 @@ export class News {
    * @param {Change[]} changes the oldest first
    * @param {boolean} isAll whether these are all that happened
    */
-  #tell(changes, isAll) {
-    if (!this.#known) return;
-    const fresh = changes.filter(({ id }) => !this.#told.has(id) && this.#told.add(id));
-    for (const id of this.#told) {
-      if (this.#told.size <= MOST_REMEMBERED) break;
-      this.#told.delete(id);
+  #notify(changes, isAll) {
+    if (!this.#last) return;
+    const unhandled = changes.filter(({ id }) => !this.#handled.has(id) && this.#handled.add(id));
+    for (const id of this.#handled) {
+      if (this.#handled.size <= MOST_REMEMBERED) break;
+      this.#handled.delete(id);
     }
-    // a new order comes with its items
-    const entered = new Set(fresh.filter(({ operation }) => operation === "insert").map(({ order_id }) => order_id));
-    const isAlone = (/** @type {Change} */ change) => change.operation !== "items" || !entered.has(change.order_id);
-    const news = fresh.filter((change) => this.#isNews(change) && isAlone(change));
-    const wanted = this.#known.answer.preferences;
+    const news = unhandled.filter((change) => this.#isNews(change));
+    const wanted = this.#last.answer.preferences;
     if (news.length === 0) return;
-    const unseen = news.filter(({ order_id }) => order_id !== this.#page.order);
+    const unseen = news.filter(({ order_key }) => order_key !== this.#page.order);
     // the open panel lists them already
     const isPlace = document.visibilityState === "visible" && !this.#bell.isOpen;
-    if (wanted.toasts && isPlace && unseen.length > 0) this.#toasts.show(unseen, isAll);
+    if (wanted.toasts && isPlace && unseen.length > 0) {
+      this.#toasts.show(unseen, isAll);
+      this.#page.toasted?.(unseen);
+    }
     if (wanted.sound) void this.#sound.tell();
     if (wanted.desktop) void this.#desktop.tell(news);
   }
 
   /** @param {Change} change */
   #isNews(change) {
-    const untold = this.#known?.answer.preferences.untold ?? [];
+    const untold = this.#last?.answer.preferences.untold ?? [];
     return isNews(change, { login: this.#login, muted: this.#muted, untold });
   }
 
@@ -248,10 +249,10 @@ export class News {
   }
 
   #show() {
-    if (!this.#known) return;
-    if (this.#bell.isOpen) this.#bell.list(this.#entries(this.#known.answer));
-    const later = this.#isListed ? 0 : this.#later.filter(({ change }) => this.#isNews(change)).length;
-    const { unread, more_unread } = this.#known.answer;
+    if (!this.#last) return;
+    if (this.#bell.isOpen) this.#bell.list(this.#entries(this.#last.answer));
+    const later = this.#isListed ? 0 : this.#later.news;
+    const { unread, more_unread } = this.#last.answer;
     const count = unread + later;
     const text = more_unread || count > this.#mostUnread ? `${this.#mostUnread}+` : String(count);
     this.#bell.count(count, text);
@@ -263,8 +264,8 @@ export class News {
    * @returns {Entry[]} the newest first
    */
   #entries({ changes }) {
-    const muted = (/** @type {Change} */ change) => this.#muted.has(change.order_id);
-    const later = this.#later.slice(-this.#mostListed).map(({ change }) => {
+    const muted = (/** @type {Change} */ change) => this.#muted.has(change.order_key);
+    const later = this.#later.changes.slice(-this.#mostListed).map((change) => {
       return { change, unread: this.#isNews(change), muted: muted(change) };
     });
     const known = changes.map((change) => {
@@ -286,31 +287,32 @@ export class News {
     this.#gathering = undefined;
     this.#show();
     await this.#read();
-    if (!this.#known || this.#over || this.#bell.isBehind) return;
-    const { answer } = this.#known;
+    if (!this.#last || this.#isOver || this.#bell.isBehind) return;
+    const { answer } = this.#last;
     for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
     if (answer.unread === 0) return;
     const body = new URLSearchParams({ user: this.#userId, cursor: answer.cursor });
     const marked = await ask(`${this.#url}read/`, { method: "POST", body });
     if (!marked?.ok) return;
     // what was asked meanwhile may have been answered before it was marked
-    if (this.#known.answer !== answer) {
+    if (this.#last.answer !== answer) {
       this.#siblings.say({ kind: "account" });
       await this.#read();
       return;
     }
     const changes = answer.changes.map((change) => ({ ...change, unread: false, new: false }));
-    this.#known.answer = { ...answer, unread: 0, more_unread: false, changes };
-    this.#siblings.say({ kind: "read", answer: this.#known.answer });
+    this.#last.answer = { ...answer, unread: 0, more_unread: false, changes };
+    this.#siblings.say({ kind: "read", answer: this.#last.answer });
     this.#show();
   }
 
   /**
-   * @param {number} order
+   * @param {string} order
    * @param {boolean} muted
    */
   async #mute(order, muted) {
-    const problem = this.#over ? "You are signed out." : await mute(this.#muteUrl.replace("{order}", String(order)), muted);
+    const url = this.#muteUrl.replace("{order}", order);
+    const problem = this.#isOver ? "You are signed out." : await mute(url, this.#userId, muted);
     this.#bell.say(problem);
     if (problem !== "") return;
     if (muted) {
@@ -320,4 +322,13 @@ export class News {
     this.#siblings.say({ kind: "account" });
     await this.#read();
   }
+}
+
+/**
+ * The changes without those that are part of another one: an order and its items that are entered together are one piece of news.
+ * @param {Change[]} changes
+ */
+function withoutParts(changes) {
+  const entered = new Set(changes.filter(({ operation }) => operation === "insert").map(({ order_key }) => order_key));
+  return changes.filter(({ operation, order_key }) => operation !== "items" || !entered.has(order_key));
 }

@@ -1,12 +1,10 @@
 /** @import { Change } from "../base/types.js" */
-import { orderName, orderPage, whatHappened } from "../base/words.js";
+import { Attention } from "../base/attention.js";
+import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** How long a toast stays, in milliseconds, and how soon it is looked at again whether one is still pointed at. */
 const SHOWN = 6_000;
 const HELD = 1_000;
-
-/** Matches what is pointed at or has the focus. */
-const AT_IT = ":hover, :focus-within";
 
 /** So many toasts are shown at once; the newest one only counts what has no place. */
 const MOST_SHOWN = 3;
@@ -23,6 +21,10 @@ export class Toasts {
   #template;
   #moreTemplate;
   #listeners;
+  #attention;
+  /** How far the toasts are moved up, in pixels, and the frame in which that is reckoned anew. */
+  #lift = 0;
+  #frame = 0;
   /** Of changes that have no toast of their own. */
   #count = 0;
   /** @type {HTMLElement | null} the toast that says so */
@@ -41,14 +43,18 @@ export class Toasts {
    * @param {HTMLElement} root
    * @param {HTMLTemplateElement} template one change
    * @param {HTMLTemplateElement} moreTemplate a number of them
-   * @param {{ mute: (order: number) => void, open: () => void }} listeners what mutes an order, and what shows all changes
+   * @param {{ mute: (order: string) => void, open: () => void }} listeners what mutes an order, and what shows all changes
    */
   constructor(root, template, moreTemplate, listeners) {
     this.#root = root;
     this.#template = template;
     this.#moreTemplate = moreTemplate;
     this.#listeners = listeners;
-    const stayClear = () => this.#stayClear();
+    this.#attention = new Attention(root);
+    // once a frame, however much is scrolled and changed in it
+    const stayClear = () => {
+      this.#frame ||= requestAnimationFrame(() => this.#stayClear());
+    };
     addEventListener("scroll", stayClear, { passive: true });
     addEventListener("resize", stayClear);
     // rows come and go as well
@@ -68,10 +74,10 @@ export class Toasts {
 
   /**
    * Takes away what tells of an order.
-   * @param {number} order
+   * @param {string} order
    */
   forget(order) {
-    this.#waiting = this.#waiting.filter((change) => change.order_id !== order);
+    this.#waiting = this.#waiting.filter((change) => change.order_key !== order);
     for (const toast of this.#root.querySelectorAll(`[data-order-id="${order}"]`)) {
       if (toast instanceof HTMLElement) this.#dismiss(toast);
     }
@@ -80,7 +86,7 @@ export class Toasts {
   /** What is over goes, and what waits comes. While one is pointed at or has the focus, all stay, as those above would come down. */
   #settle() {
     clearTimeout(this.#turn);
-    if (!this.#root.matches(AT_IT)) this.#over.forEach((toast) => this.#remove(toast));
+    if (!this.#attention.isAt()) this.#over.forEach((toast) => this.#remove(toast));
     if (this.#waiting.length > 0) this.#fill();
     if (this.#over.size + this.#waiting.length > 0) this.#turn = setTimeout(() => this.#settle(), HELD);
   }
@@ -100,7 +106,7 @@ export class Toasts {
   /** The newest one becomes one of those that are counted, unless somebody is at it. */
   #makeRoom() {
     const newest = this.#root.firstElementChild;
-    if (!(newest instanceof HTMLElement) || newest.matches(AT_IT)) return false;
+    if (!(newest instanceof HTMLElement) || this.#attention.isAt(newest)) return false;
     this.#remove(newest);
     this.#count += 1;
     return true;
@@ -110,14 +116,15 @@ export class Toasts {
   #add(change) {
     const toast = this.#place(this.#template);
     if (!toast) return;
-    toast.dataset["orderId"] = String(change.order_id);
+    toast.dataset["orderId"] = change.order_key;
     const link = toast.querySelector("a");
     if (link) link.textContent = `${orderName(change)}: ${whatHappened(change)}`;
     const page = orderPage(change);
     if (page) link?.setAttribute("href", page);
     const mute = toast.querySelector("[data-mute]");
     mute?.setAttribute("aria-label", `Mute ${orderName(change)}`);
-    mute?.addEventListener("click", () => this.#listeners.mute(change.order_id));
+    mute?.addEventListener("click", () => this.#listeners.mute(change.order_key));
+    toast.querySelector(".dismiss")?.setAttribute("aria-label", `Dismiss what is said of ${orderName(change)}`);
     this.#keep(toast);
   }
 
@@ -177,15 +184,17 @@ export class Toasts {
 
   /** Moves the toasts up from over the list's last row and the way to its next page, if there is room above. */
   #stayClear() {
-    const { top, bottom, height } = this.#root.getBoundingClientRect();
-    const lift = Number.parseFloat(this.#root.style.getPropertyValue("--lift") || "0");
-    const last = [...document.querySelectorAll("tr[data-order-id]")].at(-1)?.getBoundingClientRect();
-    if (height === 0 || !last || this.#root.matches(AT_IT)) return;
+    this.#frame = 0;
+    if (this.#root.childElementCount === 0 || this.#attention.isAt()) return;
+    const last = document.querySelector("tr[data-order-id]:last-child")?.getBoundingClientRect();
+    if (!last) return;
+    const lift = this.#lift;
+    const { top, bottom } = this.#root.getBoundingClientRect();
     const end = document.querySelector(".paging")?.getBoundingClientRect().bottom ?? last.bottom;
     const isOver = top + lift < end && bottom + lift > last.top;
     const needed = isOver ? bottom + lift - last.top + GAP : 0;
-    const isRoom = top + lift >= needed;
-    this.#root.style.setProperty("--lift", `${isRoom ? needed : 0}px`);
+    this.#lift = top + lift >= needed ? needed : 0;
+    if (this.#lift !== lift) this.#root.style.setProperty("--lift", `${this.#lift}px`);
   }
 
   /** @param {HTMLElement} toast */
@@ -205,5 +214,5 @@ export class Toasts {
  */
 function more(count, isAll) {
   if (count === 0) return "and maybe more changes";
-  return `and ${isAll ? "" : "at least "}${count} more ${count === 1 ? "change" : "changes"}`;
+  return `and ${isAll ? "" : "at least "}${counted(count, "more change")}`;
 }

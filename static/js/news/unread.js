@@ -10,8 +10,9 @@ export class Unread {
    * @param {string} text how the count is written
    */
   show(count, text) {
-    const title = document.title.replace(MARK, "");
-    document.title = count > 0 ? `(${text}) ${title}` : title;
+    const plain = document.title.replace(MARK, "");
+    const title = count > 0 ? `(${text}) ${plain}` : plain;
+    if (document.title !== title) document.title = title;
     const icon = this.#icon?.getAttribute("href") ?? "";
     const wanted = icon.replace(/icon(_unread)?\.svg/, count > 0 ? "icon_unread.svg" : "icon.svg");
     if (icon !== wanted) this.#icon?.setAttribute("href", wanted);

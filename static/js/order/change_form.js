@@ -1,4 +1,5 @@
-import { isUnderWay } from "../base/submit_once.js";
+import { fill } from "../base/dom.js";
+import { SENT_BACK, become, isUnderWay } from "../base/forms.js";
 
 /**
  * The form that changes where the order stands, while others change it too: one that nobody has touched becomes the new one;
@@ -13,15 +14,16 @@ export class ChangeForm {
   constructor(form) {
     this.#form = form;
     form.addEventListener("input", () => this.#show());
+    form.addEventListener(SENT_BACK, () => this.take(this.#newer ?? form));
     form.addEventListener("click", ({ target }) => {
       if (target instanceof Element && target.closest("#change-overtaken button")) this.#takeOver();
     });
   }
 
-  /** @param {HTMLFormElement} fresh as the server has it now */
-  take(fresh) {
+  /** @param {HTMLFormElement} newest as the server has it now */
+  take(newest) {
     if (isUnderWay(this.#form)) return;
-    this.#newer = fresh.dataset["standing"] === this.#form.dataset["standing"] ? null : fresh;
+    this.#newer = newest.dataset["standing"] === this.#form.dataset["standing"] ? null : newest;
     if (this.#newer && !this.#isTouched) this.#become(this.#newer);
     this.#show();
   }
@@ -43,14 +45,8 @@ export class ChangeForm {
 
   /** @param {HTMLFormElement} newer */
   #become(newer) {
-    const focus = document.activeElement;
-    const same = focus && this.#form.contains(focus) ? sameControl(focus) : null;
-    this.#form.replaceChildren(...[...newer.childNodes].map((node) => document.importNode(node, true)));
-    for (const name of ["standing", "label", "by"]) this.#form.dataset[name] = newer.dataset[name] ?? "";
-    this.#form.removeAttribute("data-refilled");
+    become(this.#form, newer);
     this.#newer = null;
-    const control = same ? this.#form.querySelector(same) : null;
-    if (control instanceof HTMLElement) control.focus({ preventScroll: true });
   }
 
   /** Says what overtook the form, if anything did, with both versions. */
@@ -59,10 +55,10 @@ export class ChangeForm {
     if (!(conflict instanceof HTMLElement)) return;
     const { label = "", by } = this.#newer?.dataset ?? {};
     if (this.#newer) {
-      text(conflict, "what", `${by || "Somebody"} changed this order to ${label} while you were filling this in.`);
-      text(conflict, "was", this.#form.dataset["label"] ?? "");
-      text(conflict, "wanted", this.#wanted);
-      text(conflict, "now", label);
+      fill(conflict, "what", `${by || "Somebody"} changed this order to ${label} while you were filling this in.`);
+      fill(conflict, "was", this.#form.dataset["label"] ?? "");
+      fill(conflict, "wanted", this.#wanted);
+      fill(conflict, "now", label);
     }
     conflict.hidden = this.#newer === null;
   }
@@ -86,25 +82,4 @@ function isChanged(control) {
   if (control instanceof HTMLTextAreaElement) return control.value !== control.defaultValue;
   // the first is as it is, and chosen unless the server sent back another
   return control instanceof HTMLSelectElement && control.selectedIndex > 0;
-}
-
-/**
- * Where the control is in another form of the same kind.
- * @param {Element} control
- */
-function sameControl(control) {
-  const name = control.getAttribute("name");
-  if (name === null) return control.matches("[type=submit]") ? "[type=submit]" : null;
-  const value = control instanceof HTMLInputElement ? `[value="${CSS.escape(control.value)}"]` : "";
-  return `[name="${CSS.escape(name)}"]${value}`;
-}
-
-/**
- * @param {Element} parent
- * @param {string} name
- * @param {string} words
- */
-function text(parent, name, words) {
-  const place = parent.querySelector(`[data-text="${name}"]`);
-  if (place && place.textContent !== words) place.textContent = words;
 }

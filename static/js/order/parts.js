@@ -1,6 +1,6 @@
 import { showAge } from "../base/time.js";
 import { flash } from "../base/flash.js";
-import { showWas } from "../base/change_mark.js";
+import { showPrevious } from "../base/change_mark.js";
 
 /**
  * Brings the parts of a page to what the server says now, and keeps every node that need not change: focus, selection and
@@ -11,28 +11,28 @@ import { showWas } from "../base/change_mark.js";
  */
 export class Parts {
   #root;
-  #said;
+  #before;
 
   /** @param {HTMLElement} root as the server sent it */
   constructor(root) {
     this.#root = root;
-    this.#said = /** @type {Element} */ (root.cloneNode(true));
+    this.#before = /** @type {Element} */ (root.cloneNode(true));
   }
 
   /**
    * Takes over what differs, and marks it for a moment.
-   * @param {Element} says the root of a page that was read anew
+   * @param {Element} now the root of a page that was read anew
    * @returns {Element[]} the lines that changed or are new
    */
-  take(says) {
+  take(now) {
     /** @type {Set<Element>} */
     const changed = new Set();
     for (const part of this.#root.querySelectorAll("[data-part]")) {
       const name = `[data-part="${part.getAttribute("data-part")}"]`;
-      const [before, now] = [this.#said.querySelector(name), says.querySelector(name)];
-      if (before && now) merge(part, before, now, changed);
+      const [old, wanted] = [this.#before.querySelector(name), now.querySelector(name)];
+      if (old && wanted) merge(part, old, wanted, changed);
     }
-    this.#said = says;
+    this.#before = now;
     showAge(this.#root);
     changed.forEach(flash);
     return [...changed];
@@ -41,33 +41,33 @@ export class Parts {
 
 /**
  * @param {Node} shown
- * @param {Node} said what the server said of it before
- * @param {Node} says what it says now
+ * @param {Node} before what the server said of it
+ * @param {Node} now what it says
  * @param {Set<Element>} changed
  */
-function merge(shown, said, says, changed) {
-  if (said.isEqualNode(says)) return;
-  if (shown instanceof Element && said instanceof Element && says instanceof Element) {
-    mergeAttributes(shown, said, says);
-    mergeChildren(shown, [...said.childNodes], [...says.childNodes], changed);
+function merge(shown, before, now, changed) {
+  if (before.isEqualNode(now)) return;
+  if (shown instanceof Element && before instanceof Element && now instanceof Element) {
+    mergeAttributes(shown, before, now);
+    mergeChildren(shown, [...before.childNodes], [...now.childNodes], changed);
     return;
   }
-  const [from, to] = [said.textContent ?? "", says.textContent ?? ""];
+  const [from, to] = [before.textContent ?? "", now.textContent ?? ""];
   shown.textContent = to;
   note(shown, changed);
   const teller = shown.parentElement?.closest("[data-tells]");
-  if (teller instanceof HTMLElement) showWas(teller, from, to);
+  if (teller instanceof HTMLElement) showPrevious(teller, from, to);
 }
 
 /**
  * @param {Element} shown
- * @param {Element} said
- * @param {Element} says
+ * @param {Element} before
+ * @param {Element} now
  */
-function mergeAttributes(shown, said, says) {
-  for (const name of new Set([...said.getAttributeNames(), ...says.getAttributeNames()])) {
-    const value = says.getAttribute(name);
-    if (value === said.getAttribute(name)) continue;
+function mergeAttributes(shown, before, now) {
+  for (const name of new Set([...before.getAttributeNames(), ...now.getAttributeNames()])) {
+    const value = now.getAttribute(name);
+    if (value === before.getAttribute(name)) continue;
     if (value === null) shown.removeAttribute(name);
     else shown.setAttribute(name, value);
   }
@@ -76,34 +76,34 @@ function mergeAttributes(shown, said, says) {
 /**
  * What is the same at the end stays; of the rest, each becomes the next of its kind.
  * @param {Element} shown
- * @param {Node[]} said
- * @param {Node[]} says
+ * @param {Node[]} before
+ * @param {Node[]} now
  * @param {Set<Element>} changed
  */
-function mergeChildren(shown, said, says, changed) {
+function mergeChildren(shown, before, now, changed) {
   const places = [...shown.childNodes];
   // otherwise somebody else has been at it, as a browser that translates, and nothing of it can be kept
-  const known = places.length === said.length ? said : [];
+  const known = places.length === before.length ? before : [];
   let end = 0;
-  while (end < Math.min(known.length, says.length) && known.at(-1 - end)?.isEqualNode(says.at(-1 - end) ?? null)) end += 1;
+  while (end < Math.min(known.length, now.length) && known.at(-1 - end)?.isEqualNode(now.at(-1 - end) ?? null)) end += 1;
   const last = places.length - end;
   let place = 0;
   const removeTo = (/** @type {number} */ until) => {
-    const gone = places.slice(place, until);
-    gone.forEach((node) => node.remove());
+    const removed = places.slice(place, until);
+    removed.forEach((node) => node.remove());
     const line = shown.closest("[data-line]");
-    if (line && gone.some(isSomething)) changed.add(line);
+    if (line && removed.some(isSomething)) changed.add(line);
     place = until;
   };
-  for (const now of says.slice(0, says.length - end)) {
-    const at = known.findIndex((before, index) => index >= place && index < last && kind(before) === kind(now));
-    const [kept, before] = [places[at], known[at]];
-    if (kept && before) {
+  for (const wanted of now.slice(0, now.length - end)) {
+    const at = known.findIndex((node, index) => index >= place && index < last && kind(node) === kind(wanted));
+    const [kept, old] = [places[at], known[at]];
+    if (kept && old) {
       removeTo(at);
-      merge(kept, before, now, changed);
+      merge(kept, old, wanted, changed);
       place = at + 1;
     } else {
-      note(shown.insertBefore(document.importNode(now, true), places[place] ?? null), changed);
+      note(shown.insertBefore(document.importNode(wanted, true), places[place] ?? null), changed);
     }
   }
   removeTo(last);

@@ -10,10 +10,10 @@ const LONGEST_BACKOFF = 4_000;
 const NOT_FOUND = 404;
 
 /**
- * @typedef {object} Listeners
+ * @typedef {object} RenewalListeners
  * @property {() => boolean} isOver nothing is to be read any more
  * @property {(page: Document) => boolean} read whether the page is what was asked for
- * @property {() => void} gone there is no such page any more
+ * @property {() => void} missing there is no such page any more
  * @property {() => void} turned what is shown is known to be old from now on, or no more
  */
 
@@ -33,7 +33,7 @@ export class Renewal {
 
   /**
    * @param {string} url
-   * @param {Listeners} listeners
+   * @param {RenewalListeners} listeners
    */
   constructor(url, listeners) {
     this.#url = url;
@@ -62,12 +62,12 @@ export class Renewal {
   async #read() {
     this.#isAsked = false;
     this.#isReading = true;
-    const { status, page } = await readPage(this.#url);
+    const { ok, status, page } = await readPage(this.#url);
     this.#isReading = false;
     if (this.#listeners.isOver()) return;
-    const isGone = status === NOT_FOUND;
-    if (isGone) this.#listeners.gone();
-    const failed = !isGone && !(page && this.#listeners.read(page));
+    const isMissing = status === NOT_FOUND;
+    if (isMissing) this.#listeners.missing();
+    const failed = !isMissing && !(ok && page && this.#listeners.read(page));
     if (failed) this.#schedule(this.#backoff);
     else if (this.#isAsked) this.#schedule(GATHERING);
     this.#backoff = failed ? Math.min(2 * this.#backoff, LONGEST_BACKOFF) : FIRST_BACKOFF;

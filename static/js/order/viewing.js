@@ -1,3 +1,5 @@
+import { listed } from "../base/words.js";
+
 /** How often a page says that it is looked at, in milliseconds. It counts as left after three times that. */
 const BEAT = 4_000;
 
@@ -10,15 +12,16 @@ const NOT_FOUND = 404;
 const REFUSED = new Set([401, 403]);
 
 /**
- * @typedef {object} Listeners
+ * @typedef {object} ViewingListeners
  * @property {() => boolean} isOver the session is over
  * @property {(touched: string) => void} touched what tells one state of the order from another
- * @property {() => void} gone there is no such order for this user
+ * @property {() => void} missing there is no such order for this user
  */
 
 /** Tells the others that this page is looked at, while it is, and shows who else looks at the order. */
 export class Viewing {
   #url;
+  #user;
   #place;
   #listeners;
   #page = pageId();
@@ -29,11 +32,13 @@ export class Viewing {
 
   /**
    * @param {string} url
+   * @param {string} user for whom the page was made
    * @param {HTMLElement} place
-   * @param {Listeners} listeners
+   * @param {ViewingListeners} listeners
    */
-  constructor(url, place, listeners) {
+  constructor(url, user, place, listeners) {
     this.#url = url;
+    this.#user = user;
     this.#place = place;
     this.#listeners = listeners;
   }
@@ -67,7 +72,7 @@ export class Viewing {
     let answer = null;
     let status = 0;
     try {
-      const body = new URLSearchParams({ page: this.#page });
+      const body = new URLSearchParams({ page: this.#page, user: this.#user });
       const headers = { accept: "application/json" };
       const response = await fetch(this.#url, { method: "POST", body, headers, signal: asking.signal });
       status = response.status;
@@ -82,14 +87,14 @@ export class Viewing {
     if (REFUSED.has(status)) this.#stop();
     this.#show(answer?.viewers ?? []);
     if (answer) this.#listeners.touched(answer.touched);
-    else if (status === NOT_FOUND) this.#listeners.gone();
+    else if (status === NOT_FOUND) this.#listeners.missing();
   }
 
   #leave() {
     if (!this.#asking) return;
     this.#stop();
     this.#show([]);
-    navigator.sendBeacon(this.#url, new URLSearchParams({ page: this.#page, leaving: "1" }));
+    navigator.sendBeacon(this.#url, new URLSearchParams({ page: this.#page, user: this.#user, leaving: "1" }));
   }
 
   #stop() {
@@ -108,13 +113,4 @@ export class Viewing {
 /** An id that no other page has. Browsers have no `randomUUID` where a page came by plain HTTP from another machine. */
 function pageId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/**
- * `rx`, `rx and admin`, `ana, rx and admin`.
- * @param {string[]} names
- */
-function listed(names) {
-  const last = names.at(-1) ?? "";
-  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${last}` : last;
 }

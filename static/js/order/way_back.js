@@ -1,10 +1,11 @@
 /**
- * Leads back to the list as it was filtered, if this tab came from it: also after the order was changed, when the page before
- * is the order's own.
+ * Leads back to the list as this person filtered it, if this tab came from it: also after the order was changed, when the page
+ * before is the order's own.
  * @param {HTMLAnchorElement} link to the list
+ * @param {string} user
  */
-export function leadBack(link) {
-  const kept = `list ${link.pathname}`;
+export function leadBack(link, user) {
+  const kept = `list ${link.pathname} of ${user}`;
   const from = document.referrer === "" ? null : new URL(document.referrer);
   if (from?.origin === location.origin && from.pathname === link.pathname) sessionStorage.setItem(kept, from.search);
   link.search = sessionStorage.getItem(kept) ?? "";

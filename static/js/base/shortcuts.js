@@ -1,0 +1,36 @@
+/**
+ * Whether one-key shortcuts are on. Off belongs to a person in a browser: they are in the way of what that machine has, as speech
+ * that types or keys that are pressed by accident, and not of the same person at another one.
+ */
+export class Shortcuts {
+  #key;
+
+  /** @param {string} user */
+  constructor(user) {
+    this.#key = `oncare-live shortcuts of ${user}`;
+  }
+
+  get areOn() {
+    try {
+      return localStorage.getItem(this.#key) !== "off";
+    } catch (error) {
+      // where people forbid a page to keep anything, they stay as they are usually
+      if (error instanceof DOMException) return true;
+      throw error;
+    }
+  }
+
+  /**
+   * Has a box say it and change it, here and in the browser's other pages.
+   * @param {HTMLInputElement} box
+   */
+  bind(box) {
+    const show = () => (box.checked = this.areOn);
+    window.addEventListener("storage", show);
+    box.addEventListener("change", () => {
+      if (box.checked) localStorage.removeItem(this.#key);
+      else localStorage.setItem(this.#key, "off");
+    });
+    show();
+  }
+}
