@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::heard::Heard;
 use super::hub::ListenerState;
 use super::state::Live;
+use super::within::within;
 use crate::store::{Link, StoreError};
 
 /// How often the canary is sent, and how long it may take to come back. A hung backend looks like a quiet one to TCP.
@@ -38,7 +39,7 @@ enum Lost {
 pub(super) async fn run(live: &Live, heard: &Heard, risen: &Notify) -> StoreError {
     loop {
         let mut has_proved = false;
-        let opened = in_time("connect within 4 s", Link::open(live.store.url(), "canary", |_, _| {})).await;
+        let opened = within(PATIENCE, "connect within 4 s", Link::open(live.store.url(), "canary", |_, _| {})).await;
         let lost = match opened {
             Ok(link) => {
                 let lost = tokio::select! {
@@ -77,7 +78,7 @@ async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool) -
             link.send_canary(&nonce).await?;
             Ok(usage)
         };
-        let usage = match in_time("send the canary within 4 s", sending).await {
+        let usage = match within(PATIENCE, "send the canary within 4 s", sending).await {
             Ok(usage) => usage,
             Err(error) => return Lost::Own(error),
         };
@@ -107,16 +108,8 @@ async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool) -
 async fn tell_of_rising(link: &Link, risen: &Notify) -> Lost {
     loop {
         risen.notified().await;
-        if let Err(error) = in_time("say within 4 s that the listener rose", link.tell_risen()).await {
+        if let Err(error) = within(PATIENCE, "say within 4 s that the listener rose", link.tell_risen()).await {
             return Lost::Own(error);
         }
     }
-}
-
-async fn in_time<T>(
-    attempted: &'static str,
-    attempt: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let late = |elapsed: tokio::time::error::Elapsed| StoreError::Unavailable { attempted, cause: elapsed.into() };
-    timeout(PATIENCE, attempt).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
 }

@@ -137,7 +137,7 @@ impl Hub {
     }
 
     /// The listener begins to read: see [`Watched::begin_read`].
-    pub(super) fn begin_read(&self) -> Option<Vec<RepId>> {
+    pub(super) fn begin_read(&self) -> (Option<Vec<RepId>>, HashSet<Scope>) {
         self.lock().watched.begin_read(Audience::MOST)
     }
 

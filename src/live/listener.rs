@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rand::Rng;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::baseline::Baselines;
 use super::canary;
@@ -21,6 +21,7 @@ use super::lateness::Lateness;
 use super::pace::{Pace, SHORTEST_PAUSE};
 use super::state::Live;
 use super::watched::Audience;
+use super::within::within;
 use crate::cursor::Cursor;
 use crate::order::{OrderEvent, Scope, Summary};
 use crate::store::{Batch, Changed, Link, News, Sleeper, StoreError};
@@ -30,6 +31,9 @@ const SAFETY_READ: Duration = Duration::from_secs(3);
 
 /// How often a listener that holds no lock of its own, because another instance sleeps, looks whether the other still does.
 const SLEEPER_CHECK: Duration = Duration::from_millis(200);
+
+/// How long a sleeping listener waits between two reads of statistics that it has no other reason for.
+const AHEAD_PAUSE: Duration = Duration::from_millis(20);
 
 /// For how long a poll counts as somebody who is there.
 const INTEREST: Duration = Duration::from_secs(30);
@@ -45,13 +49,21 @@ const SLOW_READ: Duration = Duration::from_secs(4);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// Listens for ever. The cursor outlives the connection: what is committed while it is down is read afterwards.
+/// Where the listener stands. It outlives the connection: what is committed while that is down is read afterwards.
+struct Stand {
+    /// Everything up to here was published.
+    cursor: Arc<Cursor>,
+    /// In the state of the cursor.
+    baselines: Baselines,
+}
+
+/// Listens for ever.
 pub(super) async fn run(live: &Live) {
-    let mut cursor = None;
+    let mut stand = None;
     let mut backoff = FIRST_BACKOFF;
     loop {
         let connected_at = Instant::now();
-        let Err(error) = listen(live, &mut cursor).await;
+        let Err(error) = listen(live, &mut stand).await;
         live.meter.set_awake(false);
         if connected_at.elapsed() > LONGEST_BACKOFF {
             backoff = FIRST_BACKOFF;
@@ -68,7 +80,7 @@ pub(super) async fn run(live: &Live) {
 enum Never {}
 
 /// One connection's life.
-async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, StoreError> {
+async fn listen(live: &Live, stand: &mut Option<Stand>) -> Result<Never, StoreError> {
     let heard = Arc::new(Heard::default());
     let link = {
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
@@ -79,8 +91,8 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
         })
         .await?
     };
-    let stand = in_time("begin listening within 20 s", begin(live, &link, cursor)).await?;
-    let may_sleep = !in_time("look at the server within 20 s", link.may_prepare()).await?;
+    let known = within(READ_PATIENCE, "begin listening within 20 s", begin(live, &link, stand)).await?;
+    let may_sleep = !within(READ_PATIENCE, "look at the server within 20 s", link.may_prepare()).await?;
     let risen = Notify::new();
     let now = Instant::now();
     let tail = Tail {
@@ -88,8 +100,7 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
         heard: &heard,
         risen: &risen,
         link,
-        cursor: stand,
-        baselines: Baselines::default(),
+        stand: known,
         may_sleep,
         asked_at: None,
         pace: Pace::new(now),
@@ -102,46 +113,33 @@ async fn listen(live: &Live, cursor: &mut Option<Arc<Cursor>>) -> Result<Never, 
         // it would take as long at every attempt, and nobody would get anything
         tracing::error!("a batch took too long and is skipped; every stream reads its state anew");
         live.meter.batches_skipped.fetch_add(1, Relaxed);
-        *cursor = None;
+        *stand = None;
     }
     ended
 }
 
-async fn in_time<T>(
-    attempted: &'static str,
-    attempt: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let late = |elapsed: tokio::time::error::Elapsed| StoreError::Unavailable { attempted, cause: elapsed.into() };
-    timeout(READ_PATIENCE, attempt).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
-}
-
 /// LISTEN is in force before the first cursor is taken, and not in the same transaction: a change that commits between
 /// them is notified as well as read; the other way round it could be neither.
-async fn begin<'a>(
-    live: &Live,
-    link: &Link,
-    cursor: &'a mut Option<Arc<Cursor>>,
-) -> Result<&'a mut Arc<Cursor>, StoreError> {
+async fn begin<'a>(live: &Live, link: &Link, stand: &'a mut Option<Stand>) -> Result<&'a mut Stand, StoreError> {
     link.listen_for_orders().await?;
     let present = link.first_cursor().await?;
-    let known = cursor.take().filter(|known| known.epoch == present.epoch);
+    let known = stand.take().filter(|known| known.cursor.epoch == present.epoch);
     if known.is_none() {
         // streams that opened earlier may have read a state older than this cursor
         live.hub.resync(&present);
         live.recency.jumped_to(present.revision());
     }
-    Ok(cursor.insert(known.unwrap_or_else(|| Arc::new(present))))
+    Ok(stand.insert(known.unwrap_or_else(|| Stand { cursor: Arc::new(present), baselines: Baselines::default() })))
 }
 
-/// One connection, and up to where it has published.
+/// One connection, and where the listener stands.
 struct Tail<'a> {
     live: &'a Live,
     heard: &'a Heard,
     /// That it rose is to be told to the other instances.
     risen: &'a Notify,
     link: Link,
-    cursor: &'a mut Arc<Cursor>,
-    baselines: Baselines,
+    stand: &'a mut Stand,
     /// Not where writers may want to prepare their transactions, which PostgreSQL refuses to those that notify.
     may_sleep: bool,
     /// When a poll last asked for news.
@@ -181,7 +179,7 @@ impl Tail<'_> {
             let read = self.read().await?;
             let now = Instant::now();
             if self.pace.is_rare(read.transactions, now) && self.may_sleep {
-                let sleeper = in_time("fall asleep within 20 s", self.link.try_sleep()).await?;
+                let sleeper = within(READ_PATIENCE, "fall asleep within 20 s", self.link.try_sleep()).await?;
                 if sleeper != Sleeper::Nobody {
                     // once more: now everything that was committed without a notification is visible
                     self.read().await?;
@@ -211,6 +209,7 @@ impl Tail<'_> {
                 () = self.heard.something() => {}
                 () = sleep_until(next_look) => {}
                 () = sleep_until(next_check), if sleeper == Sleeper::Another => {}
+                () = sleep(AHEAD_PAUSE), if self.stand.baselines.wants_any() => {}
                 () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
                 lost = lost(&self.link) => return Err(lost),
             }
@@ -219,7 +218,7 @@ impl Tail<'_> {
             lateness.hear(&news, now);
             if sleeper == Sleeper::Another && (news.another_rose || now >= next_check) {
                 next_check = now + SLEEPER_CHECK;
-                sleeper = in_time("look after the sleeper within 20 s", self.link.try_sleep()).await?;
+                sleeper = within(READ_PATIENCE, "look after the sleeper within 20 s", self.link.try_sleep()).await?;
                 if news.another_rose || sleeper != Sleeper::Another {
                     // for a moment possibly nobody slept
                     lateness = Lateness::new(now);
@@ -229,7 +228,7 @@ impl Tail<'_> {
             if is_due {
                 next_look = now + SAFETY_READ;
                 if let Sleeper::Ourselves(lease) = sleeper {
-                    let renewed = in_time("go on sleeping within 20 s", self.link.renew(lease)).await?;
+                    let renewed = within(READ_PATIENCE, "go on sleeping within 20 s", self.link.renew(lease)).await?;
                     sleeper = renewed.map_or(Sleeper::Nobody, Sleeper::Ourselves);
                     if sleeper == Sleeper::Nobody {
                         // writers did not believe in this sleep any more, and it did not know
@@ -244,7 +243,7 @@ impl Tail<'_> {
             let rises = self.pace.rises(news.notifications, news.is_crowded, now) || is_due && self.is_idle();
             if rises || sleeper == Sleeper::Nobody {
                 // another instance may rely on our sleep lock, even if we held it only while trying: let go of all locks, and tell it
-                in_time("rise within 20 s", self.link.rise()).await?;
+                within(READ_PATIENCE, "rise within 20 s", self.link.rise()).await?;
                 self.risen.notify_one();
                 return Ok(());
             }
@@ -261,7 +260,7 @@ impl Tail<'_> {
 
     /// Goes to the present without looking at what happened.
     async fn jump(&mut self) -> Result<(), StoreError> {
-        let present = in_time("read the present within 20 s", self.link.present()).await?;
+        let present = within(READ_PATIENCE, "read the present within 20 s", self.link.present()).await?;
         // a stream may have opened meanwhile
         self.tell_nothing_up_to(Arc::new(present));
         Ok(())
@@ -269,10 +268,10 @@ impl Tail<'_> {
 
     /// Comes to a state without telling what happened on the way.
     fn tell_nothing_up_to(&mut self, state: Arc<Cursor>) {
-        self.baselines.forget_all();
+        self.stand.baselines.forget_all();
         self.live.hub.resync(&state);
         self.live.recency.jumped_to(state.revision());
-        *self.cursor = state;
+        self.stand.cursor = state;
     }
 
     /// Reads what happened since the cursor and delivers it.
@@ -303,7 +302,8 @@ impl Tail<'_> {
             News::Much(reps) => {
                 tracing::debug!(reps = reps.len(), "many changes at once: these reps' streams read their state anew");
                 let scopes: Vec<Scope> = reps.into_iter().map(Scope::Rep).chain([Scope::All]).collect();
-                scopes.iter().for_each(|scope| self.baselines.forget(*scope));
+                scopes.iter().for_each(|scope| self.stand.baselines.forget(*scope));
+                self.stand.baselines.learn(summaries);
                 self.deliver(cursor, &followed, scopes.into_iter().map(|scope| (scope, None)).collect());
                 read.transactions = u32::MAX;
             }
@@ -324,28 +324,35 @@ impl Tail<'_> {
     /// What happened since the cursor, with the statistics that don't follow from the baselines.
     async fn read_batch(&mut self, followed: &Audience) -> Result<(Batch, HashMap<Scope, Summary>), StoreError> {
         let attempted = "read the events within 20 s";
-        let (live, baselines) = (self.live, &self.baselines);
+        let live = self.live;
+        let ahead = live.hub.open_among(self.stand.baselines.next_wanted(followed));
+        let Stand { cursor, baselines } = &*self.stand;
         let unknown = |batch: &Batch| {
             let News::Changed(changed) = &batch.news else { return HashSet::new() };
             let is_unknown = |scope: &Scope| followed.has(*scope) && !baselines.has(*scope);
             live.hub.open_among(changed.scopes().filter(is_unknown))
         };
-        let batch = in_time(attempted, self.link.read_batch(self.cursor, followed.reps())).await?;
-        if unknown(&batch).is_empty() {
-            return Ok((batch, HashMap::new()));
+        if ahead.is_empty() {
+            let batch = within(READ_PATIENCE, attempted, self.link.read_batch(cursor, followed.reps())).await?;
+            if unknown(&batch).is_empty() {
+                return Ok((batch, HashMap::new()));
+            }
         }
-        // again, together with them: they must be of one snapshot
-        in_time(attempted, self.link.read_batch_and_statistics(self.cursor, followed.reps(), unknown)).await
+        // if need be again, together with the statistics: they must be of one snapshot
+        let wanted = |batch: &Batch| &unknown(batch) | &ahead;
+        within(READ_PATIENCE, attempted, self.link.read_batch_and_statistics(cursor, followed.reps(), wanted)).await
     }
 
     /// Whose events the next read is to tell.
     fn audience(&mut self) -> Audience {
         let live = self.live;
         // both are asked in any case, as from now on they count as looked after
-        let polling = live.recency.begin_read(self.cursor.revision(), Audience::MOST);
-        let followed = Audience::both(live.hub.begin_read(), polling);
-        self.baselines.keep_only(&followed);
-        self.baselines.tidy(live.hub.open_scopes(), |scopes| live.hub.open_among(scopes));
+        let polling = live.recency.begin_read(self.stand.cursor.revision(), Audience::MOST);
+        let (open, newcomers) = live.hub.begin_read();
+        let followed = Audience::both(open, polling);
+        self.stand.baselines.want(newcomers);
+        self.stand.baselines.keep_only(&followed);
+        self.stand.baselines.tidy(live.hub.open_scopes(), |scopes| live.hub.open_among(scopes));
         followed
     }
 
@@ -365,13 +372,16 @@ impl Tail<'_> {
         unreadable.iter().for_each(|scope| _ = by_scope.entry(*scope).or_default());
         let mut frame = |scope: Scope, events: &[&OrderEvent]| {
             if !open.contains(&scope) || unreadable.contains(&scope) {
-                self.baselines.forget(scope);
+                self.stand.baselines.forget(scope);
                 return None;
             }
-            let summary = self.baselines.advance(scope, events, summaries.remove(&scope))?;
+            let summary = self.stand.baselines.advance(scope, events, summaries.remove(&scope))?;
             Some(Arc::new(Frame::patch(scope, summary, events, &changed.rows, cursor, self.live.zone)))
         };
-        by_scope.into_iter().map(|(scope, events)| (scope, frame(scope, &events))).collect()
+        let frames = by_scope.into_iter().map(|(scope, events)| (scope, frame(scope, &events))).collect();
+        // those that were read ahead
+        self.stand.baselines.learn(summaries);
+        frames
     }
 
     /// Hands out what was read up to a state, which is the next cursor.
@@ -379,7 +389,7 @@ impl Tail<'_> {
         let scopes: Vec<Scope> = concerned.keys().copied().collect();
         self.live.hub.deliver(&state, followed.reps().is_none(), concerned);
         self.live.recency.saw(scopes.into_iter(), state.revision());
-        *self.cursor = state;
+        self.stand.cursor = state;
     }
 }
 

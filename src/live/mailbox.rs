@@ -14,6 +14,10 @@ use crate::store::SessionHash;
 /// Frames that wait for one stream at most. Beyond, the stream reads its state anew, which is one frame.
 const CAPACITY: usize = 16;
 
+/// The same while the stream reads its state. A busy listener publishes a frame each millisecond: with the smaller bound it would
+/// lose some during every read, and read for ever. Frames are shared, so that what waits costs a pointer each.
+const CAPACITY_DURING_READ: usize = 1_024;
+
 /// What a stream gets from its mailbox.
 #[derive(Debug)]
 pub(super) enum Delivery {
@@ -46,6 +50,8 @@ struct Inbox {
     resync: Option<Revision>,
     ping: bool,
     bye: Option<Bye>,
+    /// Whether its reader wanted no news when it last looked, as it reads its state.
+    is_reading: bool,
 }
 
 impl Mailbox {
@@ -57,7 +63,8 @@ impl Mailbox {
     /// it begins to, further frames are dropped as well, and `true` is returned, so that one overflow counts once.
     pub(super) fn put(&self, frame: Arc<Frame>) -> bool {
         self.change(|inbox| {
-            let fits = inbox.resync.is_some() || inbox.frames.len() < CAPACITY;
+            let capacity = if inbox.is_reading { CAPACITY_DURING_READ } else { CAPACITY };
+            let fits = inbox.resync.is_some() || inbox.frames.len() < capacity;
             if fits && inbox.resync.is_none() {
                 inbox.frames.push_back(frame);
             } else {
@@ -105,6 +112,7 @@ impl Mailbox {
 
     fn take(&self, wants_news: bool) -> Option<Delivery> {
         let mut inbox = self.lock();
+        inbox.is_reading = !wants_news;
         if let Some(bye) = inbox.bye {
             return Some(Delivery::Bye(bye));
         }
@@ -159,6 +167,17 @@ mod tests {
         assert!(matches!(mailbox.take(true), Some(Delivery::Resync(_))));
         mailbox.put(frame());
         assert!(matches!(mailbox.take(true), Some(Delivery::Frames(frames)) if frames.len() == 1));
+    }
+
+    #[test]
+    fn more_is_kept_while_the_state_is_read_and_no_longer() {
+        let mailbox = mailbox();
+        assert!(mailbox.take(false).is_none());
+        assert!((0..CAPACITY_DURING_READ).all(|_| mailbox.put(frame())));
+        assert!(!mailbox.put(frame()));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(_))));
+        assert!((0..CAPACITY).all(|_| mailbox.put(frame())));
+        assert!(!mailbox.put(frame()));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! Beside that way: `recency.rs` answers polls when nothing changed; `fold_task.rs` folds and prunes; `session_check.rs` ends
 //! streams of ended sessions; `stranger_check.rs` finds other sessions that hold the sleep lock. `start.rs` starts these
-//! tasks, `supervise.rs` restarts them, `state.rs` holds what they share, `meter.rs` counts.
+//! tasks, `supervise.rs` restarts them, `within.rs` gives up what takes too long, `state.rs` holds what they share, `meter.rs` counts.
 
 mod baseline;
 mod bye;
@@ -33,6 +33,7 @@ mod stranger_check;
 mod stream;
 mod supervise;
 mod watched;
+mod within;
 
 pub use bye::Bye;
 pub use frame::Frame;

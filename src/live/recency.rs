@@ -94,7 +94,7 @@ impl Recency {
         polled.watched.each_newcomer(|watch| {
             watch.unchanged_since.get_or_insert(from);
         });
-        polled.watched.begin_read(most)
+        polled.watched.begin_read(most).0
     }
 
     /// The listener has seen all that was committed up to a state, and in it changes of these.

@@ -57,7 +57,7 @@ impl Live {
             waiting: VecDeque::new(),
             beginning: None,
             next_ping: Box::pin(sleep_until(next_ping)),
-            resync: None,
+            behind: None,
             is_over: false,
         };
         let beginning = [frame::retry(retry_time()), frame::sync(&first), stream.ping().bytes].concat();
@@ -70,19 +70,32 @@ impl Live {
         pulse::next_ping(self.hub.open_streams(), self.started)
     }
 
-    /// Reads the state anew, for a stream that knows all up to a cursor; after a pause, if an earlier attempt failed.
-    fn resync(self: &Arc<Self>, scope: Scope, known: &Arc<Cursor>, pause: Duration) -> Resync {
+    /// Reads the state anew, for a stream that knows all up to a cursor.
+    fn resync(self: &Arc<Self>, scope: Scope, known: &Arc<Cursor>) -> Resync {
         let (live, known) = (Arc::clone(self), Arc::clone(known));
-        Box::pin(async move {
-            if !pause.is_zero() {
-                sleep(pause).await;
-            }
-            live.syncs.read(scope, Some(&known)).await
-        })
+        Box::pin(async move { live.syncs.read(scope, Some(&known)).await })
     }
 }
 
 type Resync = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
+
+/// How a stream that must read its state anew comes to it.
+enum Behind {
+    /// It reads after a pause. What is published until then is in the state that it will read.
+    Pauses(Pin<Box<Sleep>>),
+    /// The read is under way. What is published meanwhile may be newer, and stays in the mailbox.
+    Reads(Resync),
+}
+
+impl Behind {
+    /// What was read; nothing where a pause is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Sync, StoreError>>> {
+        match self {
+            Self::Pauses(pause) => pause.as_mut().poll(cx).map(|()| None),
+            Self::Reads(resync) => resync.as_mut().poll(cx).map(Some),
+        }
+    }
+}
 
 /// A stream that has its first state. There are as many as open pages, so that it is small while nothing happens.
 pub struct EventStream {
@@ -94,8 +107,8 @@ pub struct EventStream {
     waiting: VecDeque<Arc<Frame>>,
     beginning: Option<Bytes>,
     next_ping: Pin<Box<Sleep>>,
-    /// Under way while the stream is behind.
-    resync: Option<Resync>,
+    /// Set while what was told does not lead to what is published.
+    behind: Option<Behind>,
     is_over: bool,
 }
 
@@ -127,12 +140,16 @@ impl EventStream {
             if self.is_over {
                 return Poll::Ready(None);
             }
-            if let Poll::Ready(delivery) = self.subscription.poll_delivery(cx, self.resync.is_none()) {
+            let wants_news = !matches!(self.behind, Some(Behind::Reads(_)));
+            if let Poll::Ready(delivery) = self.subscription.poll_delivery(cx, wants_news) {
                 match delivery {
+                    Delivery::Frames(_) if self.behind.is_some() => {}
                     Delivery::Frames(frames) => self.waiting = frames,
+                    // whoever pauses reads at once: the listener has come to another state
                     Delivery::Resync(state) => {
-                        if !self.known.revision().partial_cmp(&state).is_some_and(Ordering::is_ge) {
-                            self.fall_behind(Duration::ZERO);
+                        let is_known = self.known.revision().partial_cmp(&state).is_some_and(Ordering::is_ge);
+                        if self.behind.is_some() || !is_known {
+                            self.reads_anew();
                         }
                     }
                     Delivery::Ping => return Poll::Ready(Some(self.ping())),
@@ -140,21 +157,18 @@ impl EventStream {
                 }
                 continue;
             }
-            if let Some(Poll::Ready(outcome)) = self.resync.as_mut().map(|resync| resync.as_mut().poll(cx)) {
-                match outcome {
-                    Ok(sync) => {
-                        self.resync = None;
-                        let told = Outgoing::of(frame::sync(&sync));
-                        self.known = sync.cursor;
-                        self.must_be_where_the_listener_is();
+            match self.behind.as_mut().map(|behind| behind.poll(cx)) {
+                Some(Poll::Ready(Some(outcome))) => {
+                    if let Some(told) = self.has_read(outcome) {
                         return Poll::Ready(Some(told));
                     }
-                    Err(error) => {
-                        tracing::debug!(error = error.chain(), "a stream could not read its state");
-                        self.fall_behind(RESYNC_PAUSE);
-                    }
+                    continue;
                 }
-                continue;
+                Some(Poll::Ready(None)) => {
+                    self.reads_anew();
+                    continue;
+                }
+                Some(Poll::Pending) | None => {}
             }
             ready!(self.next_ping.as_mut().poll(cx));
             self.next_ping.as_mut().reset(self.live.next_ping());
@@ -195,7 +209,7 @@ impl EventStream {
                 Novelty::OtherEpoch => {
                     // whatever else waits was read before the state will be
                     self.waiting.clear();
-                    self.fall_behind(Duration::ZERO);
+                    self.reads_anew();
                 }
             }
         }
@@ -203,21 +217,44 @@ impl EventStream {
         None
     }
 
+    /// What to tell of a state that was to be read.
+    fn has_read(&mut self, outcome: Result<Sync, StoreError>) -> Option<Outgoing> {
+        match outcome {
+            Ok(sync) => {
+                self.behind = None;
+                let state = frame::sync(&sync);
+                self.known = sync.cursor;
+                self.must_be_where_the_listener_is();
+                // a ping on the way may have said that it was not live
+                Some(Outgoing::of([state, self.ping().bytes].concat().into()))
+            }
+            Err(error) => {
+                tracing::debug!(error = error.chain(), "a stream could not read its state");
+                self.pauses(RESYNC_PAUSE);
+                None
+            }
+        }
+    }
+
     /// In another epoch nothing that the listener reads leads on from what was told: the state is read again and again until
     /// it is of the same one.
     fn must_be_where_the_listener_is(&mut self) {
         if self.live.hub.is_elsewhere(&self.known) {
-            self.fall_behind(ELSEWHERE_PAUSE);
+            self.pauses(ELSEWHERE_PAUSE);
         }
     }
 
-    fn fall_behind(&mut self, pause: Duration) {
-        self.resync = Some(self.live.resync(self.subscription.scope(), &self.known, pause));
+    fn pauses(&mut self, pause: Duration) {
+        self.behind = Some(Behind::Pauses(Box::pin(sleep(pause))));
     }
 
+    fn reads_anew(&mut self) {
+        self.behind = Some(Behind::Reads(self.live.resync(self.subscription.scope(), &self.known)));
+    }
+
+    /// Live only if what is told is the present: not while it is to be read anew, nor where the listener reads in another epoch.
     fn ping(&self) -> Outgoing {
-        // nothing arrives at once where the listener reads in another epoch
-        let is_live = self.live.hub.is_live() && !self.live.hub.is_elsewhere(&self.known);
+        let is_live = self.live.hub.is_live() && self.behind.is_none() && !self.live.hub.is_elsewhere(&self.known);
         Outgoing::of(frame::ping(is_live, pulse::latest(self.next_ping.deadline())))
     }
 }

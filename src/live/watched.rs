@@ -73,12 +73,11 @@ impl<T> Watched<T> {
         }
     }
 
-    /// The listener begins to read: it looks after all that are here, who are no newcomers any more. Gives the reps, if
-    /// they are at most so many and nobody is there for all orders.
-    pub(super) fn begin_read(&mut self, most: usize) -> Option<Vec<RepId>> {
-        self.newcomers.clear();
+    /// The listener begins to read: it looks after all that are here. Gives the reps, if they are at most so many and nobody is
+    /// there for all orders, and those who were newcomers until now.
+    pub(super) fn begin_read(&mut self, most: usize) -> (Option<Vec<RepId>>, HashSet<Scope>) {
         let reps: Option<Vec<RepId>> = self.scopes().take(most + 1).map(|scope| scope.rep()).collect();
-        reps.filter(|reps| reps.len() <= most)
+        (reps.filter(|reps| reps.len() <= most), std::mem::take(&mut self.newcomers))
     }
 }
 

@@ -125,6 +125,28 @@ async fn one_instance_folds_at_a_time() {
 }
 
 #[tokio::test]
+async fn whoever_stops_folding_half_way_lets_others_fold() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 5)").await;
+    let (store, other) = (Arc::new(database.store()), database.store());
+    let holder = database.client().await;
+    holder.batch_execute("begin; lock table live.order_stats").await.unwrap();
+    let folder = Arc::clone(&store);
+    let folding = tokio::spawn(async move { folder.fold().await });
+    let waiting = "select count(*) from pg_locks where not granted and relation = 'live.order_stats'::regclass";
+    crate::harness::eventually("it waits for the table", async || (database.value(waiting).await == "1").then_some(()))
+        .await;
+    folding.abort();
+    assert!(folding.await.unwrap_err().is_cancelled());
+    holder.batch_execute("rollback").await.unwrap();
+    crate::harness::eventually("its lock goes, though its pool lives", async || {
+        (other.fold().await.unwrap() == Folded::Events(1)).then_some(())
+    })
+    .await;
+    drop(store);
+}
+
+#[tokio::test]
 async fn a_truncation_voids_what_was_before_it() {
     let database = Database::new().await;
     let store = database.store();

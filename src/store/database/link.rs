@@ -27,7 +27,8 @@ pub struct Link {
 impl Link {
     /// Connects and makes the session ready, all within ten seconds. The server shows it as being for that purpose.
     /// `on_notice` gets the channel and payload of each notification as it comes; it runs on the connection's task and
-    /// must neither block nor trust what it gets, as any database role can send anything at any rate.
+    /// must neither block nor trust what it gets, as any database role can send anything at any rate. A notification that is not
+    /// UTF-8, which a database in SQL_ASCII passes on, ends the connection.
     ///
     /// # Errors
     /// If the server can't be reached in time, or refuses.

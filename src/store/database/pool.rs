@@ -137,9 +137,14 @@ impl Lent {
         self.session.lease.clone()
     }
 
-    /// Ends the session, with every lock that it holds.
-    pub(in crate::store) fn discard(mut self) {
+    /// The session holds a lock: until it says that it holds none, it ends wherever it is given back, also by a panic.
+    pub(in crate::store) fn holds_lock(&mut self) {
         self.at_end = AtEnd::Discard;
+    }
+
+    /// The session has let go of its lock, and all that was asked was answered.
+    pub(in crate::store) fn holds_no_lock(&mut self) {
+        self.at_end = AtEnd::Keep;
     }
 }
 

@@ -143,12 +143,15 @@ pub(in crate::store) async fn open(url: &DatabaseUrl) -> Result<Link, StoreError
     Ok(link)
 }
 
+/// In one transaction: an earlier file defines some functions as they were, and a later one as they are. No writer meets those.
 async fn put_back(client: &Client) -> Result<(), StoreError> {
     let again = [Kind::Functions, Kind::LocksWhatIsWritten];
-    for migration in MIGRATIONS.iter().filter(|migration| again.contains(&migration.kind)) {
-        without_queueing_writers(client, migration.sql, "").await.map_err(|e| failed(migration, &e))?;
-    }
-    Ok(())
+    let files = MIGRATIONS.iter().filter(|migration| again.contains(&migration.kind));
+    let sql: Vec<&str> = files.map(|migration| migration.sql).collect();
+    let failed = |error: tokio_postgres::Error| {
+        StoreError::Unsuitable(format!("could not put functions and triggers back: {}", words_of(&error)))
+    };
+    without_queueing_writers(client, &sql.join("\n;\n"), "").await.map_err(failed)
 }
 
 async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {

@@ -93,7 +93,7 @@ impl Store {
     pub async fn fold_if(&self, least: i64) -> Result<Folded, StoreError> {
         let mut client = self.client().await?;
         // The lock comes first and outside the transaction: its snapshot must be later than the last fold's commit.
-        if !is_alone(&client).await? {
+        if !is_alone(&mut client).await? {
             return Ok(Folded::Elsewhere);
         }
         let lease = client.lease();
@@ -171,8 +171,8 @@ impl Store {
     /// Runs a statement while no other instance folds or does what must not happen meanwhile, and gives the number that it
     /// gives; 0 where another is at it.
     async fn alone(&self, attempted: &'static str, sql: &str, parameters: Parameters<'_>) -> Result<u64, StoreError> {
-        let client = self.client().await?;
-        if !is_alone(&client).await? {
+        let mut client = self.client().await?;
+        if !is_alone(&mut client).await? {
             return Ok(0);
         }
         let done = client.query_one(sql, parameters).await.attempt(attempted);
@@ -182,16 +182,20 @@ impl Store {
 }
 
 /// Whether this instance is the one that folds, until it gives way.
-async fn is_alone(client: &Lent) -> Result<bool, StoreError> {
+async fn is_alone(client: &mut Lent) -> Result<bool, StoreError> {
     let locked = client.query_one("select pg_try_advisory_lock($1)", &[&FOLD_LOCK]).await.attempt("lock the fold")?;
-    Ok(locked.get(0))
+    let is_alone = locked.get(0);
+    if is_alone {
+        client.holds_lock();
+    }
+    Ok(is_alone)
 }
 
-/// Lets others fold. A connection in doubt takes its lock with it.
-async fn give_way(client: Lent, is_sound: bool) {
+/// Lets others fold. A connection in doubt ends, and takes its lock with it.
+async fn give_way(mut client: Lent, is_sound: bool) {
     let unlocked = client.execute("select pg_advisory_unlock($1)", &[&FOLD_LOCK]).await;
-    if !is_sound || unlocked.is_err() {
-        client.discard();
+    if is_sound && unlocked.is_ok() {
+        client.holds_no_lock();
     }
 }
 
