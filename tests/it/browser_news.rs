@@ -446,7 +446,7 @@ async fn a_sound_comes_from_one_page_and_the_desktop_tells_while_none_is_in_sigh
 
     // also while only polls tell
     proxy.block_streams();
-    browser.state("polling").await;
+    browser.until("document.getElementById('live-badge').dataset.state !== 'live'").await;
     set(&database, "status = 'returned'", 1).await;
     browser.until("window.shown.some((text) => text.includes('Delivered → Returned'))").await;
     browser.script("window.last.dispatchEvent(new Event('click'))").await;

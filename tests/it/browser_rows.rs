@@ -11,10 +11,20 @@ use crate::harness::ways::Ways;
 
 const IN_STATUS: &str = "tr[data-order-id='1'] .in-status";
 
-/// Lets the page's clock go forward by so many minutes.
+/// Has the page take it for so many minutes later: by its own clock, and by the server's, of which its stream's pings tell.
 async fn later(browser: &Browser, minutes: u32) {
-    let script =
-        format!("(window.now ??= Date.now, Date.now = () => window.now.call(Date) + {minutes} * 60_000, true)");
+    let script = format!(
+        "(() => {{
+            window.real ??= {{ now: Date.now, parse: JSON.parse }};
+            Date.now = () => window.real.now.call(Date) + {minutes} * 60_000;
+            JSON.parse = (...of) => {{
+                const read = window.real.parse(...of);
+                if (read?.next_ms) read.time = new Date(Date.parse(read.time) + {minutes} * 60_000).toISOString();
+                return read;
+            }};
+            return true;
+        }})()"
+    );
     browser.script(&script).await;
 }
 

@@ -7,6 +7,7 @@ mod api;
 mod attach;
 mod browser;
 mod browser_accessibility;
+mod browser_day;
 mod browser_faults;
 mod browser_keys;
 mod browser_lists;

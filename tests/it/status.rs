@@ -276,10 +276,12 @@ async fn a_selection_is_changed_as_far_as_the_rules_allow() {
     assert_eq!(
         answer["refused"],
         json!([
-            { "id": 2, "key": "2", "order_number": "ORD-2025-00002", "reason": "ORD-2025-00002 is Cancelled; nothing follows on Cancelled." },
+            { "id": 2, "key": "2", "order_number": "ORD-2025-00002", "reason": "ORD-2025-00002 is Cancelled; nothing follows on Cancelled.",
+              "brief": "already Cancelled" },
             { "id": 3, "key": "3", "order_number": "ORD-2025-00003",
-              "reason": "ORD-2025-00003 was Pending, payment Paid, and is Pending, payment Pending now; you wanted Processing." },
-            { "id": 99, "key": "99", "order_number": null, "reason": "there is no such order" },
+              "reason": "ORD-2025-00003 was Pending, payment Paid, and is Pending, payment Pending now; you wanted Processing.",
+              "brief": "changed since you selected them" },
+            { "id": 99, "key": "99", "order_number": null, "reason": "there is no such order", "brief": "deleted" },
         ])
     );
     assert_eq!(

@@ -6,8 +6,8 @@ use tree_sitter::{Node, Parser};
 pub(crate) struct Script {
     /// The modules that it imports, as they stand in its import statements: relative to its own folder.
     pub(crate) imports: Vec<String>,
-    /// Its text without comments, which are a third of it and for who reads its source, and without the lines that they leave
-    /// empty.
+    /// Its text without comments, which are a third of it and for who reads its source, without empty lines and without
+    /// indentation; but a text of several lines in it is left as it is.
     pub(crate) text: String,
 }
 
@@ -25,6 +25,7 @@ impl Script {
         let mut imports = Vec::new();
         let mut text = String::with_capacity(source.len());
         let mut kept = 0;
+        let mut has_long_text = false;
         visit(tree.root_node(), &mut |node| match node.kind() {
             "comment" => {
                 text.push_str(&source[kept..node.start_byte()]);
@@ -34,11 +35,15 @@ impl Script {
                 let module = node.child_by_field_name("source").map(|name| &source[name.byte_range()]);
                 imports.extend(module.map(|name| name.trim_matches(['"', '\'']).to_owned()));
             }
+            "template_string" => has_long_text |= node.start_position().row < node.end_position().row,
             _ => {}
         });
         text.push_str(&source[kept..]);
-        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-        Self { imports, text: lines.join("\n") + "\n" }
+        if !has_long_text {
+            let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            text = lines.join("\n") + "\n";
+        }
+        Self { imports, text }
     }
 }
 
@@ -56,8 +61,14 @@ mod tests {
 
     #[test]
     fn comments_are_not_sent() {
-        let script = "/** What it is. */\nlet a = 1; // one\n\n  /*\n   * More.\n   */\nb(/** @type {T} */ (a), \"// no\", /\\/*x/);\n";
+        let script = "/** What it is. */\nlet a = 1; // one\n\n  /*\n   * More.\n   */\n  b(/** @type {T} */ (a), \"// no\", /\\/*x/);\n";
         assert_eq!(Script::parse(script).text, "let a = 1;\nb( (a), \"// no\", /\\/*x/);\n");
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_left_as_it_is() {
+        let script = "let a = `one\n\n    two  \n`;\n";
+        assert_eq!(Script::parse(script).text, script);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use askama::Template;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
+use chrono::Utc;
 
 use super::address;
 use super::assets::{BASE, modules};
-use crate::order::{Currency, Money, RepId, Scope, UserId};
+use crate::order::{Currency, Money, RepId, Scope, UserId, iso_time};
 use crate::store::{MOST_UNREAD, NEWEST_CHANGES, Role, SignedIn};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
@@ -73,6 +74,12 @@ impl Shell {
             zone: app.settings.zone.name(),
             orders: address::ORDERS,
         }
+    }
+
+    /// The server's time, by which a page's ages go from the start.
+    #[expect(clippy::unused_self, reason = "templates reach what every page has through the shell")]
+    pub(crate) fn now(&self) -> String {
+        iso_time(Utc::now())
     }
 
     /// The modules of a page's script.

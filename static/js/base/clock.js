@@ -39,6 +39,9 @@ export function hearServer(iso) {
   if (!Number.isNaN(time)) heard = { time, at: now() };
 }
 
+// when the page was made
+hearServer(globalThis.document?.documentElement.dataset["now"] ?? "");
+
 /**
  * The time by the server's clock, in milliseconds since the epoch; by the browser's own until the server's was heard. It counts
  * what the machine slept since.

@@ -85,7 +85,11 @@ export class OrderList {
     const notice = part(document, "#list-notice", HTMLButtonElement);
     this.#notices = new Notices(notice, part(document, "#live-region", HTMLElement), () => void this.#exchange(true), focusList);
     this.#away = new Away(
-      part(document, "#away", HTMLElement), part(document, "#away-line", HTMLButtonElement), part(document, "#away-list", HTMLElement), part(document, "#away-change", HTMLTemplateElement), focusList,
+      part(document, "#away", HTMLElement),
+      part(document, "#away-line", HTMLButtonElement),
+      part(document, "#away-list", HTMLElement),
+      part(document, "#away-change", HTMLTemplateElement),
+      focusList,
     );
     this.#attention = new Attention(markup, notice, () => this.#announce());
     const news = started(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));

@@ -1,6 +1,7 @@
 //! A real Chromium, driven through ChromeDriver.
 
 use std::process::Stdio;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -8,6 +9,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 use super::database::PASSWORD;
@@ -58,16 +60,30 @@ async fn driver() -> &'static Driver {
         .await
 }
 
+/// Where what drives the browsers runs: they outlive the tests, each of which has a runtime of its own.
+static DRIVING: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime can be made")
+});
+
+/// Browsers without a trace of the tests that have closed them, for the next tests: to start one takes as long as many a test.
+static IDLE: Mutex<Vec<Client>> = Mutex::new(Vec::new());
+
 /// One window.
 pub struct Browser {
     pub client: Client,
     base: String,
+    /// Whether another test can have it.
+    is_ordinary: bool,
 }
 
 impl Browser {
-    /// A fresh profile. The base is the service's address.
+    /// One that knows nothing. The base is the service's address.
     pub async fn open(base: &str) -> Self {
-        Self::with_options(base, json!({})).await
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(client) => Self { client, base: base.to_owned(), is_ordinary: true },
+            None => Self { is_ordinary: true, ..Self::with_options(base, json!({})).await },
+        }
     }
 
     /// Where scripts are not run.
@@ -92,12 +108,16 @@ impl Browser {
         ]);
         let mut capabilities = serde_json::Map::new();
         capabilities.insert("goog:chromeOptions".to_owned(), options);
-        let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities)
-            .connect(&driver().await.address)
-            .await
-            .expect("Chromium starts");
-        Self { client, base: base.to_owned() }
+        let address = &driver().await.address;
+        let client =
+            DRIVING
+                .spawn(async move {
+                    ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(address).await
+                })
+                .await
+                .unwrap()
+                .expect("Chromium starts");
+        Self { client, base: base.to_owned(), is_ordinary: false }
     }
 
     pub async fn goto(&self, path: &str) {
@@ -245,8 +265,33 @@ impl Browser {
         self.client.issue_cmd(call).await.unwrap()
     }
 
+    /// Ends all of its pages.
     pub async fn close(self) {
-        self.client.close().await.unwrap();
+        if !self.is_ordinary {
+            return self.client.close().await.unwrap();
+        }
+        self.forget_everything().await;
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(self.client);
+    }
+
+    /// Leaves one new tab, to which nothing that was set for another applies, and no cookie, permission or stored data.
+    async fn forget_everything(&self) {
+        let windows = self.client.windows().await.unwrap();
+        let fresh = self.client.new_window(true).await.unwrap().handle;
+        for window in windows {
+            self.client.switch_to_window(window).await.unwrap();
+            self.client.close_window().await.unwrap();
+        }
+        self.client.switch_to_window(fresh).await.unwrap();
+        let origin = json!({ "origin": self.base, "storageTypes": "all" });
+        for (command, parameters) in [
+            ("Network.clearBrowserCookies", json!({})),
+            ("Network.clearBrowserCache", json!({})),
+            ("Browser.resetPermissions", json!({})),
+            ("Storage.clearDataForOrigin", origin),
+        ] {
+            self.devtools(command, parameters).await;
+        }
     }
 }
 

@@ -105,11 +105,17 @@ pub async fn exhibits(database: &Database) -> Vec<Exhibit> {
 
 const NO_SQL: &str = "";
 
-const OPEN_MORE: Then =
-    Then { sql: NO_SQL, script: "document.querySelectorAll('.filter details')[1].open = true", until: "true" };
+const OPEN_MORE: Then = Then {
+    sql: NO_SQL,
+    script: "document.getElementById('pick-more').showPopover() ?? true",
+    until: "document.querySelector('#pick-more:popover-open') !== null",
+};
 
-const OPEN_VIEWS: Then =
-    Then { sql: NO_SQL, script: "document.querySelector('.tools details').open = true", until: "true" };
+const OPEN_VIEWS: Then = Then {
+    sql: NO_SQL,
+    script: "document.getElementById('pick-views').showPopover() ?? true",
+    until: "document.querySelector('#pick-views:popover-open') !== null",
+};
 
 const OPEN_KEYS: Then = Then {
     sql: NO_SQL,
