@@ -55,7 +55,7 @@ class OrderPage {
       query: () => "",
       visible: () => [orderId],
       list: () => orderId,
-      isTrue: () => !this.#renewal.hasFailed,
+      isTrue: () => !this.#renewal.isBehind,
       state: () => {},
       caughtUp: () => {},
       missed: (missed) => this.#missed(missed),
@@ -117,13 +117,15 @@ class OrderPage {
     if (!newest || !isForTheSame(newest, this.#root)) return false;
     const revision = new Revision(newest.dataset["revision"] ?? "");
     if (revision.isOlderThan(this.#revision)) return false;
-    this.#revision = revision;
-    this.#root.dataset["touched"] = newest.dataset["touched"] ?? "";
     setTitle(page.title);
     this.#missing.show(false);
     const form = newest.querySelector("#change");
     if (form instanceof HTMLFormElement) this.#form?.take(form);
-    this.#say(this.#parts.take(newest));
+    const lines = this.#parts.take(newest);
+    // now it is shown
+    this.#revision = revision;
+    this.#root.dataset["touched"] = newest.dataset["touched"] ?? "";
+    this.#say(lines);
     return true;
   }
 

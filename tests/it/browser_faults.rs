@@ -344,6 +344,30 @@ async fn rows_that_are_read_within_a_moment() {
 }
 
 #[tokio::test]
+async fn a_change_that_waits_to_be_painted_when_an_answer_comes() {
+    let scene = Scene::new().await;
+    scene.proxy.hold_answers();
+    scene.database.orders("(11, 1, 'pending', 'paid', 1)").await;
+    scene.browser.until("!document.getElementById('list-notice').hidden").await;
+    scene.browser.click("#list-notice").await;
+    eventually("its rows are read", async || (scene.proxy.held_answers() > 0).then_some(())).await;
+    scene.browser.until("document.title.startsWith('(1)')").await;
+    // from now on nothing is painted, nor is it time to show what was told all the same
+    let unpainted = "(() => {
+        const later = setTimeout;
+        requestAnimationFrame = () => 0;
+        setTimeout = (what, wait, ...of) => later(what, wait === 250 ? 3_000 : wait, ...of);
+        return true;
+    })()";
+    scene.browser.script(unpainted).await;
+    scene.database.sql("update orders_order set status = 'shipped' where id = 2").await;
+    scene.browser.until("document.title.startsWith('(2)')").await;
+    scene.proxy.release_answers();
+    scene.browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Shipped").await;
+    scene.live_and_exact().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_tells_late_of_a_life_that_the_database_has_lost() {
     let scene = Scene::new().await;
     let epoch = "document.getElementById('sales-rep-orders-dashboard').dataset.revision.split('.')[0]";

@@ -29,7 +29,7 @@ export class Attention {
 
   get isThere() {
     const { list, boxes } = this.#markup;
-    const isAtIt = this.#notice.matches(":hover, :focus") || list.matches(":hover, :has(:focus)");
+    const isAtIt = this.#notice.matches(":hover, :focus") || list.matches(":hover") || hasFocusIn(list);
     return isAtIt || this.#isTouched || window.scrollY > 0 || boxes.some((box) => box.checked);
   }
 
@@ -37,4 +37,9 @@ export class Attention {
   renew() {
     this.#isTouched = false;
   }
+}
+
+/** @param {HTMLElement} list */
+function hasFocusIn(list) {
+  return list !== document.activeElement && list.contains(document.activeElement);
 }

@@ -30,6 +30,9 @@ const PLACING = new Set(["status", "payment_status", "total_amount", "created_at
 /** A list grows once in this time, in milliseconds, however much enters. */
 const GROWTH_PAUSE = 1_000;
 
+/** How much later it is tried again after the list could not be read, in milliseconds. */
+const EXCHANGE_PAUSE = 10_000;
+
 /**
  * A list of orders that is kept true: the book takes what is told, the markup shows how it differs from what is seen, and what would
  * move rows is offered.
@@ -113,9 +116,9 @@ export class OrderList {
         this.#take(patch);
         if (this.#isReading) this.#meanwhile.push(patch);
         this.#show();
-        // what happened comes before what is offered for it
-        this.#notices.say(patch.changes);
-        this.#announce();
+        // the rows are right, whatever becomes of this; and what happened comes before what is offered for it
+        started(() => this.#notices.say(patch.changes));
+        started(() => this.#announce());
         badge.changed();
         return false;
       },
@@ -152,14 +155,16 @@ export class OrderList {
     const { query = "", sort = "", ranks = "", createdFrom = "", createdBefore = "", page, totalPages, revision = "" } = root.dataset;
     const first = this.#markup.rows();
     const rows = first?.orders ?? [];
-    this.#book.clear();
-    rows.forEach((row) => this.#book.add(row));
+    const readAt = new Revision(revision);
     const listing = new Listing({ query, sort, ranks, createdFrom, createdBefore });
     const total = new Total(listing, first?.total ?? rows.length);
     if (first) total.take(first);
     const asksServer = root.hasAttribute("data-placed-by-server");
     const asked = { sort, page: Number(page ?? 1), isLastPage: page === totalPages, asksServer };
-    return [new Placement(listing, asked, rows), total, new Revision(revision)];
+    const placement = new Placement(listing, asked, rows);
+    this.#book.clear();
+    rows.forEach((row) => this.#book.add(row));
+    return [placement, total, readAt];
   }
 
   /** @param {Summary} summary */
@@ -203,7 +208,7 @@ export class OrderList {
     this.#placement.read(orders, pagination.has_next, visible);
     later.forEach((patch) => this.#take(patch));
     this.#show();
-    this.#announce();
+    started(() => this.#announce());
   }
 
   /** Shows how the book differs from what is seen: all that can be shown, whatever can't. */
@@ -314,11 +319,18 @@ export class OrderList {
     const fresh = page?.getElementById(this.#root.id);
     const isMine = fresh && isForTheSame(fresh, this.#root) && !this.#connection.isOver;
     const isWanted = this.#isAsked || !this.#attention.isThere;
-    if (isMine && isWanted) await this.#markup.exchange(fresh, () => this.#renew(fresh));
+    try {
+      if (isMine && isWanted) await this.#markup.exchange(fresh, () => this.#renew(fresh));
+    } catch (error) {
+      reportError(error);
+      this.#connection.listChanged();
+    }
+    // a page that did not come says nothing of the stream, and is not asked for again at once
+    if (!page) this.#grownAt = performance.now() + EXCHANGE_PAUSE;
+    if (!isMine && (page || this.#isAsked)) this.#connection.retry();
     this.#isReading = false;
     this.#isAsked = false;
     this.#meanwhile = [];
-    if (!isMine) this.#connection.retry();
     this.#announce();
   }
 

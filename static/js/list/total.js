@@ -35,9 +35,9 @@ export class Total {
     this.#count = told ?? this.#count;
   }
 
-  /** @param {number} count as the server counted */
+  /** @param {number} count as the server counted, possibly in an older state than that of the statistics */
   read(count) {
-    this.#count = count;
+    if (!this.#isTold) this.#count = count;
   }
 
   /**

@@ -100,6 +100,8 @@ export class Connection {
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),
       news: () => this.#askNews(),
+      // what was told during the read is known as that
+      ending: () => this.#patches.show(),
     });
     // browsers have no locks where a page came by plain HTTP from another machine
     const Kind = SharedStream.isPossible ? SharedStream : Stream;
@@ -226,7 +228,7 @@ export class Connection {
   /** @param {Patch[]} patches */
   #showPatches(patches) {
     if (this.isOver) return;
-    if (this.#poll.isReading) this.#sinceRead.push(merged(patches));
+    if (this.#poll.isReading) this.#sinceRead.push(...patches);
     const revisions = patches.map((patch) => new Revision(patch.revision));
     const newer = patches.filter((_, at) => revisions[at]?.covers(this.#revision));
     const last = /** @type {Revision} */ (revisions.at(-1));
@@ -276,7 +278,6 @@ export class Connection {
    * @param {{ epoch: string, list: unknown }} begun the page's epoch and list when the read began
    */
   #answered(answer, { epoch, list }) {
-    this.#patches.show();
     if (this.#facts.stream !== "up" || this.#facts.listener !== "live") this.#askNews();
     if (this.isOver || list !== this.#page.list()) return;
     const revision = new Revision(answer.revision);
@@ -290,7 +291,8 @@ export class Connection {
     });
     if (isUseful && isShown) this.#take(revision, new Revision(newest.revision));
     else if (!isShown) this.#note({ rows: "failed" });
-    if (this.#owedRows.since || this.#owedList.since) setTimeout(() => this.#readIfDue(), NEXT_READ);
+    // what can't be shown is read again at the poll's pace
+    if (isShown && (this.#owedRows.since || this.#owedList.since)) setTimeout(() => this.#readIfDue(), NEXT_READ);
   }
 
   /**

@@ -18,6 +18,7 @@ const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "").split("-
  * @property {(answer: Answer, begun: any) => void} answer
  * @property {(status: number) => void} failure the HTTP status, or 0 if there was none
  * @property {() => void} news it is time to ask for news instead
+ * @property {() => void} ending a read has come to its end, and still counts as under way
  */
 
 /** Reads the dashboard's API, once when asked, or again and again while that is its turn. Never two at once. */
@@ -100,6 +101,8 @@ export class Poll {
     } finally {
       clearTimeout(patience);
     }
+    if (reading !== this.#reading) return;
+    this.#listeners.ending();
     if (reading !== this.#reading) return;
     this.#reading = null;
     if (answer) this.#listeners.answer(answer, begun);

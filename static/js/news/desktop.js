@@ -67,10 +67,10 @@ export class Desktop {
 
   /** @param {Change[]} changes */
   async tell(changes) {
-    if (permission() !== "granted" || document.visibilityState === "visible") return;
+    if (this.#isOver || permission() !== "granted" || document.visibilityState === "visible") return;
     // a page in sight holds the lock, and shows what there is to tell
     const { held = [] } = await navigator.locks.query();
-    if (held.some(({ name }) => name === this.#name)) return;
+    if (this.#isOver || held.some(({ name }) => name === this.#name)) return;
     // one notification for each tag, whichever page shows it
     if (changes.length > MOST_SEPARATE) {
       notify(`${counted(changes.length)} to orders`, { body: "", tag: `until ${changes.at(-1)?.id}` });

@@ -129,6 +129,7 @@ export class News {
    * @param {Patch} patch
    */
   tell({ changes, revision }) {
+    if (this.#isOver) return;
     const whole = withoutParts(changes);
     const state = new Revision(revision);
     if (!this.#last?.revision.covers(state)) this.#later.add(whole, state);
@@ -189,7 +190,7 @@ export class News {
     if (this.#last?.tag) headers["if-none-match"] = this.#last.tag;
     const answer = await ask(`${this.#url}?${query}`, { headers });
     if (answer?.status === 401) this.end();
-    if (answer?.ok) this.#take(answer.json, answer.tag);
+    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.tag);
   }
 
   /**

@@ -7,6 +7,9 @@ const GATHERING = 150;
 const FIRST_BACKOFF = 500;
 const LONGEST_BACKOFF = 4_000;
 
+/** So long what is shown may be old while it is read anew, in milliseconds, before the page says so. */
+const KEPT_WORD = 1_000;
+
 const NOT_FOUND = 404;
 
 /**
@@ -27,6 +30,9 @@ export class Renewal {
   #isAsked = false;
   #isReading = false;
   #hasFailed = false;
+  #isLate = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} until what was asked for has taken too long */
+  #lapse;
   #backoff = FIRST_BACKOFF;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -40,14 +46,15 @@ export class Renewal {
     this.#listeners = listeners;
   }
 
-  /** Whether what is shown is old, and reading it anew did not help. */
-  get hasFailed() {
-    return this.#hasFailed;
+  /** Whether what is shown is old: reading it anew did not help, or takes long. */
+  get isBehind() {
+    return this.#hasFailed || this.#isLate;
   }
 
   /** Something of the page may have changed. */
   ask() {
     this.#isAsked = true;
+    this.#lapse ??= setTimeout(() => this.#turn(this.#hasFailed, true), KEPT_WORD);
     if (!this.#isReading) this.#schedule(GATHERING);
   }
 
@@ -67,12 +74,32 @@ export class Renewal {
     if (this.#listeners.isOver()) return;
     const isMissing = status === NOT_FOUND;
     if (isMissing) this.#listeners.missing();
-    const failed = !isMissing && !(ok && page && this.#listeners.read(page));
+    const failed = !isMissing && !(ok && page && this.#shows(page));
     if (failed) this.#schedule(this.#backoff);
-    else if (this.#isAsked) this.#schedule(GATHERING);
     this.#backoff = failed ? Math.min(2 * this.#backoff, LONGEST_BACKOFF) : FIRST_BACKOFF;
-    if (failed === this.#hasFailed) return;
-    this.#hasFailed = failed;
-    this.#listeners.turned();
+    clearTimeout(this.#lapse);
+    this.#lapse = undefined;
+    this.#turn(failed, false);
+    if (this.#isAsked) this.ask();
+  }
+
+  /** @param {Document} page */
+  #shows(page) {
+    try {
+      return this.#listeners.read(page);
+    } catch (error) {
+      reportError(error);
+      return false;
+    }
+  }
+
+  /**
+   * @param {boolean} hasFailed
+   * @param {boolean} isLate
+   */
+  #turn(hasFailed, isLate) {
+    const wasBehind = this.isBehind;
+    [this.#hasFailed, this.#isLate] = [hasFailed, isLate];
+    if (this.isBehind !== wasBehind) this.#listeners.turned();
   }
 }
