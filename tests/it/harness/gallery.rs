@@ -107,13 +107,13 @@ const NO_SQL: &str = "";
 
 const OPEN_MORE: Then = Then {
     sql: NO_SQL,
-    script: "document.getElementById('pick-more').showPopover() ?? true",
+    script: "document.querySelector('[popovertarget=pick-more]').click() ?? true",
     until: "document.querySelector('#pick-more:popover-open') !== null",
 };
 
 const OPEN_VIEWS: Then = Then {
     sql: NO_SQL,
-    script: "document.getElementById('pick-views').showPopover() ?? true",
+    script: "document.querySelector('[popovertarget=pick-views]').click() ?? true",
     until: "document.querySelector('#pick-views:popover-open') !== null",
 };
 
