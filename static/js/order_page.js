@@ -57,7 +57,6 @@ class OrderPage {
       list: () => orderId,
       isTrue: () => !this.#renewal.isBehind,
       state: () => {},
-      caughtUp: () => {},
       missed: (missed) => this.#missed(missed),
       patched: (patch) => this.#patched(patch),
       answered: (answer) => this.#answered(answer),

@@ -110,7 +110,6 @@ export class OrderList {
       list: () => this.#placement,
       isTrue: () => true,
       state: (summary) => this.#takeFigures(summary),
-      caughtUp: () => {},
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
       patched: (patch) => {
         this.#take(patch);

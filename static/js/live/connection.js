@@ -36,7 +36,6 @@ const GATHERING = 300;
  * @property {() => unknown} list what it shows now: an answer that was asked for another list is dropped
  * @property {() => boolean} isTrue false where it knows that what it shows is old, whatever is told here
  * @property {(summary: Summary) => void} state a newer state
- * @property {(changes: Change[]) => void} caughtUp a newer state, and what is known to have led to it
  * @property {(missed: Change[] | null, wasAway: boolean) => void} missed what led to a stream's first state; null where it
  *   can't be told
  * @property {(patch: Patch) => boolean} patched a change, or several that came together; whether the rows must be read after it
@@ -203,7 +202,6 @@ export class Connection {
     if (!isComplete) attempt(() => this.#news?.polled(false));
     const isShown = attempt(() => {
       if (isNewer) this.#page.state(sync);
-      if (isNewer) this.#page.caughtUp(sync.missed ?? []);
       // also of a state that a poll overtook: nobody else says what led to it
       this.#page.missed(sync.missed, wasAway);
     });
