@@ -7,7 +7,7 @@
 //! | `tail/` | what happened since a snapshot: batch, missed changes, sync, fold, sleep, canary | rows, database |
 //! | `people/` | users, sessions, preferences, the bell, saved views | rows, database |
 //! | `orders/` | dashboard, list, one order, who looks at it, edit, change of status | people, rows, database |
-//! | `schema/` | what is defined in the database: migrate, inspect, grants, uninstall; the doctor's measurements | tail, database |
+//! | `schema/` | what is defined in the database: migrate, inspect, grants, detach, uninstall, what forms need; the doctor's measurements | tail, database |
 //!
 //! All but `schema/` also know the orders' types or the cursor.
 

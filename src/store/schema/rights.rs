@@ -39,7 +39,7 @@ const FUNCTIONS: &str = "execute on all functions in schema live";
 
 /// Sequences from which the history takes what a form does not give it. Who writes an identity column needs no right on its sequence.
 const SEQUENCES: &str = "
-    select distinct s.oid, format('%I.%I', n.nspname, s.relname) as name
+    select distinct s.oid, s.relkind, format('%I.%I', n.nspname, s.relname) as name
     from pg_attrdef a
     join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = a.oid and d.refclassid = 'pg_class'::regclass
     join pg_class s on s.oid = d.refobjid and s.relkind = 'S'
@@ -156,7 +156,11 @@ async fn lacking(client: &Client) -> Result<Vec<String>, StoreError> {
 /// What the role lacks besides for forms of the service's own.
 pub(in crate::store) async fn lacking_for_forms(client: &Client) -> Result<Vec<String>, StoreError> {
     let mut lacking = lacking_on_tables(client, &FORM_RIGHTS).await?;
-    let sql = format!("select name from ({SEQUENCES}) s where not has_sequence_privilege(oid, 'usage') order by name");
+    // asked of anything but a sequence it is an error
+    let sql = format!(
+        "select name from ({SEQUENCES}) s
+         where case relkind when 'S' then not has_sequence_privilege(oid, 'usage') end order by name"
+    );
     let rows = client.query(&sql, &[]).await.attempt("look at privileges on the history's sequence")?;
     lacking.extend(rows.iter().map(|row| format!("usage on sequence {}", row.get::<_, &str>(0))));
     Ok(lacking)
