@@ -84,9 +84,9 @@ async fn a_pharmacist_changes_orders_on_the_hosts_page_and_comes_back_to_the_que
     browser.until(&format!("document.querySelector(\"{link}\") !== null")).await;
     browser.click(link).await;
     browser.wait_for_text("h1", "/order/31").await;
-    database.sql("update orders_order set status = 'confirmed' where id = 31").await;
+    database.sql("update orders_order set payment_status = 'paid' where id = 31").await;
     browser.client.back().await.unwrap();
-    browser.wait_for_text("tr[data-order-id='31'] .status-badge", "Confirmed").await;
+    browser.wait_for_text("tr[data-order-id='31'] .payment-badge", "Paid").await;
     browser.state("live").await;
     assert_eq!(browser.asked().await, "status=pending,confirmed");
     browser.close().await;
