@@ -1,14 +1,19 @@
 //! The program as it is started: arguments, exit statuses, signals.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::harness::database::{Database, temporary_folder};
 use crate::harness::eventually;
 use crate::harness::http::Browserless;
 use crate::harness::instance;
+
+/// How long a command may take that does not serve.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 fn program() -> Command {
     let mut command = Command::new(instance::program());
@@ -18,7 +23,7 @@ fn program() -> Command {
 }
 
 async fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = program().args(arguments).output().await.unwrap();
+    let output = timeout(ENDS_WITHIN, program().args(arguments).output()).await.expect("the program ends").unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (output.status.code(), text)
 }
