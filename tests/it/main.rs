@@ -9,6 +9,7 @@ mod browser;
 mod browser_accessibility;
 mod browser_day;
 mod browser_faults;
+mod browser_host_links;
 mod browser_keys;
 mod browser_lists;
 mod browser_news;
