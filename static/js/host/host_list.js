@@ -18,7 +18,7 @@ const MOVES = new Set(["insert", "arrived", "delete", "left"]);
 const PLACING = new Set(["status", "created_at"]);
 
 /** Between two reads of the list for the sake of what moves rows at least this long, in milliseconds. */
-const READ_PAUSE = 1_000;
+const READ_PAUSE = 500;
 
 /**
  * The list of a page of the shop, kept true: what is told of its rows is shown at once, and where rows may come, go or move, the
