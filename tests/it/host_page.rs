@@ -306,6 +306,21 @@ async fn orders_come_and_go_on_the_shops_page() {
 }
 
 #[tokio::test]
+async fn where_the_shop_made_no_table_for_no_orders_those_that_come_are_offered() {
+    let (before, table) =
+        page("").split_once("<table").map(|(before, rest)| (before.to_owned(), rest.to_owned())).unwrap();
+    let (_, after) = table.split_once("</table>").unwrap();
+    let shop = Shop::with(&orders([1]), &format!("{before}<p>No orders found</p>{after}")).await;
+    shop.database.sql("delete from orders_order").await;
+    let browser = shop.live("ana", ORDERS).await;
+    shop.database.orders(&orders([2])).await;
+    browser.wait_for_text(".oncare-live-pill a", "Orders have come in · Show them").await;
+    browser.until(&figure("stat-total-orders", "1")).await;
+    browser.follow(".oncare-live-pill a").await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn the_shops_filter_and_page_are_kept_to() {
     let shop = Shop::new(&orders(1..=25), "").await;
     shop.database.sql("update orders_order set status = 'shipped' where id <= 22").await;
