@@ -83,7 +83,9 @@ pub fn router(app: App) -> Router {
         .route("/orders/api/orders/{id}/mute/", post(mute::change))
         .route("/orders/api/orders/{id}/viewing/", post(viewing::heartbeat))
         .method_not_allowed_fallback(failure::method_not_allowed);
-    let assets = Router::new().route("/static/{*path}", get(assets::serve));
+    let assets = Router::new()
+        .route("/static/{*path}", get(assets::serve))
+        .route("/static/js/{name}", get(assets::serve_shop_script));
     let streams = Router::new()
         .route("/orders/api/sales-rep/events/", get(stream::open::open::<SalesRep>))
         .route("/orders/api/pharmacist/events/", get(stream::open::open::<Pharmacist>))

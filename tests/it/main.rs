@@ -28,6 +28,7 @@ mod crowds;
 mod database;
 mod defaults;
 mod harness;
+mod host_page;
 mod imports;
 mod latency;
 mod lists;
