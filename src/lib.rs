@@ -53,8 +53,9 @@
 //! | [`order`] | ids, codes, money, filter, page, row, change, statistics: pure | nothing |
 //! | [`cursor`] | snapshot, revision, epoch: pure | nothing |
 //! | [`password`] | Django's password formats | nothing |
+//! | [`django`] | what Django writes of who is signed in: keys, signatures, sessions; pure | nothing |
 //! | [`http`] | the accept loop, and connections that a handler takes over | nothing |
-//! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor |
+//! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor |
 //! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, http |
 //! | [`ops`] | metrics and health | live, store |
@@ -68,6 +69,7 @@
 pub mod config;
 pub mod cursor;
 pub mod demo;
+pub mod django;
 pub mod doctor;
 pub mod http;
 pub mod live;
