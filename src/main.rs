@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use oncare_live::config::{Cli, Command, CreateUser, Doctor, LogFormat, Migrate, Serve, Uninstall};
+use oncare_live::config::{Cli, Command, CreateUser, Doctor, Grants, LogFormat, Migrate, Serve, Uninstall};
 use oncare_live::server::{Listeners, run};
-use oncare_live::store::{NewUser, Removed, Store, Verdict, chain, grants};
-use oncare_live::{demo, doctor, password};
+use oncare_live::store::{NewUser, Removed, SignOn, Store, Verdict, chain, grants, session_grant};
+use oncare_live::{demo, doctor, password, proxy::snippet, sign_on_check};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -47,7 +47,12 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(arguments) => migrate(arguments).await?,
         Command::Demo(arguments) => demo::run(arguments, stop_signal()?).await?,
         Command::Doctor(arguments) => return examine(&arguments).await,
-        Command::Grants(arguments) => print!("{}", grants(&arguments.role)),
+        Command::Grants(Grants { role, django }) => {
+            print!("{}", grants(&role));
+            if let SignOn::Django(_) = django.sign_on()? {
+                println!("{}", session_grant(&role));
+            }
+        }
         Command::Uninstall(arguments) => uninstall(arguments).await?,
         Command::CreateUser(arguments) => create_user(arguments).await?,
     }
@@ -91,9 +96,14 @@ async fn migrate(Migrate { database, rebuild_statistics }: Migrate) -> anyhow::R
     Ok(())
 }
 
-async fn examine(Doctor { database, cost }: &Doctor) -> anyhow::Result<ExitCode> {
+async fn examine(Doctor { database, cost, proxy, listen, django }: &Doctor) -> anyhow::Result<ExitCode> {
+    if let Some(proxy) = proxy {
+        print!("{}", snippet(*proxy, *listen, django.prefix(&django.sign_on()?)));
+        return Ok(ExitCode::SUCCESS);
+    }
     let url = database.url()?;
     let mut findings = doctor::examine(&url).await;
+    findings.extend(sign_on_check::examine(&url, django).await);
     if *cost {
         findings.extend(doctor::cost(&url).await);
     }

@@ -8,13 +8,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Service;
+use crate::config::{Django, Service};
 use crate::http;
 use crate::live::Live;
 use crate::ops::{self, Ops};
 use crate::password::Passwords;
-use crate::store::{DatabaseUrl, Sessions, Store, StoreError};
-use crate::web::{self, App, WebSettings};
+use crate::sign_on_check;
+use crate::store::{DatabaseUrl, Sessions, SignOn, Store};
+use crate::web::{self, App, Host, Site, WebSettings};
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
@@ -54,11 +55,23 @@ pub async fn run(
     service: Service,
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), StoreError> {
+) -> anyhow::Result<()> {
+    let sign_on = service.django.sign_on()?;
     let store = Store::new(url, service.pool_size)?;
-    let live = Live::new(store.clone(), service.time_zone);
+    let sessions = Sessions::new(&store, &sign_on);
+    let live = Live::new(store.clone(), sessions.clone(), service.time_zone);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     live.start(service.retention, &tasks, &background);
+    if let SignOn::Django(keys) = &sign_on {
+        let (store, django, keys) = (store.clone(), service.django.clone(), keys.clone());
+        let stopped = background.clone().cancelled_owned();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stopped => {}
+                () = sign_on_check::say_at_start(&store, &django, &keys) => {}
+            }
+        });
+    }
 
     let settings = WebSettings {
         zone: service.time_zone,
@@ -66,10 +79,11 @@ pub async fn run(
         late_after: service.late_after,
         poll_interval: service.poll_interval,
         session_lifetime: service.session_lifetime,
+        site: site(&service.django, &sign_on),
     };
     let app = App {
         store: store.clone(),
-        sessions: Sessions::new(&store),
+        sessions,
         live: Arc::clone(&live),
         passwords: Passwords::default(),
         settings: Arc::new(settings),
@@ -93,4 +107,17 @@ pub async fn run(
         tracing::warn!("background tasks did not end in time");
     }
     Ok(())
+}
+
+/// Where this installation has its pages, and who signs people on.
+fn site(django: &Django, sign_on: &SignOn) -> Site {
+    let host = match sign_on {
+        SignOn::Own => None,
+        SignOn::Django(_) => Some(Host {
+            session_cookie: django.django_session_cookie.clone(),
+            login: django.host_login_path.clone(),
+            logout: django.host_logout_path.clone(),
+        }),
+    };
+    Site::new(django.prefix(sign_on), host)
 }

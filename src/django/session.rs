@@ -11,10 +11,10 @@ use super::keys::SecretKeys;
 use super::mac::is_hash_of;
 
 /// Longest `session_data` that is read, in bytes.
-pub const LARGEST_ROW: usize = 256 * 1_024;
+pub const LARGEST_ROW: usize = 64 * 1_024;
 
 /// How much it may be when it is not compressed any more, in bytes.
-const LARGEST_DATA: u64 = 2 * 1_024 * 1_024;
+const LARGEST_DATA: u64 = 1_024 * 1_024;
 
 /// `Signer` appends the word to the salt of `SessionStore`, which is that of `db` and of `cached_db`.
 const SIGNATURE: &str = "django.contrib.sessions.SessionStoresigner";
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn little_that_becomes_much_is_not_taken_up() {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(&vec![b' '; 64 * 1_024 * 1_024]).unwrap();
+        encoder.write_all(&vec![b' '; 32 * 1_024 * 1_024]).unwrap();
         let bomb = format!(".{}", encoded(encoder.finish().unwrap()));
         assert!(bomb.len() < LARGEST_ROW, "{}", bomb.len());
         assert_eq!(read(&bomb), Err(Refusal::TooLarge));

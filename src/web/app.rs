@@ -9,6 +9,7 @@ use crate::live::Live;
 use crate::order::{Currency, LateAfter};
 use crate::password::Passwords;
 use crate::store::{Sessions, Store};
+use crate::web::address::Site;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -38,4 +39,6 @@ pub struct WebSettings {
     pub poll_interval: Duration,
     /// How long somebody stays signed in.
     pub session_lifetime: Duration,
+    /// Where the pages are, and who signs people on.
+    pub site: Site,
 }

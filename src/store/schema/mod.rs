@@ -12,6 +12,6 @@ mod uninstall;
 pub use cost::Cost;
 pub use inspect::{Finding, TriggerState, Verdict};
 pub use migrate::{Applied, SchemaState, oldest_supported_version};
-pub use rights::{grants, rights};
+pub use rights::{grants, rights, session_grant};
 pub use strangers::Stranger;
 pub use uninstall::Removed;

@@ -10,7 +10,6 @@ use super::view::{Line, ListView, parse};
 use crate::order::{Column, PAGE_SIZE, Scope, Status, Summary, grouped, iso_time};
 use crate::store::{Dashboard, Listed, Shown, SignedIn, StatusSince};
 use crate::web::app::App;
-use crate::web::page::address;
 use crate::web::page::live::LiveData;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::deed::{Deed, Offer};
@@ -115,12 +114,16 @@ fn waiting() -> String {
 }
 
 /// An address of former times: the list finds an order by its number as well.
-pub(crate) async fn find(OrderReader { user }: OrderReader, RawQuery(query): RawQuery) -> Redirect {
+pub(crate) async fn find(
+    State(app): State<App>,
+    OrderReader { user }: OrderReader,
+    RawQuery(query): RawQuery,
+) -> Redirect {
     let query = query.unwrap_or_default();
     let number = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "number").map(|(_, value)| value);
-    let list = address::list(user.as_rep().map_or(Scope::All, Scope::Rep));
+    let list = app.settings.site.list(user.as_rep().map_or(Scope::All, Scope::Rep));
     match number.as_deref().map(str::trim) {
-        None | Some("") => Redirect::to(list),
+        None | Some("") => Redirect::to(&list),
         Some(number) => {
             let searched = form_urlencoded::Serializer::new(String::new()).append_pair("q", number).finish();
             Redirect::to(&format!("{list}?{searched}"))
@@ -158,7 +161,7 @@ async fn list_page(
         first_answer,
         blank: (scope == Scope::All).then(Line::blank),
         segments: segments(&summary),
-        list: ListView::new(address::list(scope), query, (filter, invalid), pagination, lines, views),
+        list: ListView::new(app.settings.site.list(scope), query, (filter, invalid), pagination, lines, views),
         page_size: PAGE_SIZE,
         headings: Column::ALL,
         // of all orders one is changed on its page, or several where they are selected

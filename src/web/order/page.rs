@@ -13,7 +13,6 @@ use super::timeline::EntryView;
 use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Scope, Standing, Status, Wanted, display_time, iso_time};
 use crate::store::{OrderDetail, Role, SignedIn};
 use crate::web::app::App;
-use crate::web::page::address;
 use crate::web::page::live::LiveData;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::deed::Deed;
@@ -30,7 +29,7 @@ struct OrderPage {
     /// What the page is told of the streams and the API.
     live: LiveData,
     /// Where the list is that the order is on.
-    back: &'static str,
+    back: String,
     created: String,
     created_iso: String,
     reached: Vec<(&'static str, String)>,
@@ -137,7 +136,7 @@ pub(super) async fn show(
     let display = |at: DateTime<Utc>| display_time(at, zone);
     let html = render(&OrderPage {
         live: LiveData::new(app, scope, &order.cursor),
-        back: address::list(scope),
+        back: app.settings.site.list(scope),
         is_rep,
         created: order.row.created_at.map_or_else(|| "–".to_owned(), display),
         created_iso: order.row.created_at.map(iso_time).unwrap_or_default(),

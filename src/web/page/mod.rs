@@ -1,10 +1,10 @@
-//! What every page has: its shell, its scripts and styles, the addresses of others. And the pages of no feature: the login, and
+//! What every page has: its shell, its scripts and styles. And the pages of no feature: the login, and
 //! that of a failure.
 
-pub(super) mod address;
 pub(super) mod assets;
 pub(super) mod failure;
 pub(super) mod live;
 pub(super) mod login;
 mod script;
 pub(super) mod shell;
+mod way_back;
