@@ -59,7 +59,7 @@
 //! | [`seldom`] | what is said in the log once in a while | nothing |
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor |
-//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, http |
+//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, seldom, http |
 //! | [`ops`] | metrics and health | live, store |
 //! | [`config`] | arguments and environment | store, order, django, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |

@@ -16,7 +16,7 @@ pub enum Proxy {
 /// What the host's own page asks for, beside the host's own API.
 const API: &str = "^/orders/api/(?:sales-rep|pharmacist)/(?:dashboard|changes)/";
 
-/// The streams, of the host's page and below the prefix.
+/// The streams.
 const STREAMS: &str = "/orders/api/(?:sales-rep|pharmacist)/events/$";
 
 /// The host's scripts that ours stand in for, wherever the host has its static files, with or without a hash in their names.
@@ -76,12 +76,14 @@ fn nginx_beside(service: SocketAddr, prefix: &str) -> String {
 "
     );
     [
-        "# oncare-live: into the host's server block. Rules with ^~ for the same paths must not stand there, and other rules with ~\n\
-         # only behind these.\n"
+        "# oncare-live: into the host's server block, before every other rule with ~. A rule of the host's with ^~ for its static files\n\
+         # would come before the last one: leave out its ^~.\n"
             .to_owned(),
-        location(prefix, service, ""),
         location(&format!("= {root}"), service, ""),
-        location(&format!("~ ^(?:{root})?{STREAMS}"), service, UNBUFFERED),
+        // none of the rules with ~ holds there: the module of our own page has the name of the host's script
+        location(&format!("^~ {prefix}"), service, ""),
+        location(&format!("^~ {root}/orders/api/"), service, UNBUFFERED),
+        location(&format!("~ ^{STREAMS}"), service, UNBUFFERED),
         location(&format!("~ {API}"), service, ""),
         location(&format!("~ {SCRIPTS}"), service, &script),
     ]

@@ -86,6 +86,7 @@ pub async fn run(
         sessions,
         live: Arc::clone(&live),
         passwords: Passwords::default(),
+        two_cookies: Arc::default(),
         settings: Arc::new(settings),
     };
     let ops = Ops { store, live: Arc::clone(&live), stopping: requests.clone() };

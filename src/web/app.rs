@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use crate::live::Live;
 use crate::order::{Currency, LateAfter};
 use crate::password::Passwords;
+use crate::seldom::Seldom;
 use crate::store::{Sessions, Store};
 use crate::web::address::Site;
 
@@ -22,6 +23,8 @@ pub struct App {
     pub live: Arc<Live>,
     /// The checking of passwords.
     pub passwords: Passwords,
+    /// When it was said last that a browser sends the host's cookie twice.
+    pub two_cookies: Arc<Seldom>,
     /// What was configured.
     pub settings: Arc<WebSettings>,
 }

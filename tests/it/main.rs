@@ -26,6 +26,7 @@ mod commands;
 mod crowds;
 mod database;
 mod defaults;
+mod django;
 mod harness;
 mod imports;
 mod latency;

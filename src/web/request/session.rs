@@ -1,6 +1,5 @@
 //! Who is asking. A handler that may see a rep's orders takes a [`SalesRep`] and gets the id from nowhere else.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -12,15 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::failure::Failure;
 use crate::order::{RepId, Scope};
-use crate::seldom::Seldom;
 use crate::store::{Role, SessionKey, SignedIn, StoreError};
 use crate::web::address::{Host, Site};
 use crate::web::app::App;
 
 const COOKIE: &str = "oncare_live_session";
-
-/// Said of a browser that sends the host's cookie twice: one of them is left over from another path or domain, or was planted.
-static TWO_COOKIES: LazyLock<Seldom> = LazyLock::new(Seldom::default);
 
 /// A new session's token: 32 random bytes in hexadecimal. Only the browser has it.
 pub(crate) struct Token(String);
@@ -76,8 +71,8 @@ pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterato
 }
 
 /// The session that a request brings. Of the host's cookie there may be one alone: nobody could say which is right.
-fn session_key(site: &Site, headers: &HeaderMap) -> Option<SessionKey> {
-    let Some(Host { session_cookie, .. }) = site.host() else {
+fn session_key(app: &App, headers: &HeaderMap) -> Option<SessionKey> {
+    let Some(Host { session_cookie, .. }) = app.settings.site.host() else {
         return cookies(headers, COOKIE).next().map(|token| Token(token.to_owned()).hash());
     };
     let mut keys = cookies(headers, session_cookie);
@@ -85,7 +80,7 @@ fn session_key(site: &Site, headers: &HeaderMap) -> Option<SessionKey> {
         (Some(key), None) => SessionKey::from_host(key),
         (None, _) => None,
         (Some(_), Some(_)) => {
-            if TWO_COOKIES.is_due() {
+            if app.two_cookies.is_due() {
                 tracing::warn!(
                     cookie = session_cookie,
                     "a browser sends two session cookies of this name: neither is believed"
@@ -101,7 +96,7 @@ pub(crate) struct Visitor(pub(crate) SignedIn);
 
 /// Who sent the request, if somebody who is signed in.
 pub(crate) async fn who(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, StoreError> {
-    match session_key(&app.settings.site, headers) {
+    match session_key(app, headers) {
         Some(session) => app.sessions.signed_in(session).await,
         None => Ok(None),
     }
