@@ -44,7 +44,10 @@ struct Readiness {
     ready: bool,
     database: String,
     migrations: String,
+    tables: String,
     triggers: String,
+    /// Whether every change is recorded, and those that were not are made up for, as the pages were told.
+    recording: String,
     listener: String,
     /// What somebody should know though it serves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -55,6 +58,7 @@ struct Readiness {
 struct Found {
     database: Result<(), String>,
     migrations: Result<(), String>,
+    tables: Result<(), String>,
     triggers: Result<(), String>,
     warnings: Vec<String>,
 }
@@ -63,7 +67,13 @@ impl Found {
     /// The database does not answer, so that nothing else is known.
     fn nothing(why: &str) -> Self {
         let unknown = || Err("not known while the database is unavailable".to_owned());
-        Self { database: Err(why.to_owned()), migrations: unknown(), triggers: unknown(), warnings: Vec::new() }
+        Self {
+            database: Err(why.to_owned()),
+            migrations: unknown(),
+            tables: unknown(),
+            triggers: unknown(),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -95,10 +105,21 @@ async fn look(store: &Store) -> Found {
         }
         Err(error) => Err(error.chain()),
     };
+    let tables = match store.unsuitable_tables().await {
+        _ if is_newer => Ok(()),
+        Ok(problems) => match problems.unwrap_or_else(|| vec!["there are none".to_owned()]).as_slice() {
+            [] => Ok(()),
+            problems => Err(format!(
+                "{}; what was changed meanwhile is made up for by itself once that is mended",
+                problems.join("; ")
+            )),
+        },
+        Err(error) => Err(error.chain()),
+    };
     if let Ok(strangers) = store.sleep_lock_strangers().await {
         warnings.extend(strangers.iter().map(ToString::to_string));
     }
-    Found { database: Ok(()), migrations, triggers, warnings }
+    Found { database: Ok(()), migrations, tables, triggers, warnings }
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {
@@ -109,14 +130,18 @@ async fn ready(State(ops): State<Ops>) -> Response {
         ListenerState::Live => Ok(()),
         ListenerState::Degraded(why) => Err(why),
     };
-    let Found { database, migrations, triggers, warnings } = found;
-    let ready = [&database, &migrations, &triggers, &listener].iter().all(|check| check.is_ok());
+    let faults = ops.live.hub.faults();
+    let recording = if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) };
+    let Found { database, migrations, tables, triggers, warnings } = found;
+    let ready = [&database, &migrations, &tables, &triggers, &recording, &listener].iter().all(|check| check.is_ok());
     let said = |check: Result<(), String>| check.map_or_else(|why| why, |()| "ok".to_owned());
     let readiness = Readiness {
         ready,
         database: said(database),
         migrations: said(migrations),
+        tables: said(tables),
         triggers: said(triggers),
+        recording: said(recording),
         listener: said(listener),
         warnings,
     };

@@ -29,7 +29,7 @@ pub use people::{
 };
 pub use rows::Listed;
 pub use schema::{
-    Applied, Cost, Finding, Removed, SchemaState, Stranger, TriggerState, Verdict, grants, oldest_supported_version,
-    rights,
+    Applied, Cost, Finding, Recording, Removed, SchemaState, Stranger, TriggerState, Verdict, grants,
+    oldest_supported_version, rights,
 };
 pub use tail::{Batch, Changed, Folded, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};

@@ -34,6 +34,7 @@ mod news;
 mod ops;
 mod pages;
 mod pool;
+mod recording;
 mod rights;
 mod screenshots;
 mod sessions;

@@ -183,10 +183,7 @@ pub(in crate::store) async fn check(client: &Client) -> Result<bool, StoreError>
     if problems.is_empty() {
         return Ok(true);
     }
-    Err(StoreError::Unsuitable(format!(
-        "oncare-live can't be attached to these tables, and nothing was changed: {}",
-        problems.join("; ")
-    )))
+    Err(StoreError::Unsuitable(format!("oncare-live can't be attached to these tables: {}", problems.join("; "))))
 }
 
 /// The names of the tables that are not there.
