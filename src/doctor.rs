@@ -160,6 +160,7 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     for (trigger, state) in store.triggers().await? {
         findings.push(trigger_finding(&trigger, state));
     }
+    findings.extend(recording(&store).await?);
     let changed = store.changed_functions().await?;
     findings.push(if changed.is_empty() {
         Finding::good("functions of schema live")
@@ -194,6 +195,20 @@ async fn tables(store: &Store) -> Result<Finding, StoreError> {
     } else {
         Finding::bad(subject, format!("{}; without that the service fails or misses changes", problems.join("; ")))
     })
+}
+
+/// What the triggers could not read, and nobody has made up for.
+async fn recording(store: &Store) -> Result<Option<Finding>, StoreError> {
+    let unreadable = store.recording().await?.and_then(|recording| recording.unreadable);
+    Ok(unreadable.map(|reason| {
+        Finding::bad(
+            "recording of changes",
+            format!(
+                "a trigger could not read a change ({reason}): statistics are counted from the orders until they are built anew, \
+                 which a running instance does by itself once the columns are what they must be"
+            ),
+        )
+    }))
 }
 
 /// Compared with the orders, where this role sees all of them.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::hub::Hub;
 use super::meter::{Meter, Step};
+use super::state::Live;
 use crate::store::{Folded, Store, StoreError};
 
 /// How often is looked whether there is something to do. Each step does a bounded part of it then.
@@ -31,13 +33,14 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Folds, and prunes events older than `retention`, for ever.
-pub(super) async fn run(store: &Store, meter: &Meter, retention: Duration) {
+pub(super) async fn run(live: &Live, retention: Duration) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let now = Instant::now();
     let mut folder = Folder {
-        store,
-        meter,
+        store: &live.store,
+        hub: &live.hub,
+        meter: &live.meter,
         retention,
         folded_at: None,
         is_complete: false,
@@ -60,6 +63,7 @@ struct Turn {
 
 struct Folder<'a> {
     store: &'a Store,
+    hub: &'a Hub,
     meter: &'a Meter,
     retention: Duration,
     folded_at: Option<Instant>,
@@ -124,7 +128,8 @@ impl Folder<'_> {
     async fn fold(&mut self) -> Result<(), StoreError> {
         let waited = self.folded_at.map_or(FOLD_LATEST, |at| at.elapsed());
         let is_due = waited >= FOLD_LATEST;
-        if !is_due && !self.store.were_statistics_read() {
+        // what is not recorded is missing from the events, and what is built from them
+        if !self.hub.records_all() || !is_due && !self.store.were_statistics_read() {
             return Ok(());
         }
         self.is_complete = false;

@@ -41,6 +41,10 @@ pub struct Subscriber {
 pub struct Hub {
     channels: Mutex<Channels>,
     listener: Mutex<ListenerState>,
+    /// Why changes may go unrecorded, or what was is not made up for yet.
+    faults: Mutex<Vec<String>>,
+    /// A change was found that could not be recorded.
+    unrecorded: Notify,
     opened: Notify,
     next: AtomicU64,
     /// How many streams there are, for whoever needs no more than that.
@@ -72,6 +76,8 @@ impl Hub {
         Self {
             channels: Mutex::default(),
             listener: Mutex::new(ListenerState::Degraded("the listener is starting".to_owned())),
+            faults: Mutex::new(vec!["the triggers have not been looked at yet".to_owned()]),
+            unrecorded: Notify::new(),
             opened: Notify::new(),
             next: AtomicU64::new(0),
             open: AtomicUsize::new(0),
@@ -208,17 +214,50 @@ impl Hub {
         self.listener().clone()
     }
 
-    /// Whether changes arrive at once.
+    /// Whether changes arrive at once: the listener is live, and every change is recorded.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        *self.listener() == ListenerState::Live
+        *self.listener() == ListenerState::Live && self.records_all()
+    }
+
+    /// Why changes may go unrecorded; nothing where all are.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether every change is recorded, and those that were not are made up for.
+    pub(super) fn records_all(&self) -> bool {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Keeps the listener's state, and tells every stream where it changed.
     pub(super) fn set_listener_state(&self, state: ListenerState) {
-        let is_live = state == ListenerState::Live;
-        let was_live = std::mem::replace(&mut *self.listener(), state) == ListenerState::Live;
-        if is_live != was_live {
+        self.tell_if_changed(|| *self.listener() = state);
+    }
+
+    /// Keeps why changes may go unrecorded, and tells every stream where it changed whether they do.
+    pub(super) fn set_faults(&self, faults: Vec<String>) {
+        self.tell_if_changed(|| *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults);
+    }
+
+    /// The listener met a change that could not be recorded. Whoever looks after that knows more where it is known already.
+    pub(super) fn met_unrecorded(&self) {
+        if self.records_all() {
+            self.set_faults(vec!["a trigger could not read a change".to_owned()]);
+            self.unrecorded.notify_one();
+        }
+    }
+
+    /// Returns when such a change was met since this was last asked.
+    pub(super) async fn unrecorded(&self) {
+        self.unrecorded.notified().await;
+    }
+
+    fn tell_if_changed(&self, change: impl FnOnce()) {
+        let was_live = self.is_live();
+        change();
+        if self.is_live() != was_live {
             self.each(Mailbox::ping);
         }
     }

@@ -314,6 +314,10 @@ impl Tail<'_> {
                 read.transactions = u32::try_from(xids.len() as u64 + changed.left_out).unwrap_or(u32::MAX);
                 live.meter.events.fetch_add(read.recorded.len() as u64, Relaxed);
                 live.meter.events_unreadable.fetch_add(changed.unreadable.len() as u64, Relaxed);
+                if changed.has_unrecorded {
+                    self.stand.baselines.forget_all();
+                    live.hub.met_unrecorded();
+                }
                 let frames = self.frames(&changed, &followed, &cursor, summaries);
                 self.deliver(cursor, &followed, frames);
             }

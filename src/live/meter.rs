@@ -121,11 +121,13 @@ pub enum Task {
     Sessions,
     /// Looks for strangers that hold the listeners' lock.
     Strangers,
+    /// Looks whether every change is recorded, and makes up for those that were not.
+    Recording,
 }
 
 impl Task {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Listener, Self::Fold, Self::Sessions, Self::Strangers];
+    pub const ALL: [Self; 5] = [Self::Listener, Self::Fold, Self::Sessions, Self::Strangers, Self::Recording];
 
     /// As the metrics have it.
     #[must_use]
@@ -135,6 +137,7 @@ impl Task {
             Self::Fold => "fold",
             Self::Sessions => "sessions",
             Self::Strangers => "strangers",
+            Self::Recording => "recording",
         }
     }
 }

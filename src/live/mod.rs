@@ -7,7 +7,8 @@
 //! * `stream.rs` is one browser's stream: its first state, frames, pings (`pulse.rs`), and the reason why it ends (`bye.rs`).
 //!
 //! Beside that way: `recency.rs` answers polls when nothing changed; `fold_task.rs` folds and prunes; `session_check.rs` ends
-//! streams of ended sessions; `stranger_check.rs` finds other sessions that hold the sleep lock. `start.rs` starts these
+//! streams of ended sessions; `stranger_check.rs` finds other sessions that hold the sleep lock; `recording_check.rs` finds out
+//! that changes go unrecorded, as the host altered what the triggers read, and makes up for it once they are. `start.rs` starts these
 //! tasks, `supervise.rs` restarts them, `within.rs` gives up what takes too long, `state.rs` holds what they share, `meter.rs` counts.
 
 mod baseline;
@@ -26,6 +27,7 @@ mod pace;
 mod pace_simulation;
 mod pulse;
 mod recency;
+mod recording_check;
 mod session_check;
 mod start;
 mod state;

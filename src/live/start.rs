@@ -10,7 +10,7 @@ use super::hub::ListenerState;
 use super::meter::Task;
 use super::state::Live;
 use super::supervise::supervise;
-use super::{fold_task, listener, session_check, stranger_check};
+use super::{fold_task, listener, recording_check, session_check, stranger_check};
 
 impl Live {
     /// Starts the background tasks, each supervised. They end when `stop` is cancelled.
@@ -30,9 +30,10 @@ impl Live {
     async fn run(&self, task: Task, retention: Duration) {
         match task {
             Task::Listener => listener::run(self).await,
-            Task::Fold => fold_task::run(&self.store, &self.meter, retention).await,
             Task::Sessions => session_check::run(&self.sessions, &self.hub).await,
+            Task::Fold => fold_task::run(self, retention).await,
             Task::Strangers => stranger_check::run(&self.store, &self.meter).await,
+            Task::Recording => recording_check::run(&self.store, &self.hub).await,
         }
     }
 

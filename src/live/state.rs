@@ -52,9 +52,9 @@ impl Live {
 
     /// Whether it is certain that nothing of these orders changed from one state of the database to another, later one. What
     /// the listener has read proves that, also while nobody knows whether it still hears what is new: that only says how soon
-    /// it will read more.
+    /// it will read more. Of changes that are not recorded it proves nothing.
     pub async fn is_unchanged(&self, scope: Scope, from: Revision, to: Revision) -> bool {
-        let unchanged = self.recency.is_unchanged(scope, from, to).await;
+        let unchanged = self.hub.records_all() && self.recency.is_unchanged(scope, from, to).await;
         let counter = if unchanged { &self.meter.polls_unchanged } else { &self.meter.polls_changed };
         counter.fetch_add(1, Relaxed);
         unchanged

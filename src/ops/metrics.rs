@@ -60,6 +60,7 @@ impl Collector for LiveCollector {
             "1 if the listener's canary came back, 0 if changes may come late.",
             live,
         )?;
+        self.recording(&mut encoder)?;
         let (is_awake, awake) = meter.awake();
         let help = "1 while the listener reads without being notified, as commits are frequent or nobody is there.";
         gauge(&mut encoder, "listener_awake", help, i64::from(is_awake))?;
@@ -136,6 +137,19 @@ impl LiveCollector {
         let help = "Events that are not in the orders' timelines yet; 100001 if there are more than 100000.";
         let waiting = i64::try_from(meter.timeline_waiting.load(Relaxed)).unwrap_or(i64::MAX);
         gauge(encoder, "timeline_events_waiting", help, waiting)
+    }
+
+    /// Whether every change is recorded, and what keeps some from being so.
+    fn recording(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let faults = self.0.hub.faults();
+        let help = "1 if every change is recorded, 0 if some may not be, or are not made up for yet.";
+        gauge(encoder, "triggers_intact", help, i64::from(faults.is_empty()))?;
+        let help = "1 for each thing that keeps changes from being recorded: a trigger, a column by its name.";
+        let mut family = encoder.encode_descriptor("recording_fault", help, None, MetricType::Gauge)?;
+        for fault in &faults {
+            ConstGauge::new(1).encode(family.encode_family(&[("fault", fault.as_str())])?)?;
+        }
+        Ok(())
     }
 
     /// One look at the counts, so that opened, closed and open agree in every scrape.

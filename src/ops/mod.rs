@@ -46,6 +46,8 @@ struct Readiness {
     tables: String,
     migrations: String,
     triggers: String,
+    /// Whether every change is recorded, and those that were not are made up for, as the pages were told.
+    recording: String,
     listener: String,
     /// What somebody should know though it serves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -118,7 +120,9 @@ async fn ready(State(ops): State<Ops>) -> Response {
         ListenerState::Degraded(why) => Err(why),
     };
     let Found { database, tables, migrations, triggers, warnings } = found;
-    let ready = [&database, &tables, &migrations, &triggers, &listener].iter().all(|check| check.is_ok());
+    let faults = ops.live.hub.faults();
+    let recording = if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) };
+    let ready = [&database, &tables, &migrations, &triggers, &recording, &listener].iter().all(|check| check.is_ok());
     let said = |check: Result<(), String>| check.map_or_else(|why| why, |()| "ok".to_owned());
     let readiness = Readiness {
         ready,
@@ -126,6 +130,7 @@ async fn ready(State(ops): State<Ops>) -> Response {
         tables: said(tables),
         migrations: said(migrations),
         triggers: said(triggers),
+        recording: said(recording),
         listener: said(listener),
         warnings,
     };

@@ -22,6 +22,8 @@ pub enum Operation {
     Items,
     /// All orders, or all items, were deleted at once; the event names no order.
     Truncate,
+    /// Something that its trigger could not read; the event names no order.
+    Unreadable,
 }
 
 /// Who wrote a change.
@@ -58,7 +60,7 @@ pub struct OrderEvent {
     pub at: DateTime<Utc>,
     /// What was done.
     pub operation: Operation,
-    /// To which order; `None` only for [`Operation::Truncate`].
+    /// To which order; `None` only for [`Operation::Truncate`] and [`Operation::Unreadable`].
     pub order: Option<OrderId>,
     /// The order's number before the change.
     pub order_number: Option<String>,
@@ -133,7 +135,7 @@ impl OrderEvent {
     pub fn as_seen_by(&self, scope: Scope) -> Option<Change> {
         let (before, after) = (scope.has(self.rep.0), scope.has(self.rep.1));
         let operation = match self.operation {
-            Operation::Truncate => return None,
+            Operation::Truncate | Operation::Unreadable => return None,
             Operation::Insert => "insert",
             Operation::Delete => "delete",
             Operation::Items => "items",

@@ -37,6 +37,7 @@ mod news;
 mod ops;
 mod pages;
 mod pool;
+mod recording;
 mod rights;
 mod screenshots;
 mod sessions;

@@ -8,6 +8,7 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use super::error::StoreError;
 use super::statement::{Connection, rows};
+use super::store::Store;
 use crate::cursor::{Cursor, Epoch};
 
 /// Begins a transaction that reads orders, all of it in one snapshot.
@@ -55,6 +56,16 @@ pub(in crate::store) static SELECT_PRESENT: LazyLock<String> = LazyLock::new(|| 
 pub(in crate::store) async fn present(client: &impl Connection) -> Result<Cursor, StoreError> {
     let read = rows(client, &SELECT_PRESENT, &[]).await;
     cursor_of(read.map_err(unless_standby("read the current snapshot"))?.first())
+}
+
+impl Store {
+    /// The present snapshot as a cursor.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn present(&self) -> Result<Cursor, StoreError> {
+        present(&*self.client().await?).await
+    }
 }
 
 /// The error of a read, or [`StoreError::Standby`] if it has the state that a server in recovery answers with: it has no

@@ -31,6 +31,7 @@ pub(in crate::store) fn order_event(row: &Row) -> Result<OrderEvent, StoreError>
         "delete" => Operation::Delete,
         "items" => Operation::Items,
         "truncate" | "truncate_items" => Operation::Truncate,
+        "unreadable" => Operation::Unreadable,
         unknown => return Err(StoreError::unreadable("an event's operation", format!("unknown operation {unknown}"))),
     };
     let status = |column| Ok::<_, StoreError>(optional_text(row, column)?.as_deref().map(Into::into));

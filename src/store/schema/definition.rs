@@ -40,15 +40,16 @@ pub(in crate::store) enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-pub(in crate::store) const MIGRATIONS: [Migration; 14] = [
+pub(in crate::store) const MIGRATIONS: [Migration; 15] = [
     migration!("0001_oncare_tables", HostTables),
     migration!("0002_live_tables", Plain),
     migration!("0006_leaner_events", LocksWhatIsWritten),
     migration!("0010_order_timeline", LocksWhatIsWritten),
     migration!("0020_positions", LocksWhatIsWritten),
     migration!("0023_fold_database", LocksWhatIsWritten),
-    migration!("0024_live_functions", Functions),
-    migration!("0019_triggers", LocksWhatIsWritten),
+    migration!("0025_unreadable", Plain),
+    migration!("0026_live_functions", Functions),
+    migration!("0027_triggers", LocksWhatIsWritten),
     migration!("0014_viewing", Plain),
     migration!("0016_saved_view", Plain),
     migration!("0017_accounts", Plain),

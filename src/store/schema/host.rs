@@ -224,12 +224,12 @@ pub(in crate::store) async fn check(client: &Client, tables: HostTables) -> Resu
         if tables == HostTables::MayBeMade && !nothing.has_django {
             return Ok(false);
         }
-        return Err(StoreError::Unsuitable(format!("{nothing}. Nothing was changed")));
+        return Err(StoreError::Unsuitable(nothing.to_string()));
     }
     if !missing.is_empty() {
         return Err(StoreError::Unsuitable(format!(
             "this database has only a part of the OnCare tables: public.{} is missing. Use a complete OnCare database, or \
-             an empty one; nothing was changed",
+             an empty one",
             missing.join(", public.")
         )));
     }
@@ -245,10 +245,7 @@ pub(in crate::store) async fn check(client: &Client, tables: HostTables) -> Resu
     if problems.is_empty() {
         return Ok(true);
     }
-    Err(StoreError::Unsuitable(format!(
-        "oncare-live can't be attached to these tables, and nothing was changed: {}",
-        problems.join("; ")
-    )))
+    Err(StoreError::Unsuitable(format!("oncare-live can't be attached to these tables: {}", problems.join("; "))))
 }
 
 fn names() -> Vec<&'static str> {

@@ -188,7 +188,19 @@ async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, Store
             unknown.join(", ")
         )));
     }
-    let has_tables = host::check(client, tables).await?;
+    let has_tables = match host::check(client, tables).await {
+        Ok(has_tables) => has_tables,
+        Err(refusal) if done.is_empty() => {
+            return Err(StoreError::Unsuitable(format!("{}; nothing was changed", refusal.chain())));
+        }
+        Err(refusal) => {
+            let harmless = match make_harmless(client, &done).await {
+                Ok(()) => "the triggers fail no write, and pages are not live until that is mended".to_owned(),
+                Err(error) => format!("the triggers could not be renewed: {}", error.chain()),
+            };
+            return Err(StoreError::Unsuitable(format!("{}; {harmless}", refusal.chain())));
+        }
+    };
     let is_attached = async || -> Result<bool, StoreError> {
         Ok(triggers(client).await?.iter().all(|(_, state)| *state == TriggerState::Current)
             && changed_functions(client).await?.is_empty())
@@ -246,6 +258,20 @@ async fn refuse_if_lacking(client: &Client, rights: &[String]) -> Result<(), Sto
         "this role lacks rights that migrating needs, and nothing was changed. Run it as the tables' owner, or have a superuser run: {}",
         grants.join(" ")
     )))
+}
+
+/// Puts this version's functions and triggers in the place of others, which may fail the host's writes where columns are not what
+/// they were. What can be applied without those columns is applied.
+async fn make_harmless(client: &Client, done: &[(i32, String)]) -> Result<(), StoreError> {
+    // a function may name what is not there
+    client.batch_execute("set check_function_bodies = off").await.attempt("prepare the session")?;
+    let pending = MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version()));
+    for migration in pending.filter(|m| ![Kind::HostTables, Kind::ConcurrentIndex].contains(&m.kind)) {
+        apply(client, migration, true).await?;
+    }
+    let is_changed = triggers(client).await?.iter().any(|(_, state)| *state != TriggerState::Current)
+        || !changed_functions(client).await?.is_empty();
+    if is_changed { put_back(client).await } else { Ok(()) }
 }
 
 /// The lock belongs to the session and goes with it.

@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use crate::store::database::{Attempt, Store, StoreError};
 
 /// What the service's statements do with which table. A test below holds it against the statements themselves.
-pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 20] = [
+pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 21] = [
     ("public.accounts_user", "select"),
     ("public.inventory_medicine", "select"),
     ("public.orders_order", "select"),
@@ -25,6 +25,7 @@ pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 20] = [
     ("live.session", "select, insert, delete"),
     ("live.timeline_position", "select, insert, delete"),
     ("live.truncation", "select, delete"),
+    ("live.unreadable", "select, delete"),
     ("live.viewing", "select, insert, update, delete"),
 ];
 

@@ -48,6 +48,8 @@ pub struct Changed {
     /// Of each event that could not be read, or of which the order could not: the reps whose the order was and is. It is
     /// none of `events`.
     pub unreadable: Vec<Vec<RepId>>,
+    /// Whether there are changes that the triggers could not read, so that nobody knows what they were.
+    pub has_unrecorded: bool,
 }
 
 impl Changed {
@@ -135,7 +137,7 @@ impl Link {
 /// Whether an event `e` may concern one of the reps `$2`. Whose order an item belongs to is not known before the order is
 /// read.
 const MAY_CONCERN: &str = "e.old_sales_rep_id = any ($2) or e.new_sales_rep_id = any ($2) \
-     or e.operation in ('items', 'truncate', 'truncate_items')";
+     or e.operation in ('items', 'truncate', 'truncate_items', 'unreadable')";
 
 /// A row for each event that may concern the reps `$2`, and at least one, so that there always is a cursor.
 static BATCH: LazyLock<String> = LazyLock::new(|| {
@@ -199,8 +201,13 @@ async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>)
                 continue;
             }
         };
-        if event.operation == Operation::Truncate {
-            return Ok(Batch { cursor, news: News::Everything("the orders were truncated") });
+        match event.operation {
+            Operation::Truncate => return Ok(Batch { cursor, news: News::Everything("the orders were truncated") }),
+            Operation::Unreadable => {
+                changed.has_unrecorded = true;
+                continue;
+            }
+            _ => {}
         }
         changed.events.push(event);
         if let Some(order) = order {

@@ -74,7 +74,8 @@ impl Store {
     /// If the database can't be reached.
     pub(in crate::store) async fn discard_fold(&self) -> Result<(), StoreError> {
         let client = self.client().await?;
-        client.execute("update live.fold set system_identifier = 0", &[]).await.attempt("discard the fold")?;
+        let sql = "update live.fold set system_identifier = 0 where system_identifier <> 0";
+        client.execute(sql, &[]).await.attempt("discard the fold")?;
         Ok(())
     }
 
@@ -359,6 +360,7 @@ static REBUILD: LazyLock<String> = LazyLock::new(|| {
          delete from live.order_timeline where {IS_OF_ELSEWHERE};
          delete from live.timeline_position where {IS_OF_ELSEWHERE};
          delete from live.truncation;
+         delete from live.unreadable;
          delete from live.order_stats;
          insert into live.order_stats (sales_rep_id, status, payment_status, orders, amount)
              select sales_rep_id, status, payment_status, orders, amount from live.aggregate();

@@ -54,7 +54,7 @@ fn recorded_lines(Recorded { event, reps, .. }: &Recorded, shell: &Shell, zone: 
     match event.operation {
         Operation::Insert => vec!["Order entered".to_owned()],
         Operation::Delete => vec!["Order deleted".to_owned()],
-        Operation::Update | Operation::Items | Operation::Truncate => {
+        Operation::Update | Operation::Items | Operation::Truncate | Operation::Unreadable => {
             let mut lines: Vec<String> =
                 event.fields().iter().map(|field| field_line(field, event, shell, zone)).collect();
             if event.rep.0 != event.rep.1 {

@@ -56,7 +56,7 @@ language sql stable as $$
     group by o.sales_rep_id, o.status, o.payment_status
 $$;
 
--- The snapshot of the fold, or null where there is none that holds here.
+-- The snapshot of the fold, or null where there is none that holds here: nor does it where a change could not be read.
 create or replace function live.folded() returns pg_snapshot
 language plpgsql stable set enable_seqscan = off as $$
 begin
@@ -67,6 +67,7 @@ begin
             where f.system_identifier = live.system_identifier()
               and f.database_oid = (select d.oid from pg_database d where d.datname = current_database())
         )
+            and not exists (select from live.unreadable)
         order by p.turn desc limit 1
     );
 end
