@@ -39,5 +39,6 @@ bench: ## measure the service beside its peers, and compare with the targets
 	target/release/oncare-bench --plots docs/benchmarks
 
 tools:
-	@scripts/install-tools postgresql chromium node faketime
+	@scripts/install-tools postgresql chromium node faketime nginx python
 	@scripts/install-axe
+	@scripts/install-shop 5.2 3.2 6.0

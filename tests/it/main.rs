@@ -37,6 +37,7 @@ mod pool;
 mod rights;
 mod screenshots;
 mod sessions;
+mod shop;
 mod statistics;
 mod status;
 mod streams;

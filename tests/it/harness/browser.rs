@@ -92,7 +92,16 @@ impl Browser {
         Self::with_options(base, json!({ "prefs": off })).await
     }
 
+    /// That takes any certificate.
+    pub async fn trusting(base: &str) -> Self {
+        Self::start(base, json!({}), true).await
+    }
+
     async fn with_options(base: &str, options: Value) -> Self {
+        Self::start(base, options, false).await
+    }
+
+    async fn start(base: &str, options: Value, trusts_all: bool) -> Self {
         let mut options = options;
         options["args"] = json!([
             "--headless=new",
@@ -108,6 +117,7 @@ impl Browser {
         ]);
         let mut capabilities = serde_json::Map::new();
         capabilities.insert("goog:chromeOptions".to_owned(), options);
+        capabilities.insert("acceptInsecureCerts".to_owned(), trusts_all.into());
         let address = &driver().await.address;
         let client =
             DRIVING
