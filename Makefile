@@ -41,4 +41,3 @@ bench: ## measure the service beside its peers, and compare with the targets
 tools:
 	@scripts/install-tools postgresql chromium node faketime nginx python
 	@scripts/install-axe
-	@scripts/install-shop 5.2 3.2 6.0

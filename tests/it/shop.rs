@@ -85,8 +85,17 @@ fn assert_has(new: &Value, old: &Value, at: &str) {
 }
 
 /// The last is not listed.
-const STATUSES: [&str; 9] =
-    ["pending", "confirmed", "processing", "ready_for_pickup", "shipped", "delivered", "cancelled", "returned", "on_hold"];
+const STATUSES: [&str; 9] = [
+    "pending",
+    "confirmed",
+    "processing",
+    "ready_for_pickup",
+    "shipped",
+    "delivered",
+    "cancelled",
+    "returned",
+    "on_hold",
+];
 const PAYMENTS: [&str; 6] = ["pending", "paid", "failed", "refunded", "partially_refunded", "disputed"];
 
 /// So many orders of ana, ben and nobody, with their items, over days in which New York's clocks are put forward.
@@ -164,7 +173,11 @@ Order.objects.filter(id={first}).delete()"
 /// A way to write, of which a deed is done, and the orders of ana's that it changes.
 const WAYS: [(&str, &str, &[i64]); 18] = [
     ("save()", "o = Order.objects.get(id=1); o.status = 'confirmed'; o.save()", &[1]),
-    ("save(update_fields)", "o = Order.objects.get(id=2); o.total_amount = 77; o.save(update_fields=['total_amount'])", &[2]),
+    (
+        "save(update_fields)",
+        "o = Order.objects.get(id=2); o.total_amount = 77; o.save(update_fields=['total_amount'])",
+        &[2],
+    ),
     ("update()", "Order.objects.filter(id__in=[2, 3]).update(status='processing')", &[2, 3]),
     (
         "bulk_update()",
@@ -193,7 +206,11 @@ Order.objects.bulk_update(orders, ['payment_status'])",
     update_conflicts=True, unique_fields=['id'], update_fields=['total_amount'])",
         &[23, 24],
     ),
-    ("get_or_create()", "Order.objects.get_or_create(order_number='NEW-25', defaults=dict(id=25, sales_rep_id=1))", &[25]),
+    (
+        "get_or_create()",
+        "Order.objects.get_or_create(order_number='NEW-25', defaults=dict(id=25, sales_rep_id=1))",
+        &[25],
+    ),
     ("update_or_create()", "Order.objects.update_or_create(id=25, defaults=dict(status='returned'))", &[25]),
     ("F()", "Order.objects.filter(id=4).update(total_amount=F('total_amount') * 2 + 10)", &[4]),
     (
@@ -211,7 +228,11 @@ Order.objects.bulk_update(orders, ['payment_status'])",
         &[1, 3],
     ),
     ("raw SQL", "connection.cursor().execute(\"update orders_order set status = 'delivered' where id = 1\")", &[1]),
-    ("several statements at once", "connection.cursor().execute(\"update orders_order set total_amount = 1 where id = 2; delete from orders_orderitem where order_id = 1\")", &[1, 2]),
+    (
+        "several statements at once",
+        "connection.cursor().execute(\"update orders_order set total_amount = 1 where id = 2; delete from orders_orderitem where order_id = 1\")",
+        &[1, 2],
+    ),
     ("reassignment to her", "Order.objects.filter(id=7).update(sales_rep=User.objects.get(username='ana'))", &[7]),
     ("reassignment from her", "o = Order.objects.get(id=6); o.sales_rep_id = 2; o.save()", &[6]),
     ("an item", "OrderItem.objects.create(order_id=4, medicine_id=2, quantity=1, unit_price=1, total_price=1)", &[4]),
@@ -350,7 +371,11 @@ async fn stock_payments_and_notifications_are_those_of_the_shop_alone() {
     }
     assert_eq!(made[0], made[1], "seed {seed}");
     watching.hear_the_same(API, &format!("seed {seed}")).await;
-    assert_eq!(scene.shop.database.store().statistics_that_differ().await.unwrap(), Vec::<String>::new(), "seed {seed}");
+    assert_eq!(
+        scene.shop.database.store().statistics_that_differ().await.unwrap(),
+        Vec::<String>::new(),
+        "seed {seed}"
+    );
 }
 
 #[tokio::test]
@@ -442,7 +467,9 @@ async fn behind_nginx_in_a_browser_the_page_shows_at_once() {
         for status in ["confirmed", "shipped", "pending"] {
             let begun = Instant::now();
             shop.deed(&format!("Order.objects.filter(id=1).update(status='{status}')")).await;
-            let shown = format!("document.querySelector('[data-order-id=\"1\"]').dataset.status === '{status}'");
+            let shown = format!(
+                "document.querySelector('#orders-table-tbody [data-order-id=\"1\"]').dataset.status === '{status}'"
+            );
             browser.until(&shown).await;
             assert!(begun.elapsed() < AT_ONCE, "{rules}: after {:?}", begun.elapsed());
         }

@@ -212,9 +212,9 @@ impl Customer {
     /// Sends the form of a page.
     pub async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Response {
         let page = self.browser.get(path).await.text().await.unwrap();
-        let (_, token) = page.split_once("name=\"csrfmiddlewaretoken\" value=\"").unwrap_or_else(|| panic!("{path}: {page}"));
+        let (_, token) =
+            page.split_once("name=\"csrfmiddlewaretoken\" value=\"").unwrap_or_else(|| panic!("{path}: {page}"));
         let token = token.split_once('"').unwrap().0;
         self.browser.post(path, &[fields, &[("csrfmiddlewaretoken", token)]].concat()).await
     }
 }
-
