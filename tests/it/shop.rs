@@ -171,7 +171,7 @@ Order.objects.filter(id={first}).delete()"
 }
 
 /// A way to write, of which a deed is done, and the orders of ana's that it changes.
-const WAYS: [(&str, &str, &[i64]); 18] = [
+pub const WAYS: [(&str, &str, &[i64]); 18] = [
     ("save()", "o = Order.objects.get(id=1); o.status = 'confirmed'; o.save()", &[1]),
     (
         "save(update_fields)",
@@ -240,7 +240,7 @@ Order.objects.bulk_update(orders, ['payment_status'])",
     ("a cascade from an order", "Order.objects.get(id=5).delete()", &[5]),
 ];
 
-async fn enter_a_few(shop: &Shop) {
+pub async fn enter_a_few(shop: &Shop) {
     let of_ana = (1..=6).map(|id| format!("({id}, 1, 'pending', 'pending', {id}00.50)")).collect::<Vec<_>>().join(", ");
     shop.database.orders(&format!("{of_ana}, (7, 2, 'pending', 'paid', 70)")).await;
     shop.deed(
@@ -476,4 +476,29 @@ async fn behind_nginx_in_a_browser_the_page_shows_at_once() {
         assert_eq!(browser.script("document.getElementById('live-badge').dataset.state").await, "live");
         browser.close().await;
     }
+}
+
+#[tokio::test]
+async fn the_middleware_of_the_guide_names_who_changed_an_order() {
+    let middleware = include_str!("../shop/shop/says_who.py");
+    assert!(include_str!("../../docs/DJANGO.md").contains(middleware), "the guide has what is tested");
+    let scene = Scene::of(Shop::open_with(&[("SHOP_SAYS_WHO", "1")]).await).await;
+    enter_a_few(&scene.shop).await;
+    let base = scene.nginx.base();
+    let (rx, boss) = tokio::join!(Customer::signed_in(&base, "rx"), Customer::signed_in(&base, "boss"));
+    // more of them than connections, which are kept from request to request
+    let mut said = Vec::new();
+    for round in 0..12 {
+        let (who, status) = if round % 2 == 0 { (&rx, "processing") } else { (&boss, "shipped") };
+        let fields = [("status", status), ("payment_status", "pending")];
+        assert_eq!(who.send("/orders/pharmacist/orders/3/", &fields).await.status(), 302);
+        said.push(if round % 2 == 0 { "rx" } else { "boss" });
+    }
+    let by = "select string_agg(coalesce(app_user, '-'), ' ' order by id) from live.order_event where order_id = 3 and operation = 'update'";
+    assert_eq!(scene.shop.database.value(by).await, said.join(" "));
+    // what is refused leaves nothing, and whoever is not named stays so
+    let refused = [("status", "delivered"), ("payment_status", "paid")];
+    assert_eq!(rx.send("/orders/pharmacist/orders/4/", &refused).await.status(), 200);
+    scene.shop.deed("Order.objects.filter(id=3).update(status='pending')").await;
+    assert_eq!(scene.shop.database.value(by).await, format!("{} -", said.join(" ")));
 }
