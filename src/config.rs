@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::order::{Currency, LateAfter};
+use crate::order::{Currency, LateAfter, OrderLink};
 use crate::store::DatabaseUrl;
 
 /// The whole command line.
@@ -32,15 +32,15 @@ pub struct Cli {
 pub enum Command {
     /// Serve the dashboards.
     Serve(Serve),
-    /// Apply what is missing of schema `live`, the triggers and the index; on an empty database, the OnCare tables too.
+    /// Attach: apply what is missing of schema `live`, the triggers and the index.
     Migrate(Migrate),
     /// Run everything on a private PostgreSQL with demonstration data.
     Demo(Demo),
     /// Say what is wrong with the database or the configuration, and what to do about it.
     Doctor(Doctor),
-    /// Print the statements that grant a role everything that `serve` needs, to be run by the tables' owner.
-    Grants(Grants),
-    /// Take everything off again: triggers, schema `live` with all that is in it, and the index.
+    /// Take triggers and index off, and keep schema `live` with sessions, preferences and history. `migrate` puts them back.
+    Detach(Detach),
+    /// Take every trace off: triggers, index, and schema `live` with all that is in it. Says what goes, and asks.
     Uninstall(Uninstall),
     /// Create a user. The password is asked for, or read from standard input where that is no terminal.
     CreateUser(CreateUser),
@@ -133,6 +133,39 @@ pub struct Service {
     /// How long events are kept: the timeline of an order, and how far back a page can be told what it missed.
     #[arg(long, env = "RETENTION", default_value = "90days", value_name = "DURATION", value_parser = long_duration)]
     pub retention: Duration,
+    /// Who has the forms that change orders.
+    #[command(flatten)]
+    pub forms: Forms,
+}
+
+/// Who has the forms that change orders.
+#[derive(Debug, Clone, Args)]
+pub struct Forms {
+    /// Whether the service has.
+    #[command(flatten)]
+    pub own: OwnForms,
+    /// Without own forms: where orders are edited.
+    #[arg(long, env = "HOST_EDIT_PATH", default_value = "/orders/orders/{id}/edit/", value_name = "ADDRESS", value_parser = OrderLink::from_str)]
+    pub host_edit_path: OrderLink,
+    /// Without own forms: where orders are cancelled.
+    #[arg(long, env = "HOST_CANCEL_PATH", default_value = "/orders/orders/{id}/cancel/", value_name = "ADDRESS", value_parser = OrderLink::from_str)]
+    pub host_cancel_path: OrderLink,
+    /// Without own forms: where pharmacists change an order's status.
+    #[arg(long, env = "HOST_ORDER_PATH", default_value = "/orders/pharmacist/orders/{id}/", value_name = "ADDRESS", value_parser = OrderLink::from_str)]
+    pub host_order_path: OrderLink,
+}
+
+/// Whether the service writes orders itself.
+#[derive(Debug, Clone, Args)]
+pub struct OwnForms {
+    /// Edit, cancel and change orders by forms of the service's own, which write the OnCare tables: only for a database that no other
+    /// application manages. (`demo` always does.) Else these are links to the host's pages.
+    #[arg(long, env = "OWN_FORMS")]
+    pub own_forms: bool,
+    /// Have own forms even where Django manages the database, past its code: stock, payments, notifications and its history then do
+    /// not follow what is changed here.
+    #[arg(long, env = "OWN_FORMS_BYPASS_DJANGO")]
+    pub own_forms_bypass_django: bool,
 }
 
 /// Arguments of `migrate`.
@@ -141,6 +174,9 @@ pub struct Migrate {
     /// Which database.
     #[command(flatten)]
     pub database: Database,
+    /// Make the OnCare tables where there are none, in a database that no other application manages.
+    #[arg(long)]
+    pub create_tables: bool,
     /// Build the statistics anew from the orders.
     #[arg(long)]
     pub rebuild_statistics: bool,
@@ -155,14 +191,21 @@ pub struct Doctor {
     /// Also measure what triggers and index add to an update of an order, on copies that nobody sees, in some seconds.
     #[arg(long)]
     pub cost: bool,
+    /// Examine nothing, and print the statements that grant this role what it needs: to serve, or to migrate if the OnCare tables
+    /// are its own.
+    #[arg(long, value_name = "ROLE")]
+    pub grants: Option<String>,
+    /// What `serve` is started with.
+    #[command(flatten)]
+    pub own: OwnForms,
 }
 
-/// Arguments of `grants`.
+/// Arguments of `detach`.
 #[derive(Debug, Clone, Args)]
-pub struct Grants {
-    /// The role that the service runs as.
-    #[arg(long, value_name = "NAME")]
-    pub role: String,
+pub struct Detach {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// Arguments of `uninstall`.
@@ -171,9 +214,12 @@ pub struct Uninstall {
     /// Which database.
     #[command(flatten)]
     pub database: Database,
-    /// Take back what this role was granted by the statements of `grants`.
+    /// Take back what this role was granted by the statements of `doctor --grants`.
     #[arg(long, value_name = "NAME")]
     pub role: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Arguments of `demo`.
@@ -265,6 +311,9 @@ mod tests {
             ("--pool-size", "0", "from 2 to 500"),
             ("--late-after", "pending=4", "pending=4h,shipped=5days"),
             ("--late-after", "delivered=4h", "unfinished statuses"),
+            ("--host-edit-path", "/orders/edit/", "with {id} in it"),
+            ("--host-cancel-path", "javascript:{id}", "http or https"),
+            ("--host-order-path", "//evil/{id}/", "expected a path"),
         ] {
             let error = parse(&["serve", "--database-url", "postgresql://h/d", flag, value]).unwrap_err();
             let text = error.to_string();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::store::{
-    Cost, DatabaseUrl, Finding, Link, Progress, SchemaState, Store, StoreError, TriggerState, is_canary,
+    BYPASSED, Cost, DatabaseUrl, Finding, Link, Progress, SchemaState, Store, StoreError, TriggerState, is_canary,
     oldest_supported_version,
 };
 
@@ -37,6 +37,29 @@ pub async fn cost(url: &DatabaseUrl) -> Vec<Finding> {
         Ok(Some(cost)) => added_cost(&cost),
         Ok(None) => vec![Finding::warning(subject, "there are no orders to measure it with")],
         Err(error) => vec![Finding::warning(subject, format!("{}; measure it as the tables' owner", error.chain()))],
+    }
+}
+
+/// Whether forms of the service's own can do their work, and what they bypass.
+pub async fn own_forms(url: &DatabaseUrl, bypass_django: bool) -> Vec<Finding> {
+    let subject = "own forms";
+    let looked = async {
+        let store = Store::new(url.clone(), 2)?;
+        let mut findings: Vec<Finding> = Vec::new();
+        if bypass_django && store.has_django().await? {
+            let told = format!(
+                "Django manages this database, and changes made by them bypass its code: {BYPASSED} do not follow"
+            );
+            findings.push(Finding::warning(subject, told));
+        }
+        let obstacles = store.form_obstacles(bypass_django).await?;
+        findings.extend(obstacles.into_iter().map(|obstacle| Finding::bad(subject, obstacle)));
+        Ok::<_, StoreError>(findings)
+    };
+    match looked.await {
+        Ok(findings) if findings.is_empty() => vec![Finding::good(subject)],
+        Ok(findings) => findings,
+        Err(error) => vec![Finding::bad(subject, error.chain())],
     }
 }
 
@@ -103,7 +126,7 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     let schema = store.schema().await;
     match &schema {
         Ok(SchemaState::Behind(pending)) => {
-            findings.extend(tables(&store).await?);
+            findings.push(tables(&store).await?);
             findings.push(Finding::bad(
                 "migrations",
                 format!("{} missing; run oncare-live migrate as the tables' owner", pending.join(", ")),
@@ -124,7 +147,7 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
         Ok(SchemaState::Current) | Err(_) => {}
     }
     // without a right on our schema, what was applied can't be read: that is told as what it is, a missing right
-    let missing = store.missing_grants().await?;
+    let missing = store.missing_grants(false).await?;
     if !missing.is_empty() {
         let told = format!("the role of --database-url lacks some; as the tables' owner run: {}", missing.join(" "));
         findings.push(Finding::bad("privileges", told));
@@ -133,7 +156,7 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     findings.push(Finding::good("privileges"));
     schema?;
     findings.push(Finding::good("migrations"));
-    findings.extend(tables(&store).await?);
+    findings.push(tables(&store).await?);
     for (trigger, state) in store.triggers().await? {
         findings.push(trigger_finding(&trigger, state));
     }
@@ -162,16 +185,15 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     Ok(())
 }
 
-/// The tables of the existing system, if there are any.
-async fn tables(store: &Store) -> Result<Option<Finding>, StoreError> {
+/// The tables of the existing system.
+async fn tables(store: &Store) -> Result<Finding, StoreError> {
     let subject = "the OnCare tables";
-    let found = store.unsuitable_tables().await?;
-    Ok(found.map(|problems| match problems.as_slice() {
-        [] => Finding::good(subject),
-        problems => {
-            Finding::bad(subject, format!("{}; without that the service fails or misses changes", problems.join("; ")))
-        }
-    }))
+    let problems = store.unsuitable_tables().await?;
+    Ok(if problems.is_empty() {
+        Finding::good(subject)
+    } else {
+        Finding::bad(subject, format!("{}; without that the service fails or misses changes", problems.join("; ")))
+    })
 }
 
 /// Compared with the orders, where this role sees all of them.

@@ -27,6 +27,8 @@
 //!    each tab `live/connection.js` drops states older than the one shown, and polls (`live/poll.js`) while there is no stream. A list
 //!    (`list/order_list.js`) keeps its truth in a book (`list/book.js`), and a markup shows what changed (`list/markup.js`); an order's page (`order_page.js`) reads itself again
 //!    (`order/renewal.js`, `order/parts.js`). `news/news.js` tells the person, as their preferences say: bell, toasts, sound, desktop.
+//!    On the shop's own pages, which know nothing of us, the same connection and book serve a markup of theirs (`host/`), from one
+//!    classic script in place of the shop's (`web/page/assets.rs`).
 //!
 //! Statistics do not count the orders as long as there is a valid **fold**. It (`live/fold_task.rs`, `store/tail/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. Without one (a new database, a restored dump, very many events at once)

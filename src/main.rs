@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use oncare_live::config::{Cli, Command, CreateUser, Doctor, LogFormat, Migrate, Serve, Uninstall};
+use oncare_live::config::{Cli, Command, CreateUser, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall};
 use oncare_live::server::{Listeners, run};
-use oncare_live::store::{NewUser, Removed, Store, Verdict, chain, grants};
+use oncare_live::store::{Attached, Detached, NewUser, Removed, Store, Verdict, chain};
 use oncare_live::{demo, doctor, password};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
@@ -47,7 +47,7 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(arguments) => migrate(arguments).await?,
         Command::Demo(arguments) => demo::run(arguments, stop_signal()?).await?,
         Command::Doctor(arguments) => return examine(&arguments).await,
-        Command::Grants(arguments) => print!("{}", grants(&arguments.role)),
+        Command::Detach(arguments) => detach(arguments).await?,
         Command::Uninstall(arguments) => uninstall(arguments).await?,
         Command::CreateUser(arguments) => create_user(arguments).await?,
     }
@@ -71,9 +71,9 @@ async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> any
     Ok(())
 }
 
-async fn migrate(Migrate { database, rebuild_statistics }: Migrate) -> anyhow::Result<()> {
+async fn migrate(Migrate { database, create_tables, rebuild_statistics }: Migrate) -> anyhow::Result<()> {
     let store = Store::new(database.url()?, 2)?;
-    let applied = store.migrate().await?;
+    let applied = if create_tables { store.create_tables_and_migrate().await? } else { store.migrate().await? };
     match applied.migrations.as_slice() {
         [] if applied.put_back || applied.index_put_back => {}
         [] => println!("The database is up to date."),
@@ -91,9 +91,17 @@ async fn migrate(Migrate { database, rebuild_statistics }: Migrate) -> anyhow::R
     Ok(())
 }
 
-async fn examine(Doctor { database, cost }: &Doctor) -> anyhow::Result<ExitCode> {
+async fn examine(Doctor { database, cost, grants, own }: &Doctor) -> anyhow::Result<ExitCode> {
     let url = database.url()?;
+    if let Some(role) = grants {
+        let statements = Store::new(url, 2)?.grants(role, own.own_forms).await?;
+        statements.iter().for_each(|statement| println!("{statement}"));
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut findings = doctor::examine(&url).await;
+    if own.own_forms {
+        findings.extend(doctor::own_forms(&url, own.own_forms_bypass_django).await);
+    }
     if *cost {
         findings.extend(doctor::cost(&url).await);
     }
@@ -108,21 +116,77 @@ async fn examine(Doctor { database, cost }: &Doctor) -> anyhow::Result<ExitCode>
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn uninstall(Uninstall { database, role }: Uninstall) -> anyhow::Result<()> {
+async fn detach(Detach { database }: Detach) -> anyhow::Result<()> {
+    let Detached { triggers, index } = Store::new(database.url()?, 2)?.detach().await?;
+    if triggers.is_empty() && !index {
+        println!("Nothing watched the orders.");
+    } else {
+        said_of_triggers(&triggers);
+        said_of_index(index);
+    }
+    println!("Changes go unnoticed from here on. oncare-live migrate attaches again, and makes up for them.");
+    Ok(())
+}
+
+fn said_of_triggers(triggers: &[String]) {
+    if !triggers.is_empty() {
+        println!("Took off {} triggers: {}.", triggers.len(), triggers.join(", "));
+    }
+}
+
+fn said_of_index(is_dropped: bool) {
+    if is_dropped {
+        println!("Dropped the index orders_order_live_list_idx.");
+    }
+}
+
+/// Says what goes, and asks for the database's name where somebody can answer.
+fn confirm(attached: &Attached, role: Option<&str>) -> anyhow::Result<()> {
+    let Attached { database, triggers, schema, index } = attached;
+    println!("From the database {database} this takes off, for ever:");
+    if !triggers.is_empty() {
+        println!("  {} triggers: {}", triggers.len(), triggers.join(", "));
+    }
+    if *index {
+        println!("  the index orders_order_live_list_idx");
+    }
+    if *schema {
+        println!(
+            "  schema live: people's sessions, preferences and saved views, and the recorded history of the orders"
+        );
+    }
+    if let Some(role) = role {
+        println!("  what {role} was granted on schema public");
+    }
+    println!("(oncare-live detach takes off triggers and index alone, and keeps the rest.)");
+    if !std::io::stdin().is_terminal() {
+        bail!("nothing was changed: nobody can be asked here; say --yes if this is wanted");
+    }
+    println!("Type the database's name, or yes, to go on:");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("could not read the answer")?;
+    if ![database.as_str(), "yes"].contains(&answer.trim()) {
+        bail!("nothing was changed");
+    }
+    Ok(())
+}
+
+async fn uninstall(Uninstall { database, role, yes }: Uninstall) -> anyhow::Result<()> {
     let store = Store::new(database.url()?, 2)?;
+    let attached = store.attached().await?;
+    let is_there = attached.schema || attached.index || !attached.triggers.is_empty();
+    if !yes && (is_there || role.is_some()) {
+        confirm(&attached, role.as_deref())?;
+    }
     let Removed { triggers, schema, index, left_granted, instances } = store.uninstall(role.as_deref()).await?;
     if triggers.is_empty() && !schema && !index {
         println!("There was nothing of oncare-live in this database.");
     }
-    if !triggers.is_empty() {
-        println!("Took off {} triggers: {}.", triggers.len(), triggers.join(", "));
-    }
+    said_of_triggers(&triggers);
     if schema {
         println!("Dropped schema live.");
     }
-    if index {
-        println!("Dropped the index orders_order_live_list_idx.");
-    }
+    said_of_index(index);
     if let Some(role) = role {
         println!("Took back what {role} was granted on schema public.");
     }

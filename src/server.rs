@@ -8,16 +8,20 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Service;
+use crate::config::{self, Service};
 use crate::http;
 use crate::live::Live;
 use crate::ops::{self, Ops};
 use crate::password::Passwords;
-use crate::store::{DatabaseUrl, Sessions, Store, StoreError};
-use crate::web::{self, App, WebSettings};
+use crate::store::{BYPASSED, DatabaseUrl, Sessions, Store, StoreError};
+use crate::web::{self, App, Forms, HostPages, WebSettings};
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the database may take to say, before serving, whether there can be own forms. One that is away is not waited for: pages
+/// look again.
+const FORMS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long the background tasks may take after that.
 const TASKS_GRACE: Duration = Duration::from_secs(1);
@@ -48,7 +52,7 @@ impl Listeners {
 /// starts without a database too, and says so where ops look, until there is one.
 ///
 /// # Errors
-/// If the configuration can't be used.
+/// If the configuration can't be used, or there are to be own forms where Django manages the database.
 pub async fn run(
     url: DatabaseUrl,
     service: Service,
@@ -56,6 +60,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StoreError> {
     let store = Store::new(url, service.pool_size)?;
+    let forms = forms(&store, service.forms).await?;
     let live = Live::new(store.clone(), service.time_zone);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     live.start(service.retention, &tasks, &background);
@@ -66,6 +71,7 @@ pub async fn run(
         late_after: service.late_after,
         poll_interval: service.poll_interval,
         session_lifetime: service.session_lifetime,
+        forms,
     };
     let app = App {
         store: store.clone(),
@@ -93,4 +99,29 @@ pub async fn run(
         tracing::warn!("background tasks did not end in time");
     }
     Ok(())
+}
+
+/// Says in the log what own forms lack and what they bypass.
+async fn forms(store: &Store, configured: config::Forms) -> Result<Forms, StoreError> {
+    let config::Forms { own, host_edit_path: edit, host_cancel_path: cancel, host_order_path: order } = configured;
+    if !own.own_forms {
+        return Ok(Forms::OfHost(HostPages { edit, cancel, order }));
+    }
+    let bypass_django = own.own_forms_bypass_django;
+    let looked = async { Ok::<_, StoreError>((store.has_django().await?, store.form_obstacles(bypass_django).await?)) };
+    if let Ok(Ok((has_django, obstacles))) = tokio::time::timeout(FORMS_PATIENCE, looked).await {
+        let why = obstacles.join("; ");
+        if has_django && !bypass_django {
+            return Err(StoreError::Unsuitable(format!("--own-forms is refused: {why}")));
+        }
+        if has_django {
+            tracing::warn!(
+                "own forms bypass the code of the application that manages this database: {BYPASSED} do not follow"
+            );
+        }
+        if !why.is_empty() {
+            tracing::warn!(why, "own forms are not offered");
+        }
+    }
+    Ok(Forms::Own { bypass_django })
 }

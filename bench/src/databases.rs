@@ -201,7 +201,7 @@ impl Databases {
     /// A database with orders and without schema `live`.
     async fn load(&self, kind: Kind, planned: &str) -> anyhow::Result<()> {
         self.cluster.create_database(kind.name()).await?;
-        self.store(kind)?.migrate().await?;
+        self.store(kind)?.create_tables_and_migrate().await?;
         let client = self.connect(kind).await?;
         // as the README has it taken off again
         client.batch_execute("drop schema live cascade; drop index public.orders_order_live_list_idx").await?;

@@ -23,7 +23,9 @@ const DATABASE: &str = "oncare";
 /// # Errors
 /// If PostgreSQL is not installed or can't be started, or an address is taken.
 pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Demo { service, data_dir, database_port } = arguments;
+    let Demo { mut service, data_dir, database_port } = arguments;
+    // nothing else manages its database
+    service.forms.own.own_forms = true;
     let listeners = Listeners::bind(&service)?;
     let address = listeners.web.local_addr().context("could not tell the address")?;
     let cluster = Cluster::start(&data_dir.join("postgresql"), database_port, Durability::Full).await?;
@@ -33,7 +35,7 @@ pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow:
     let store = Store::new(parsed.clone(), 2)?;
     tokio::pin!(shutdown);
     let preparing = async {
-        store.migrate().await?;
+        store.create_tables_and_migrate().await?;
         if data::fill(&url).await.context("could not write the demonstration data")? {
             store.rebuild_statistics().await?;
         }

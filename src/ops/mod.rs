@@ -43,6 +43,7 @@ pub fn router(ops: Ops) -> Router {
 struct Readiness {
     ready: bool,
     database: String,
+    tables: String,
     migrations: String,
     triggers: String,
     listener: String,
@@ -54,6 +55,7 @@ struct Readiness {
 /// What was found in the database: each is well, or not for a reason.
 struct Found {
     database: Result<(), String>,
+    tables: Result<(), String>,
     migrations: Result<(), String>,
     triggers: Result<(), String>,
     warnings: Vec<String>,
@@ -63,7 +65,8 @@ impl Found {
     /// The database does not answer, so that nothing else is known.
     fn nothing(why: &str) -> Self {
         let unknown = || Err("not known while the database is unavailable".to_owned());
-        Self { database: Err(why.to_owned()), migrations: unknown(), triggers: unknown(), warnings: Vec::new() }
+        let (tables, migrations, triggers) = (unknown(), unknown(), unknown());
+        Self { database: Err(why.to_owned()), tables, migrations, triggers, warnings: Vec::new() }
     }
 }
 
@@ -71,6 +74,11 @@ async fn look(store: &Store) -> Found {
     if let Err(error) = store.ping().await {
         return Found::nothing(&error.chain());
     }
+    let tables = match store.recently_unsuitable_tables().await {
+        Ok(faults) if faults.is_empty() => Ok(()),
+        Ok(faults) => Err(faults.join("; ")),
+        Err(error) => Err(error.chain()),
+    };
     let mut warnings = Vec::new();
     let mut is_newer = false;
     let migrations = match store.schema().await {
@@ -98,7 +106,7 @@ async fn look(store: &Store) -> Found {
     if let Ok(strangers) = store.sleep_lock_strangers().await {
         warnings.extend(strangers.iter().map(ToString::to_string));
     }
-    Found { database: Ok(()), migrations, triggers, warnings }
+    Found { database: Ok(()), tables, migrations, triggers, warnings }
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {
@@ -109,12 +117,13 @@ async fn ready(State(ops): State<Ops>) -> Response {
         ListenerState::Live => Ok(()),
         ListenerState::Degraded(why) => Err(why),
     };
-    let Found { database, migrations, triggers, warnings } = found;
-    let ready = [&database, &migrations, &triggers, &listener].iter().all(|check| check.is_ok());
+    let Found { database, tables, migrations, triggers, warnings } = found;
+    let ready = [&database, &tables, &migrations, &triggers, &listener].iter().all(|check| check.is_ok());
     let said = |check: Result<(), String>| check.map_or_else(|why| why, |()| "ok".to_owned());
     let readiness = Readiness {
         ready,
         database: said(database),
+        tables: said(tables),
         migrations: said(migrations),
         triggers: said(triggers),
         listener: said(listener),

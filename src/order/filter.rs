@@ -22,7 +22,7 @@ pub struct Invalid {
 pub struct Filter {
     /// Only orders whose number or customer has each of these words, whatever their case. Empty for all.
     pub search: Vec<String>,
-    /// Only these statuses, each a listed one, in the order of the codes. Empty for all.
+    /// Only these statuses: listed ones in the order of the codes, then, as the shop may ask for them, others. Empty for all.
     pub statuses: Vec<Status>,
     /// Only these payment statuses, likewise.
     pub payment_statuses: Vec<PaymentStatus>,
@@ -78,6 +78,29 @@ impl Filter {
             }
         }
         if invalid.is_empty() { Ok(filter) } else { Err(invalid) }
+    }
+
+    /// Reads a query string as the shop reads it, whose own scripts ask too, some for a month from a browser's cache: nothing is
+    /// refused. A status or payment status that is not listed is searched for as it stands; a day need not have two digits for its
+    /// month; a page that is no number is the first, and one before the first or past the last is the last, as Django's
+    /// `Paginator.get_page` has it; whatever else does not parse counts as absent.
+    #[must_use]
+    pub fn as_shop(query: &str) -> Self {
+        let mut filter = Self::default();
+        for parameter in PARAMETERS {
+            let values = values(query, parameter);
+            let Some(last) = values.last() else { continue };
+            match parameter {
+                "status" => filter.statuses = asked(&values, |code| code.into(), Status::ALL),
+                "payment_status" => filter.payment_statuses = asked(&values, |code| code.into(), PaymentStatus::ALL),
+                "date_from" => filter.date_from = parse_short_day(last),
+                "date_to" => filter.date_to = parse_short_day(last),
+                "page" => filter.page = parse_any_page(last),
+                // what does not parse leaves it as it is
+                _ => drop(filter.set(parameter, &values, last)),
+            }
+        }
+        filter
     }
 
     fn set(&mut self, parameter: &str, values: &[String], last: &str) -> Result<(), &'static str> {
@@ -193,6 +216,20 @@ fn listed<T: Clone + PartialEq>(values: &[String], of: fn(&str) -> Option<T>, al
     Some(all.iter().filter(|code| asked.contains(code)).cloned().collect())
 }
 
+/// The codes among the listed ones in their order, then the others. What no text of a database can have is none.
+fn asked<T: Clone + PartialEq>(values: &[String], of: fn(&str) -> T, all: &[T]) -> Vec<T> {
+    let codes =
+        values.iter().flat_map(|value| value.split(',')).filter(|code| !code.is_empty() && !code.contains('\0'));
+    let mut asked: Vec<T> = Vec::new();
+    for code in codes.map(of) {
+        if !asked.contains(&code) {
+            asked.push(code);
+        }
+    }
+    asked.sort_by_key(|code| all.iter().position(|listed| listed == code).unwrap_or(all.len()));
+    asked
+}
+
 /// More than any total that `numeric(10,2)` can hold; a host may have widened it.
 const LARGEST_AMOUNT_DIGITS: usize = 18;
 
@@ -232,6 +269,23 @@ fn parse_day(text: &str) -> Result<NaiveDate, &'static str> {
     text.parse().map_err(|_| EXPECTED)
 }
 
+/// A day as Python reads it, which takes `2025-1-31` as well.
+fn parse_short_day(text: &str) -> Option<NaiveDate> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    parse_day(&format!("{year}-{month:0>2}-{day:0>2}")).ok().filter(|_| parts.next().is_none())
+}
+
+/// A page as Python reads it, which takes `+2` as well.
+fn parse_any_page(text: &str) -> PageNumber {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return PageNumber::FIRST;
+    }
+    let is_counted = !text.starts_with('-');
+    PageNumber::parse(digits).filter(|_| is_counted).unwrap_or(PageNumber::LAST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +314,51 @@ mod tests {
         ] {
             let invalid = Filter::parse(query).unwrap_err();
             assert_eq!(invalid.iter().map(|i| i.parameter).collect::<Vec<_>>(), parameters, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_shop_is_refused_nothing() {
+        let filter = Filter::as_shop(
+            "status=on_hold&status=shipped,Pending,pending&payment_status=iou&date_from=2025-2-3&date_to=2025-13-01&q=a%00b\
+             &total_min=cheap&sort=password",
+        );
+        let codes: Vec<&str> = filter.statuses.iter().map(Status::code).collect();
+        assert_eq!(codes, ["pending", "shipped", "on_hold", "Pending"]);
+        assert_eq!(filter.payment_statuses, [PaymentStatus::from("iou")]);
+        assert_eq!(filter.date_from, NaiveDate::from_ymd_opt(2025, 2, 3));
+        let rest = Filter { statuses: Vec::new(), payment_statuses: Vec::new(), date_from: None, ..filter };
+        assert_eq!(rest, Filter::default());
+        assert_eq!(Filter::as_shop("status=&status=%00&date_from=2025-2&date_to=2025-1-1-1"), Filter::default());
+    }
+
+    #[test]
+    fn pages_are_read_as_django_reads_them() {
+        let page = |number: &str| PageNumber::parse(number).unwrap();
+        for (text, expected) in [
+            ("", PageNumber::FIRST),
+            ("abc", PageNumber::FIRST),
+            ("1.5", PageNumber::FIRST),
+            ("-", PageNumber::FIRST),
+            ("2", page("2")),
+            ("%2B2", page("2")),
+            ("0", PageNumber::LAST),
+            ("-1", PageNumber::LAST),
+            ("99999999999999999999", PageNumber::LAST),
+        ] {
+            assert_eq!(Filter::as_shop(&format!("page={text}")).page, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_strict_reading_takes_the_shop_is_given_as_well() {
+        for query in [
+            "",
+            "status=shipped,pending&status=returned",
+            "payment_status=refunded,paid&total_min=1&total_max=99.95",
+            "date_from=2025-01-15&date_to=2025-01-16&q=maria+cruz&sort=-total_amount&page=7",
+        ] {
+            assert_eq!(Ok(Filter::as_shop(query)), Filter::parse(query), "{query}");
         }
     }
 

@@ -18,6 +18,9 @@ impl PageNumber {
     /// As far as people leaf. Beyond, what comes before a page is more than the page.
     pub const FAR: Self = Self(50);
 
+    /// The last page, however many there are.
+    pub const LAST: Self = Self(u64::MAX);
+
     /// `None` unless the text is a whole number from 1. A number too large to count to is past every last page.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

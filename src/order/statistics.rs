@@ -89,6 +89,13 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// How many orders have that status, listed or not.
+    #[must_use]
+    pub fn count(&self, status: &Status) -> i64 {
+        let unknown = self.unknown_statuses.iter().find(|(known, _)| known == status);
+        unknown.map_or_else(|| self.orders_by_status.of(status), |(_, orders)| *orders)
+    }
+
     /// Adds orders, or takes them away where their number is negative.
     pub fn add(&mut self, Tally { status, payment_status, orders, amount }: Tally) {
         let statistics = &mut self.statistics;

@@ -7,7 +7,7 @@
 //! | `tail/` | what happened since a snapshot: batch, missed changes, sync, fold, sleep, canary | rows, database |
 //! | `people/` | users, sessions, preferences, the bell, saved views | rows, database |
 //! | `orders/` | dashboard, list, one order, who looks at it, edit, change of status | people, rows, database |
-//! | `schema/` | what is defined in the database: migrate, inspect, grants, uninstall; the doctor's measurements | tail, database |
+//! | `schema/` | what is defined in the database: migrate, inspect, grants, detach, uninstall, what forms need; the doctor's measurements | tail, database |
 //!
 //! All but `schema/` also know the orders' types or the cursor.
 
@@ -29,7 +29,7 @@ pub use people::{
 };
 pub use rows::Listed;
 pub use schema::{
-    Applied, Cost, Finding, Removed, SchemaState, Stranger, TriggerState, Verdict, grants, oldest_supported_version,
-    rights,
+    Applied, Attached, BYPASSED, Cost, Detached, Finding, Removed, SchemaState, Stranger, TriggerState, Verdict,
+    oldest_supported_version, rights,
 };
 pub use tail::{Batch, Changed, Folded, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::live::Live;
-use crate::order::{Currency, LateAfter};
+use crate::order::{Currency, LateAfter, OrderLink};
 use crate::password::Passwords;
 use crate::store::{Sessions, Store};
 
@@ -38,4 +38,29 @@ pub struct WebSettings {
     pub poll_interval: Duration,
     /// How long somebody stays signed in.
     pub session_lifetime: Duration,
+    /// Who has the forms that change orders.
+    pub forms: Forms,
+}
+
+/// Who has the forms that change orders.
+#[derive(Debug, Clone)]
+pub enum Forms {
+    /// The application that manages the orders, the *host*. Then nothing outside schema `live` is ever written.
+    OfHost(HostPages),
+    /// This service.
+    Own {
+        /// Whether also where Django manages the database, past its code.
+        bypass_django: bool,
+    },
+}
+
+/// The host's pages on which orders are changed.
+#[derive(Debug, Clone)]
+pub struct HostPages {
+    /// Where an order is edited.
+    pub edit: OrderLink,
+    /// Where an order is cancelled.
+    pub cancel: OrderLink,
+    /// Where pharmacists change where an order stands.
+    pub order: OrderLink,
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `app.rs` | what every handler is given: the store, the live side, what was configured |
 //! | `request/` | who asks, and so what they may see (`session.rs`); what is asked: forms, queries; why not: a failure, as a value |
-//! | `page/` | what every page has: shell, assets, addresses; the login; the page of a failure |
+//! | `page/` | what every page has: shell, assets, addresses, where orders are changed; the login; the page of a failure |
 //! | `stream/` | opening a stream, and writing it on a connection that it takes over |
 //! | `lists/` | a rep's list and that of all orders: page, JSON, export, saved views |
 //! | `order/` | one order's page with its timeline, and who looks at it; editing, cancelling, its status |
@@ -33,7 +33,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-pub use app::{App, WebSettings};
+pub use app::{App, Forms, HostPages, WebSettings};
 use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
@@ -83,7 +83,9 @@ pub fn router(app: App) -> Router {
         .route("/orders/api/orders/{id}/mute/", post(mute::change))
         .route("/orders/api/orders/{id}/viewing/", post(viewing::heartbeat))
         .method_not_allowed_fallback(failure::method_not_allowed);
-    let assets = Router::new().route("/static/{*path}", get(assets::serve));
+    let assets = Router::new()
+        .route("/static/{*path}", get(assets::serve))
+        .route("/static/js/{name}", get(assets::serve_shop_script));
     let streams = Router::new()
         .route("/orders/api/sales-rep/events/", get(stream::open::open::<SalesRep>))
         .route("/orders/api/pharmacist/events/", get(stream::open::open::<Pharmacist>))

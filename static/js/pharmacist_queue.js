@@ -7,5 +7,6 @@ if (root) {
   const markup = new Markup(root);
   const list = new OrderList(root, markup, true);
   list.start();
-  new Selection(root, markup, (key) => list.row(key)).start();
+  // where orders are changed on other pages, none are selected
+  if (document.getElementById("selection")) new Selection(root, markup, (key) => list.row(key)).start();
 }

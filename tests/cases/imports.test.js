@@ -13,6 +13,7 @@ const KNOWS = new Map([
   ["news", ["base", "live"]],
   ["list", ["base", "live", "news"]],
   ["order", ["base", "live", "news"]],
+  ["host", ["base", "live", "news", "list"]],
 ]);
 
 /**

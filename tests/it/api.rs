@@ -142,13 +142,95 @@ async fn what_does_not_parse_is_named() {
         ("status=%00", "status"),
         ("visible=1,x", "visible"),
     ] {
-        let (status, json) = ana.json(&format!("{API}?{query}")).await;
+        let (status, json) = ana.json(&format!("{API}?rep=1&{query}")).await;
         assert_eq!(status, 400, "{query}");
         assert!(json["error"].as_str().unwrap().starts_with(&format!("{parameter}: expected")), "{json}");
     }
-    let (status, json) = ana.json(&format!("{API}?page=x&status=y")).await;
+    let (status, json) = ana.json(&format!("{API}?rep=1&page=x&status=y")).await;
     let error = json["error"].as_str().unwrap();
     assert!(status == 400 && error.contains("status: ") && error.contains("page: "), "{json}");
+}
+
+#[tokio::test]
+async fn the_shops_scripts_are_answered_as_the_shop_answers_them() {
+    let database = Database::new().await;
+    let orders: Vec<String> = (1..=45).map(|id| format!("({id}, 1, 'pending', 'paid', 5)")).collect();
+    database.orders(&orders.join(", ")).await;
+    database.orders("(51, 1, 'on_hold', 'paid', 1), (52, 1, 'on_hold', 'iou', 1), (53, 2, 'on_hold', 'paid', 1)").await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let (all, pages) = (ids(&ana.dashboard("").await), |page: i64| json!([page, 3]));
+    for (query, page) in [
+        ("page=abc", 1),
+        ("page=1.5", 1),
+        ("page=", 1),
+        ("page=2", 2),
+        ("page=0", 3),
+        ("page=-1", 3),
+        ("page=99999999999999999999", 3),
+        ("status=&date_from=&date_to=&page=2", 2),
+        ("date_from=2025-13-01&date_to=yesterday", 1),
+        ("date_from=2025-1-1&date_to=2025-01-01", 1),
+        ("status=%00", 1),
+    ] {
+        let dashboard = ana.dashboard(&format!("?{query}")).await;
+        let pagination = &dashboard["pagination"];
+        assert_eq!(json!([pagination["current_page"], pagination["total_pages"]]), pages(page), "{query}");
+        assert_eq!(ids(&dashboard) == all, page == 1, "{query}");
+    }
+    for (query, expected) in [
+        ("status=on_hold", vec![52, 51]),
+        ("status=on_hold&page=0", vec![52, 51]),
+        ("status=on_hold&date_to=2025-01-01", vec![52, 51]),
+        ("status=on_hold&date_from=2025-01-02", vec![]),
+        ("status=on_hold,&payment_status=iou", vec![52]),
+        ("status=On_hold", vec![]),
+        ("status=lost", vec![]),
+    ] {
+        let dashboard = ana.dashboard(&format!("?{query}")).await;
+        assert_eq!(ids(&dashboard), expected, "{query}");
+        assert_eq!(dashboard["pagination"]["total_pages"], 1, "{query}");
+        assert_eq!(dashboard["statistics"]["total_orders"], 47, "{query}");
+        assert_eq!(dashboard.as_object().unwrap().len(), 5, "what only our own script asks for is not sent");
+    }
+    let told = ana.dashboard("?status=on_hold&visible=").await;
+    assert_eq!((&told["user"], &told["login"], &told["time_zone"]), (&json!("1"), &json!("ana"), &json!("UTC")));
+    assert!(told["cursor"].as_str().unwrap().contains('/'), "{told}");
+}
+
+#[tokio::test]
+async fn the_pharmacists_are_given_the_ten_newest_orders() {
+    const API: &str = "/orders/api/pharmacist/dashboard/";
+    let database = Database::new().await;
+    let statuses = ["pending", "delivered", "on_hold", "cancelled"];
+    let order = |id: usize| format!("({id}, {}, '{}', 'paid', 5)", 1 + id % 2, statuses[id % 4]);
+    database.orders(&(1..=14).map(order).collect::<Vec<_>>().join(", ")).await;
+    let service = Service::start(&database).await;
+    let rx = service.signed_in("rx").await;
+    for query in ["", "?status=pending&visible="] {
+        let (_, dashboard) = rx.json(&format!("{API}{query}")).await;
+        let recent = dashboard["recent_orders"].as_array().unwrap();
+        let newest: Vec<i64> = recent.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+        assert_eq!(newest, (5..=14).rev().collect::<Vec<_>>(), "{query}");
+        let fields =
+            ["order_number", "customer_name", "status_display", "payment_status", "total_amount", "created_at_display"];
+        assert!(fields.iter().all(|field| !recent[0][field].is_null()), "{}", recent[0]);
+        for count in [
+            "total_orders",
+            "pending_orders",
+            "processing_orders",
+            "ready_orders",
+            "delivered_orders",
+            "cancelled_orders",
+        ] {
+            assert!(dashboard["statistics"][count].is_number(), "{count}");
+        }
+    }
+    assert_eq!(
+        rx.json(&format!("{API}?rep=all")).await.1.get("recent_orders"),
+        None,
+        "our own pages have no use for them"
+    );
 }
 
 #[tokio::test]

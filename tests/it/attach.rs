@@ -3,8 +3,9 @@
 use oncare_live::doctor;
 use oncare_live::store::{DatabaseUrl, Finding, SchemaState, Store, StoreError, Verdict};
 
-use crate::harness::database::{Database, people};
+use crate::harness::database::{Database, PASSWORD, order_sql, people};
 use crate::harness::eventually;
+use crate::harness::http::Browserless;
 use crate::harness::service::Service;
 
 const ONCARE: &str = include_str!("../../sql/0001_oncare_tables.sql");
@@ -316,7 +317,7 @@ async fn rows_that_row_level_security_hides_are_said_to_be_and_no_rebuild_is_adv
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'paid', 5), (2, 2, 'pending', 'paid', 5)").await;
     let (role, url) = role(&database, "shortsighted").await;
-    database.sql(&oncare_live::store::grants(&role)).await;
+    database.grant(&role, true).await;
     database
         .sql(&format!("alter table orders_order enable row level security; create policy own on orders_order to {role} using (sales_rep_id = 1)"))
         .await;
@@ -412,7 +413,7 @@ async fn taking_it_off_leaves_the_host_as_it_was_and_makes_no_writer_wait() {
     let (role, url) = role(&database, "service").await;
     database
         .sql(
-            &oncare_live::store::rights()
+            &oncare_live::store::rights(true)
                 .filter(|right| right.contains("public"))
                 .map(|right| format!("grant {right} to {role}; revoke {right} from {role};"))
                 .collect::<String>(),
@@ -420,7 +421,7 @@ async fn taking_it_off_leaves_the_host_as_it_was_and_makes_no_writer_wait() {
         .await;
     let before = of_host(&database).await;
     database.store().migrate().await.unwrap();
-    database.sql(&oncare_live::store::grants(&role)).await;
+    database.grant(&role, true).await;
     database.orders("(1, null::bigint, 'pending', 'paid', 5), (2, null, 'pending', 'paid', 5)").await;
     let service = Service::start_unready(&url, &[]).await;
     service.ready().await;
@@ -489,9 +490,9 @@ async fn what_would_go_with_the_schema_is_refused_and_what_stays_granted_is_said
     assert_healthy(&database, "refused again").await;
 
     let (role, _) = role(&database, "left").await;
-    database.sql(&oncare_live::store::grants(&role)).await;
+    database.grant(&role, true).await;
     let removed = database.store().uninstall(None).await.unwrap();
-    let expected = format!("revoke select, update on public.orders_order from \"{role}\";");
+    let expected = format!("revoke update on public.orders_order from \"{role}\";");
     assert!(removed.left_granted.contains(&expected), "{removed:?}");
     database.sql(&removed.left_granted.join(" ")).await;
     assert_eq!(
@@ -525,4 +526,279 @@ async fn the_doctor_measures_what_it_costs_and_leaves_no_trace() {
     let (_, url) = role(&database, "poor").await;
     let cost = doctor::cost(&DatabaseUrl::parse(&url).unwrap()).await;
     assert!(matches!(&cost[0].verdict, Verdict::Warning(why) if why.contains("as the tables' owner")), "{cost:?}");
+}
+
+#[tokio::test]
+async fn attached_again_pages_are_live_and_exact_and_what_people_have_is_kept() {
+    let database = Database::new().await;
+    database
+        .orders("(1, 1, 'pending', 'pending', 5), (2, 1, 'pending', 'paid', 7), (3, 1, 'pending', 'paid', 9)")
+        .await;
+    let service = Service::start(&database).await;
+    let (ana, rx) = (service.signed_in("ana").await, service.signed_in("rx").await);
+    assert_eq!(
+        ana.post("/orders/orders/views/", &[("name", "Mine"), ("query", "?status=pending")]).await.status(),
+        303
+    );
+    assert_eq!(ana.post("/orders/api/orders/2/mute/", &[("muted", "1")]).await.status(), 303);
+    let kept = "select (select count(*) from live.session) || ' ' || (select count(*) from live.saved_view) || ' '
+        || (select count(*) from live.muted_order) || ' ' || (select count(*) from live.order_event)";
+    let mut stream = ana.events().await;
+    let mut of_all = rx.events_of("/orders/api/pharmacist/events/", None).await;
+    for stream in [&mut stream, &mut of_all] {
+        stream.wait_for("sync").await;
+        stream.wait_for("ping").await;
+    }
+    // the listener has the statistics that events move on
+    database.sql("update orders_order set status = 'confirmed' where id = 1").await;
+    stream.patch_of(1).await;
+    of_all.patch_of(1).await;
+
+    for changes in 1..=2 {
+        let before = database.value(kept).await;
+        let detached = database.store().detach().await.unwrap();
+        assert_eq!((detached.triggers.len(), detached.index), (8, true));
+        let triggers = verdict(&database.url, "trigger orders_order.!live_update").await;
+        assert!(problem(&triggers).contains("it is missing"), "{triggers:?}");
+        // the host's writes go on, and nobody notes them
+        database
+            .sql(&format!(
+                "update orders_order set status = 'shipped', total_amount = total_amount + {changes} where id = 1;
+                 delete from orders_order where id = 1 + {changes}; {}",
+                order_sql(&format!("(1{changes}, 1, 'pending', 'paid', 100)"))
+            ))
+            .await;
+        assert_eq!(database.value(kept).await, before);
+        let again = database.store().detach().await.unwrap();
+        assert!(again.triggers.is_empty() && !again.index, "{again:?}");
+
+        let applied = database.store().migrate().await.unwrap();
+        assert!(applied.put_back && applied.index_put_back && applied.migrations.is_empty(), "{applied:?}");
+        assert_healthy(&database, "attached again").await;
+        assert_eq!(database.value(kept).await, before);
+        let total = database.value("select count(*) from orders_order").await.parse::<i64>().unwrap();
+        for stream in [&mut stream, &mut of_all] {
+            let sync = stream.wait_for("sync").await;
+            assert_eq!(sync.data["statistics"]["total_orders"], total);
+            assert_eq!(sync.data["statistics"]["shipped_orders"], 1);
+            assert!(sync.data["missed"].is_null(), "it can't be told what was missed: {}", sync.data);
+        }
+        service.ready().await;
+        // live: at once, with exact statistics
+        database.sql("update orders_order set status = 'pending' where id = 1").await;
+        for stream in [&mut stream, &mut of_all] {
+            let patch = stream.patch_of(1).await;
+            assert_eq!(patch.data["statistics"]["shipped_orders"], 0);
+            assert_eq!(patch.data["statistics"]["pending_orders"], total);
+        }
+        assert_eq!(ana.dashboard("").await["statistics"]["total_orders"], total, "still signed in");
+    }
+    assert!(ana.get("/orders/orders/").await.text().await.unwrap().contains("Mine"), "the view is kept");
+}
+
+#[tokio::test]
+async fn after_an_uninstall_a_service_that_still_runs_is_live_again_once_it_is_attached_and_granted_its_rights() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'pending', 5)").await;
+    let (role, url) = role(&database, "lasting").await;
+    database.grant(&role, true).await;
+    let service = Service::start_unready(&url, &[]).await;
+    service.ready().await;
+    let ana = service.signed_in("ana").await;
+    ana.events().await.wait_for("ping").await;
+    database.store().uninstall(None).await.unwrap();
+    database.sql("update orders_order set status = 'shipped'").await;
+    database.store().migrate().await.unwrap();
+    eventually("it says which rights it lacks", async || {
+        let (status, text) = service.get_ops("/readyz").await;
+        (status == 503 && text.contains("permission denied")).then_some(())
+    })
+    .await;
+    database.grant(&role, true).await;
+    service.ready().await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    assert_eq!(stream.wait_for("sync").await.data["statistics"]["shipped_orders"], 1);
+    stream.wait_for("ping").await;
+    // the listener may learn only by the next change that all is new
+    database.sql("update orders_order set status = 'delivered'").await;
+    while stream.next().await.expect("the stream goes on").data["statistics"]["delivered_orders"] != 1 {}
+    database.sql("update orders_order set status = 'returned'").await;
+    stream.patch_of(1).await;
+}
+
+/// Asks for everything that reads or writes orders, and gives the first answer that failed.
+async fn first_failure(service: &Service, ana: &Browserless, rx: &Browserless) -> Option<String> {
+    for page in [
+        "/orders/orders/",
+        "/orders/orders/?q=customer&sort=-total_amount",
+        "/orders/orders/?date_from=2025-01-01&status=pending",
+        "/orders/orders/export.csv",
+        "/orders/orders/1/",
+        "/orders/orders/1/edit/",
+        "/orders/orders/1/cancel/",
+        "/orders/api/sales-rep/dashboard/?visible=1,2",
+        "/orders/api/sales-rep/changes/",
+        "/accounts/preferences/",
+    ] {
+        let status = ana.get(page).await.status();
+        if status.is_server_error() {
+            return Some(format!("GET {page}: {status}"));
+        }
+    }
+    for page in [
+        "/orders/pharmacist/dashboard/",
+        "/orders/pharmacist/orders/?q=ana",
+        "/orders/pharmacist/orders/export.csv",
+        "/orders/pharmacist/orders/1/",
+        "/orders/api/pharmacist/dashboard/?visible=1,2",
+        "/orders/api/pharmacist/changes/",
+        "/orders/find/?number=1",
+    ] {
+        let status = rx.get(page).await.status();
+        if status.is_server_error() {
+            return Some(format!("GET {page}: {status}"));
+        }
+    }
+    for (who, path, fields) in [
+        (rx, "/orders/orders/1/status/", &[("status", "confirmed"), ("note", "by rx")][..]),
+        (rx, "/orders/orders/status/", &[("status", "confirmed"), ("order", "2")]),
+        (ana, "/orders/orders/3/edit/", &[("customer_notes", "Call first")]),
+        (ana, "/orders/orders/3/cancel/", &[("reason", "by ana")]),
+        (ana, "/orders/api/orders/1/mute/", &[("muted", "1")]),
+        (ana, "/orders/api/orders/1/viewing/", &[("page", "p1")]),
+    ] {
+        let status = who.post(path, fields).await.status();
+        if status.is_server_error() {
+            return Some(format!("POST {path}: {status}"));
+        }
+    }
+    let status = service.anonymous().try_sign_in("ben", PASSWORD).await.status();
+    status.is_server_error().then(|| format!("signing in: {status}"))
+}
+
+#[tokio::test]
+async fn every_column_that_a_statement_uses_is_missed_by_name_and_no_other() {
+    let database = Database::new().await;
+    database
+        .orders("(1, 1, 'pending', 'pending', 5), (2, 1, 'pending', 'paid', 7), (3, 1, 'pending', 'paid', 9)")
+        .await;
+    let service = Service::start(&database).await;
+    let (ana, rx, store) = (service.signed_in("ana").await, service.signed_in("rx").await, database.store());
+    assert_eq!(first_failure(&service, &ana, &rx).await, None);
+    let columns = database
+        .value(
+            "select string_agg(c.relname || ' ' || a.attname, ',' order by c.relname, a.attnum)
+             from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+             where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'",
+        )
+        .await;
+    let mut wrong = Vec::new();
+    let mut counts = (0, 0);
+    for (table, column) in columns.split(',').map(|column| column.split_once(' ').unwrap()) {
+        let reset = "update orders_order set status = 'pending', payment_status = 'pending', customer_notes = ''";
+        database.sql(&format!("{reset}; alter table {table} rename {column} to taken_away")).await;
+        let faults = store.unsuitable_tables().await.unwrap();
+        let failure = first_failure(&service, &ana, &rx).await;
+        let rebuilt = store.rebuild_statistics().await.err().map(|error| error.chain());
+        database.sql(&format!("alter table {table} rename taken_away to {column}")).await;
+        match (faults.as_slice(), failure.or(rebuilt)) {
+            ([], None) => counts.0 += 1,
+            ([fault], Some(_)) if *fault == format!("public.{table} lacks the column {column}") => counts.1 += 1,
+            (faults, failure) => wrong.push(format!("{table}.{column}: {failure:?}, and what is missed: {faults:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(counts.0 > 10 && counts.1 > 50, "columns were found: {counts:?}");
+}
+
+#[tokio::test]
+async fn a_column_that_is_gone_makes_the_service_unready_by_its_name() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    for (table, column) in
+        [("orders_order", "shipped_at"), ("orders_orderstatushistory", "notes"), ("inventory_medicine", "strength")]
+    {
+        database.sql(&format!("alter table {table} rename {column} to taken_away")).await;
+        let fault = format!("public.{table} lacks the column {column}");
+        eventually("it is named", async || {
+            let (status, text) = service.get_ops("/readyz").await;
+            (status == 503 && text.contains(&fault)).then_some(())
+        })
+        .await;
+        let tables = verdict(&database.url, "the OnCare tables").await;
+        assert!(problem(&tables).contains(&fault), "{tables:?}");
+        let error = database.store().migrate().await.unwrap_err().to_string();
+        assert!(error.contains(&fault) && error.contains("nothing was changed"), "{error}");
+        database.sql(&format!("alter table {table} rename taken_away to {column}")).await;
+        service.ready().await;
+    }
+}
+
+#[tokio::test]
+async fn orders_are_changed_on_the_hosts_pages_unless_there_are_own_forms() {
+    let database = Database::new().await;
+    database
+        .orders("(1, 1, 'pending', 'pending', 5), (2, 1, 'confirmed', 'paid', 7), (3, 1, 'delivered', 'paid', 9)")
+        .await;
+    let elsewhere = [
+        "--host-edit-path",
+        "https://shop.example/edit?order={id}&a=1",
+        "--host-cancel-path",
+        "/shop/{id}/cancel",
+        "--host-order-path",
+        "/shop/0/{id}/",
+    ];
+    for (paths, edit, cancel, order) in [
+        (&[][..], "/orders/orders/1/edit/", "/orders/orders/1/cancel/", "/orders/pharmacist/orders/1/"),
+        (&elsewhere[..], "https://shop.example/edit?order=1&#38;a=1", "/shop/1/cancel", "/shop/0/1/"),
+    ] {
+        let service = Service::start_beside_host(&database.url, paths).await;
+        let (ana, rx) = (service.signed_in("ana").await, service.signed_in("rx").await);
+        let page = async |who: &Browserless, path: &str| who.get(path).await.text().await.unwrap();
+        let link = |address: &str| format!("href=\"{address}\"");
+        let list = page(&ana, "/orders/orders/").await;
+        let of_3 = [edit.replace('1', "3"), cancel.replace('1', "3")];
+        assert!(list.contains(&link(edit)) && list.contains(&link(cancel)), "{list}");
+        assert!(of_3.iter().all(|link| !list.contains(link) || list.contains(" hidden>")), "{list}");
+        let html = page(&ana, "/orders/orders/1/").await;
+        assert!(
+            html.contains(&link(edit)) && html.contains(&link(cancel)) && !html.contains("Change status"),
+            "{html}"
+        );
+        for path in ["/orders/orders/2/", "/orders/orders/3/"] {
+            let html = page(&ana, path).await;
+            assert!(!html.contains("Edit</a>"), "what the rules forbid is not offered: {html}");
+        }
+        let html = page(&rx, "/orders/pharmacist/orders/1/").await;
+        assert!(
+            html.contains(&link(order)) && html.contains("Change status") && !html.contains("id=\"change\""),
+            "{html}"
+        );
+        for path in ["/orders/pharmacist/orders/", "/orders/pharmacist/dashboard/"] {
+            let html = page(&rx, path).await;
+            assert!(html.contains(&link(order)) && html.contains(&link(&order.replace('1', "{id}"))), "{html}");
+            assert!(
+                !html.contains("id=\"selection\"") && !html.contains("checkbox\" form"),
+                "none is selected: {html}"
+            );
+        }
+        // the addresses of the host's pages are none of ours, and lead nowhere
+        for path in ["/orders/orders/1/edit/", "/orders/orders/1/cancel/"] {
+            let answer = ana.get(path).await;
+            assert_eq!(answer.status(), 404, "{path}");
+            let html = answer.text().await.unwrap();
+            assert!(
+                html.contains("a page of the application in which orders are changed") && html.contains("proxy"),
+                "{html}"
+            );
+            assert_eq!(ana.post(path, &[]).await.status(), 409, "{path}");
+        }
+    }
+    // as before where the orders are this service's own
+    let service = Service::start(&database).await;
+    let rx = service.signed_in("rx").await;
+    let html = rx.get("/orders/pharmacist/orders/").await.text().await.unwrap();
+    assert!(html.contains("id=\"selection\"") && !html.contains("{id}"), "{html}");
+    assert!(rx.get("/orders/orders/1/").await.text().await.unwrap().contains("id=\"change\""));
 }

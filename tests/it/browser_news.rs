@@ -486,6 +486,10 @@ async fn the_preferences_say_what_this_browser_makes_of_them_and_are_the_same_in
     let database = Database::new().await;
     let service = Service::start(&database).await;
     let browser = Browser::open(&service.base()).await;
+    // one without a screen has the answer of somebody who was asked
+    let unanswered =
+        json!({ "permission": { "name": "notifications" }, "setting": "prompt", "origin": service.base() });
+    browser.devtools("Browser.setPermission", unanswered).await;
     browser.sign_in("ana").await;
     browser.goto("/orders/orders/").await;
     browser.click(".preferences-link").await;

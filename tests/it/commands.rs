@@ -1,14 +1,19 @@
 //! The program as it is started: arguments, exit statuses, signals.
 
 use std::process::Stdio;
+use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::harness::database::{Database, temporary_folder};
 use crate::harness::eventually;
 use crate::harness::http::Browserless;
 use crate::harness::instance;
+
+/// How long a command may take that does not serve.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 fn program() -> Command {
     let mut command = Command::new(instance::program());
@@ -18,7 +23,7 @@ fn program() -> Command {
 }
 
 async fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = program().args(arguments).output().await.unwrap();
+    let output = timeout(ENDS_WITHIN, program().args(arguments).output()).await.expect("the program ends").unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (output.status.code(), text)
 }
@@ -34,6 +39,11 @@ async fn help_shows_flags_with_their_variables_and_defaults() {
         ("--poll-interval", "POLL_INTERVAL", "5s"),
         ("--time-zone", "TIME_ZONE", "UTC"),
         ("--currency", "CURRENCY", "₱"),
+        ("--own-forms", "OWN_FORMS", ""),
+        ("--own-forms-bypass-django", "OWN_FORMS_BYPASS_DJANGO", ""),
+        ("--host-edit-path", "HOST_EDIT_PATH", "/orders/orders/{id}/edit/"),
+        ("--host-cancel-path", "HOST_CANCEL_PATH", "/orders/orders/{id}/cancel/"),
+        ("--host-order-path", "HOST_ORDER_PATH", "/orders/pharmacist/orders/{id}/"),
     ] {
         assert!(
             text.contains(flag) && text.contains(&format!("[env: {variable}")) && text.contains(default),
@@ -66,7 +76,7 @@ async fn doctor_exits_1_if_anything_is_wrong() {
     let database = Database::empty().await;
     let (status, text) = run(&["doctor", "--database-url", &database.url]).await;
     assert!(status == Some(1) && text.contains("PROBLEM  migrations"), "{text}");
-    let (status, text) = run(&["migrate", "--database-url", &database.url]).await;
+    let (status, text) = run(&["migrate", "--create-tables", "--database-url", &database.url]).await;
     assert!(status == Some(0) && text.contains("Applied oncare_tables"), "{text}");
     let (status, text) = run(&["doctor", "--database-url", &database.url]).await;
     assert!(status == Some(0) && !text.contains("PROBLEM"), "{text}");
@@ -75,24 +85,217 @@ async fn doctor_exits_1_if_anything_is_wrong() {
 }
 
 #[tokio::test]
+async fn an_empty_or_mistyped_database_is_named_and_left_as_it_is() {
+    let database = Database::empty().await;
+    let named = format!("the database \"{}\" has none of the OnCare tables: public.accounts_user, ", database.name);
+    let url = ["--database-url", &database.url];
+    for arguments in [&["migrate"][..], &["serve", "--migrate"]] {
+        let (status, text) = run(&[arguments, &url].concat()).await;
+        assert!(status == Some(1) && text.contains(&named), "{text}");
+        assert!(text.contains("migrate --create-tables") && text.contains("Nothing was changed"), "{text}");
+    }
+    let (status, text) = run(&[&["doctor"][..], &url].concat()).await;
+    assert!(status == Some(1) && text.contains(&named) && text.contains("--create-tables"), "{text}");
+
+    // Django's own migrations would fail over tables that are there
+    database.sql("create table django_migrations (id bigint)").await;
+    let (status, text) = run(&[&["migrate", "--create-tables"][..], &url].concat()).await;
+    assert!(
+        status == Some(1) && text.contains(&named) && text.contains("run the shop's own migrations first"),
+        "{text}"
+    );
+    let objects = "select (select count(*) from pg_namespace where nspname = 'live') || ' '
+        || string_agg(relname, ',') from pg_class where relnamespace = 'public'::regnamespace";
+    assert_eq!(database.value(objects).await, "0 django_migrations");
+}
+
+#[tokio::test]
 async fn what_is_granted_and_taken_off_is_said() {
     let database = Database::empty().await;
-    let (status, text) = run(&["grants", "--role", "Odd \"role"]).await;
+    let url = ["--database-url", &database.url];
+    let (status, text) = run(&[&["doctor", "--grants", "Odd \"role"][..], &url].concat()).await;
     assert!(status == Some(0) && text.contains("grant select on live.migration to \"Odd \"\"role\";\n"), "{text}");
-    let (status, text) = run(&["uninstall", "--database-url", &database.url]).await;
-    assert!(status == Some(0) && text.contains("There was nothing of oncare-live"), "{text}");
-    run(&["migrate", "--database-url", &database.url]).await;
-    database.sql("insert into live.migration (version, name) values (9001, 'of_tomorrow')").await;
-    for command in ["migrate", "serve"] {
-        let arguments = [command, "--database-url", &database.url, "--migrate"];
-        let (status, text) = run(if command == "serve" { &arguments } else { &arguments[..3] }).await;
-        assert!(status == Some(1) && text.contains("9001_of_tomorrow"), "{command}: {text}");
+    assert!(text.contains("grant select on public.orders_order to \"Odd \"\"role\";\n"), "{text}");
+    assert!(text.lines().all(|line| !line.contains("public.") || line.starts_with("grant select on ")), "{text}");
+    let (_, text) = run(&[&["doctor", "--own-forms", "--grants", "service"][..], &url].concat()).await;
+    for right in ["update on public.orders_order", "insert on public.orders_orderstatushistory"] {
+        assert!(text.contains(&format!("grant {right} to \"service\";\n")), "{text}");
     }
-    let (status, text) = run(&["uninstall", "--database-url", &database.url]).await;
+    let (status, text) = run(&[&["uninstall"][..], &url].concat()).await;
+    assert!(status == Some(0) && text.contains("There was nothing of oncare-live"), "{text}");
+    run(&[&["migrate", "--create-tables"][..], &url].concat()).await;
+    database.sql("insert into live.migration (version, name) values (9001, 'of_tomorrow')").await;
+    for arguments in [&["migrate"][..], &["serve", "--migrate"]] {
+        let (status, text) = run(&[arguments, &url].concat()).await;
+        assert!(status == Some(1) && text.contains("9001_of_tomorrow"), "{arguments:?}: {text}");
+    }
+    let (status, text) = run(&[&["uninstall", "--yes"][..], &url].concat()).await;
     assert!(
         status == Some(0) && text.contains("Took off 8 triggers") && text.contains("Dropped schema live"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn detaching_and_uninstalling_say_what_goes_and_only_the_last_asks() {
+    let database = Database::new().await;
+    let url = ["--database-url", &database.url];
+    let attached = "select (select count(*) from pg_trigger where not tgisinternal) || ' '
+        || (to_regclass('public.orders_order_live_list_idx') is not null) || ' '
+        || (to_regnamespace('live') is not null)";
+    let (status, text) = run(&[&["detach"][..], &url].concat()).await;
+    assert!(
+        status == Some(0) && text.contains("Took off 8 triggers: ") && text.contains("orders_order_live_list_idx"),
+        "{text}"
+    );
+    assert_eq!(database.value(attached).await, "0 false true");
+    let (status, text) = run(&[&["detach"][..], &url].concat()).await;
+    assert!(status == Some(0) && text.contains("Nothing watched the orders"), "{text}");
+    let (status, text) = run(&[&["migrate"][..], &url].concat()).await;
+    assert!(status == Some(0) && text.contains("Put back triggers") && text.contains("index"), "{text}");
+    assert_eq!(database.value(attached).await, "8 true true");
+
+    let (status, text) = run(&[&["uninstall"][..], &url].concat()).await;
+    for part in
+        ["8 triggers: ", "orders_order_live_list_idx", "schema live: people's sessions", "oncare-live detach", "--yes"]
+    {
+        assert!(status == Some(1) && text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(database.value(attached).await, "8 true true");
+    for (answer, goes) in [("", false), ("no", false), (&database.name, true)] {
+        let Some((status, text)) = at_a_terminal(&[&["uninstall"][..], &url].concat(), answer).await else { return };
+        assert!(text.contains("Type the database's name"), "{text}");
+        assert_eq!(
+            (status, text.contains("Dropped schema live")),
+            (Some(i32::from(!goes)), goes),
+            "{answer:?}: {text}"
+        );
+        assert_eq!(database.value(attached).await, if goes { "0 false false" } else { "8 true true" });
+    }
+}
+
+/// Status and output of the program at a terminal where somebody types that; nothing on a machine that can't make one.
+async fn at_a_terminal(arguments: &[&str], typed: &str) -> Option<(Option<i32>, String)> {
+    let quoted: Vec<String> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
+    let line = format!("{} {}", instance::program().display(), quoted.join(" "));
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().ok()?;
+    child.stdin.as_mut().unwrap().write_all(format!("{typed}\n").as_bytes()).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    Some((output.status.code(), String::from_utf8(output.stdout).unwrap()))
+}
+
+#[tokio::test]
+async fn own_forms_are_refused_where_django_manages_the_database_unless_it_is_to_be_bypassed() {
+    let database = Database::new().await;
+    database.sql("create table django_migrations (id bigint)").await;
+    let url = ["--database-url", &database.url];
+    let (status, text) =
+        run(&[&["serve", "--own-forms"][..], &url, &["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]]
+            .concat())
+        .await;
+    for part in [
+        "--own-forms is refused: Django manages",
+        "stock and stock movements",
+        "payment transactions",
+        "--own-forms-bypass-django",
+    ] {
+        assert!(status == Some(1) && text.contains(part), "{part}: {text}");
+    }
+    let (status, text) = run(&[&["doctor", "--own-forms"][..], &url].concat()).await;
+    assert!(status == Some(1) && text.contains("PROBLEM  own forms: Django manages"), "{text}");
+    let (status, text) = run(&[&["doctor"][..], &url].concat()).await;
+    assert!(status == Some(0) && !text.contains("own forms"), "{text}");
+    let (status, text) = run(&[&["doctor", "--own-forms", "--own-forms-bypass-django"][..], &url].concat()).await;
+    assert!(
+        status == Some(0) && text.contains("warning  own forms: Django") && text.contains("notifications"),
+        "{text}"
+    );
+
+    let (web, ops) = (free_address(), free_address());
+    let mut child = program()
+        .args(["serve", "--own-forms-bypass-django"])
+        .envs([("DATABASE_URL", database.url.as_str()), ("LISTEN", &web), ("OPS_LISTEN", &ops), ("OWN_FORMS", "true")])
+        .spawn()
+        .unwrap();
+    wait_until_ready(&ops).await;
+    let rx = Browserless::new(format!("http://{web}"));
+    rx.sign_in("rx").await;
+    database.orders("(1, 1, 'pending', 'paid', 5)").await;
+    assert_eq!(rx.post("/orders/orders/1/status/", &[("status", "confirmed")]).await.status(), 303);
+    terminate(&child);
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
+    assert!(log.contains("own forms bypass the code of") && log.contains("stock movements"), "{log}");
+}
+
+#[tokio::test]
+async fn the_right_that_migrating_lacks_is_named_and_nothing_is_changed() {
+    let database = Database::empty().await;
+    database.sql(include_str!("../../sql/0001_oncare_tables.sql")).await;
+    let name = &database.name;
+    let owner = format!("owner_{name}");
+    database
+        .sql(&format!("create role {owner} login password 'secret'; revoke all on schema public from public"))
+        .await;
+    let url = database.url.replace("oncare:oncare@", &format!("{owner}:secret@"));
+    let of_tables = "select string_agg(format('alter table %s owner to ', oid::regclass), '|') from pg_class
+        where relkind = 'r' and relnamespace = 'public'::regnamespace";
+    let migrate = ["migrate", "--database-url", &url];
+    let lacks = async |grants: &[&str]| {
+        let (status, text) = run(&migrate).await;
+        assert!(status == Some(1) && text.contains("nothing was changed"), "{text}");
+        for grant in grants {
+            let statement = format!("grant {grant} to \"{owner}\";");
+            assert!(text.contains(&statement), "{statement}: {text}");
+            assert_eq!(database.value("select to_regnamespace('live') is null").await, "true");
+            database.sql(&statement).await;
+        }
+    };
+    lacks(&["usage on schema public"]).await;
+    // the tables are another's
+    lacks(&[&format!("create on database \"{name}\""), "create on schema public", "oncare"]).await;
+    database
+        .sql(&format!(
+            "revoke oncare from {owner}; revoke create on database {name} from {owner}; revoke create on schema public from {owner}"
+        ))
+        .await;
+    for statement in database.value(of_tables).await.split('|') {
+        database.sql(&format!("{statement}{owner}")).await;
+    }
+    // its own: what is printed for it is what it lacks
+    let admin = ["doctor", "--database-url", &database.url, "--grants", &owner];
+    let (status, grants) = run(&admin).await;
+    let expected = format!(
+        "grant create on database \"{name}\" to \"{owner}\";\ngrant usage, create on schema public to \"{owner}\";\n"
+    );
+    assert_eq!((status, grants.as_str()), (Some(0), expected.as_str()));
+    let (_, text) = run(&migrate).await;
+    assert!(
+        text.contains(&format!("grant create on database \"{name}\""))
+            && text.contains("grant create on schema public"),
+        "{text}"
+    );
+    database.sql(&grants).await;
+    let (status, text) = run(&migrate).await;
+    assert!(status == Some(0) && text.contains("Applied"), "{text}");
+
+    // all is as it should be: a role of the service's own may look, and serve with --migrate
+    let role = format!("service_{name}");
+    database.sql(&format!("create role {role} login password 'secret'")).await;
+    let of_role = database.url.replace("oncare:oncare@", &format!("{role}:secret@"));
+    let as_role = ["migrate", "--database-url", &of_role];
+    let (status, text) = run(&as_role).await;
+    for grant in ["usage on schema live", "usage on schema public", "select on live.migration"] {
+        assert!(status == Some(1) && text.contains(&format!("grant {grant} to \"{role}\";")), "{text}");
+    }
+    database.grant(&role, false).await;
+    let (status, text) = run(&as_role).await;
+    assert!(status == Some(0) && text.contains("up to date"), "{text}");
+    database.sql("drop trigger live_delete on orders_order").await;
+    let (status, text) = run(&as_role).await;
+    assert!(status == Some(1) && text.contains(&format!("grant {owner} to \"{role}\";")), "{text}");
 }
 
 async fn create_user(database: &Database, username: &str, password: &str) -> (Option<i32>, String) {

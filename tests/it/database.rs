@@ -39,7 +39,7 @@ async fn host(database: &Database) -> String {
 #[tokio::test]
 async fn an_empty_database_gets_the_tables_of_the_existing_system() {
     let database = Database::empty().await;
-    let applied = database.store().migrate().await.unwrap();
+    let applied = database.store().create_tables_and_migrate().await.unwrap();
     assert_eq!(
         applied.migrations,
         [
@@ -143,7 +143,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
 async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let database = Database::empty().await;
     let (one, other) = (database.store(), database.store());
-    let (one, other) = tokio::join!(one.migrate(), other.migrate());
+    let (one, other) = tokio::join!(one.create_tables_and_migrate(), other.create_tables_and_migrate());
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
     assert_eq!(applied, 14);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());

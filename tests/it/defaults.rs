@@ -111,7 +111,7 @@ async fn hostile() -> (Database, String) {
 async fn no_default_of_the_database_or_the_role_reaches_the_service() {
     let (database, url) = hostile().await;
     let store = Store::new(DatabaseUrl::parse(&url).unwrap(), 2).unwrap();
-    store.migrate().await.unwrap();
+    store.create_tables_and_migrate().await.unwrap();
     database.sql(&format!("{}; {NOTES}", people())).await;
     database.sql(&order_sql("(1, 1, 'pending', 'paid', 5), (2, 1, 'pending', 'pending', 5)")).await;
     database.sql("create trigger audit after update on orders_order for each row execute function shop.audit()").await;

@@ -4,6 +4,7 @@ mod error;
 mod gather;
 mod link;
 mod pool;
+mod remembered;
 mod settings;
 mod snapshot;
 mod statement;

@@ -8,6 +8,7 @@ use deadpool_postgres::ClientWrapper;
 
 use super::error::StoreError;
 use super::pool::{Connections, Lent, lend};
+use super::remembered::Remembered;
 use super::url::DatabaseUrl;
 
 /// For how long a connection is lent: some more than the server gives one statement.
@@ -20,6 +21,10 @@ pub struct Store {
     url: DatabaseUrl,
     /// Whether statistics were read since somebody last asked this.
     pub(in crate::store) statistics_read: Arc<AtomicBool>,
+    /// What is wrong with the OnCare tables.
+    pub(in crate::store) table_faults: Remembered<Vec<String>>,
+    /// What keeps forms of the service's own from working.
+    pub(in crate::store) form_obstacles: Remembered<Vec<String>>,
 }
 
 impl Store {
@@ -29,7 +34,13 @@ impl Store {
     /// If the URL names a certificate that can't be read.
     pub fn new(url: DatabaseUrl, connections: usize) -> Result<Self, StoreError> {
         let connections = Connections::new(&url, connections)?;
-        Ok(Self { connections, url, statistics_read: Arc::default() })
+        Ok(Self {
+            connections,
+            url,
+            statistics_read: Arc::default(),
+            table_faults: Remembered::default(),
+            form_obstacles: Remembered::default(),
+        })
     }
 
     /// The URL of the database, for a message.

@@ -50,6 +50,25 @@ impl Store {
         .await
     }
 
+    /// The newest orders of a scope, whatever their status. The summary, of the same time or before, says which statuses there are
+    /// besides the listed ones.
+    ///
+    /// # Errors
+    /// If the database can't be reached or read.
+    pub async fn newest_orders(
+        &self,
+        scope: Scope,
+        summary: &Summary,
+        orders: u8,
+        zone: Tz,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let filter = Filter { sort: Sort::By { column: Column::CreatedAt, descending: true }, ..Filter::default() };
+        let asked = Asked { scope, filter: &filter, zone };
+        let statuses = asked.counts(summary).into_iter().map(|(status, _)| status).collect();
+        let slices = [Slice { statuses, skip: 0, take: orders.into() }];
+        self.lend(async |client| asked.read(client, &slices).await).await
+    }
+
     /// The scope's orders among these as they are now, in the given order. Those that are gone are left out.
     ///
     /// # Errors
@@ -147,7 +166,7 @@ impl Asked<'_> {
             return listed.chain(summary.unknown_statuses.iter().cloned()).collect();
         }
         let asked = self.filter.statuses.iter();
-        asked.map(|status| (status.clone(), summary.orders_by_status.of(status))).collect()
+        asked.map(|status| (status.clone(), summary.count(status))).collect()
     }
 
     /// The statuses in the order of their ranks, those of one rank together. A list of one status, or one by time whatever the

@@ -1,6 +1,8 @@
 //! Whether the tables of the existing system are what triggers can watch and the statements can read.
 
-use tokio_postgres::Client;
+use std::fmt;
+
+use tokio_postgres::{Client, Row};
 
 use crate::store::database::{Attempt, Store, StoreError};
 
@@ -135,15 +137,24 @@ const TABLES: [Table; 5] = [
 ];
 
 impl Store {
-    /// What of the existing system's tables is not what the service needs, with what it must be; `None` where there are no
-    /// such tables at all.
+    /// What of the OnCare tables is not what the service needs: of each column that a statement reads or writes, by name.
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn unsuitable_tables(&self) -> Result<Option<Vec<String>>, StoreError> {
+    pub async fn unsuitable_tables(&self) -> Result<Vec<String>, StoreError> {
         let client = self.client().await?;
-        let has_any = missing(&client).await?.len() < TABLES.len();
-        Ok(if has_any { Some(problems(&client).await?) } else { None })
+        if missing(&client).await?.len() == TABLES.len() {
+            return Ok(vec![Nothing::of(&client).await?.to_string()]);
+        }
+        problems(&client).await
+    }
+
+    /// The same as it was at most some seconds ago, for who asks often.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn recently_unsuitable_tables(&self) -> Result<Vec<String>, StoreError> {
+        self.table_faults.or(self.unsuitable_tables()).await
     }
 
     /// The tables of which row-level security may hide rows from this role.
@@ -155,19 +166,70 @@ impl Store {
     }
 }
 
-/// Whether the tables are there. None of them may be, so that they are to be made.
+/// What is done about the OnCare tables where there are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum HostTables {
+    /// The database is another one than was meant, or is not ready.
+    MustBeThere,
+    /// They are made.
+    MayBeMade,
+}
+
+/// A database without any of the tables.
+struct Nothing {
+    database: String,
+    has_django: bool,
+}
+
+impl Nothing {
+    async fn of(client: &Client) -> Result<Self, StoreError> {
+        let row =
+            client.query_one("select current_database()::text", &[]).await.attempt("ask for the database's name")?;
+        Ok(Self { database: row.get(0), has_django: has_django(client).await? })
+    }
+}
+
+impl fmt::Display for Nothing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = TABLES.iter().map(|table| format!("public.{}", table.name)).collect();
+        let (database, names) = (&self.database, names.join(", "));
+        write!(
+            f,
+            "the database {database:?} has none of the OnCare tables: {names} are missing. If that is not the shop's database, \
+                   mend the name in --database-url; "
+        )?;
+        if self.has_django {
+            f.write_str("Django manages it (it has a table django_migrations): run the shop's own migrations first")
+        } else {
+            f.write_str("if it is to be one that no other application manages, run oncare-live migrate --create-tables")
+        }
+    }
+}
+
+/// Whether Django manages the database.
+pub(in crate::store) async fn has_django(client: &Client) -> Result<bool, StoreError> {
+    let sql = "select exists (select from pg_class where relnamespace = to_regnamespace('public') and relname = 'django_migrations')";
+    Ok(client.query_one(sql, &[]).await.attempt("look for Django")?.get(0))
+}
+
+/// Whether the tables are there, or are to be made.
 ///
 /// # Errors
-/// If they are there in part only, or are not what they must be: nothing may be attached to them then.
-pub(in crate::store) async fn check(client: &Client) -> Result<bool, StoreError> {
+/// If they are not there and may not be made, are there in part only, or are not what they must be: nothing may be attached to them
+/// then.
+pub(in crate::store) async fn check(client: &Client, tables: HostTables) -> Result<bool, StoreError> {
     let missing = missing(client).await?;
     if missing.len() == TABLES.len() {
-        return Ok(false);
+        let nothing = Nothing::of(client).await?;
+        if tables == HostTables::MayBeMade && !nothing.has_django {
+            return Ok(false);
+        }
+        return Err(StoreError::Unsuitable(format!("{nothing}. Nothing was changed")));
     }
     if !missing.is_empty() {
         return Err(StoreError::Unsuitable(format!(
             "this database has only a part of the OnCare tables: public.{} is missing. Use a complete OnCare database, or \
-             an empty one",
+             an empty one; nothing was changed",
             missing.join(", public.")
         )));
     }
@@ -189,56 +251,81 @@ pub(in crate::store) async fn check(client: &Client) -> Result<bool, StoreError>
     )))
 }
 
+fn names() -> Vec<&'static str> {
+    TABLES.iter().map(|table| table.name).collect()
+}
+
 /// The names of the tables that are not there.
 async fn missing(client: &Client) -> Result<Vec<String>, StoreError> {
-    let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
     let sql = "select t from unnest($1::text[]) t where to_regclass('public.' || t) is null";
-    let rows = client.query(sql, &[&names]).await.attempt("look for the OnCare tables")?;
+    let rows = client.query(sql, &[&names()]).await.attempt("look for the OnCare tables")?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// What is wrong with those of the tables that are there, and with those that are not.
-async fn problems(client: &Client) -> Result<Vec<String>, StoreError> {
-    let mut problems = Vec::new();
-    for table in &TABLES {
-        let name = format!("public.{}", table.name);
-        let row = client
-            .query_opt(
-                "select c.relkind::text, c.relispartition, c.relhassubclass and exists (
-                     select from pg_inherits i where i.inhparent = c.oid),
-                     exists (select from pg_inherits i where i.inhrelid = c.oid)
-                 from pg_class c where c.oid = to_regclass($1)",
-                &[&name],
-            )
-            .await
-            .attempt("look at the OnCare tables")?;
-        let Some(row) = row else {
-            problems.push(format!("{name} is missing"));
-            continue;
-        };
-        let (kind, is_partition): (&str, bool) = (row.get(0), row.get(1));
-        let (has_children, is_child): (bool, bool) = (row.get(2), row.get(3));
-        if !table.kinds.contains(kind) {
-            problems.push(format!("{name} is {}", refusal(kind, table.kinds)));
-            continue;
+pub(in crate::store) async fn problems(client: &Client) -> Result<Vec<String>, StoreError> {
+    let relations = client
+        .query(
+            "select c.relname::text, c.relkind::text, c.relispartition,
+                 c.relhassubclass and exists (select from pg_inherits i where i.inhparent = c.oid),
+                 exists (select from pg_inherits i where i.inhrelid = c.oid)
+             from pg_class c where c.relnamespace = to_regnamespace('public') and c.relname = any ($1::text[])",
+            &[&names()],
+        )
+        .await
+        .attempt("look at the OnCare tables")?;
+    // a domain is what it is made of
+    let columns = client
+        .query(
+            "select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
+                 coalesce(base.typname, t.typname)::text
+             from pg_class c
+             join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+             join pg_type t on t.oid = a.atttypid
+             left join pg_type base on base.oid = t.typbasetype
+             where c.relnamespace = to_regnamespace('public') and c.relname = any ($1::text[])",
+            &[&names()],
+        )
+        .await
+        .attempt("look at the OnCare tables' columns")?;
+    let problems = TABLES.iter().flat_map(|table| {
+        let relation = relations.iter().find(|row| row.get::<_, &str>(0) == table.name);
+        match relation.map(|row| wrong_relation(table, row)) {
+            None => vec![format!("public.{} is missing", table.name)],
+            Some(Wrong::Altogether(problem)) => vec![problem],
+            Some(Wrong::Possibly(problem)) => problem.into_iter().chain(wrong_columns(table, &columns)).collect(),
         }
-        if table.kinds == WATCHED {
-            let relation = match (is_partition, has_children, is_child) {
-                (true, _, _) => Some("a partition of another table"),
-                (false, true, _) => Some("the parent of others that inherit from it"),
-                (false, false, true) => Some("a child that inherits from another table"),
-                (false, false, false) => None,
-            };
-            if let Some(relation) = relation {
-                problems.push(format!(
-                    "{name} is {relation}: changes made through one table go unrecorded at the other. It must be a table by \
-                     itself"
-                ));
-            }
-        }
-        problems.extend(wrong_columns(client, table, &name).await?);
+    });
+    Ok(problems.collect())
+}
+
+/// What is wrong with a table but for its columns.
+enum Wrong {
+    /// So much that its columns do not matter.
+    Altogether(String),
+    /// Something, if anything.
+    Possibly(Option<String>),
+}
+
+fn wrong_relation(table: &Table, row: &Row) -> Wrong {
+    let (kind, is_partition): (&str, bool) = (row.get(1), row.get(2));
+    let (has_children, is_child): (bool, bool) = (row.get(3), row.get(4));
+    if !table.kinds.contains(kind) {
+        return Wrong::Altogether(format!("public.{} is {}", table.name, refusal(kind, table.kinds)));
     }
-    Ok(problems)
+    let relation = match (is_partition, has_children, is_child) {
+        _ if table.kinds != WATCHED => None,
+        (true, _, _) => Some("a partition of another table"),
+        (false, true, _) => Some("the parent of others that inherit from it"),
+        (false, false, true) => Some("a child that inherits from another table"),
+        (false, false, false) => None,
+    };
+    Wrong::Possibly(relation.map(|relation| {
+        format!(
+            "public.{} is {relation}: changes made through one table go unrecorded at the other. It must be a table by itself",
+            table.name
+        )
+    }))
 }
 
 fn refusal(kind: &str, served_by: &str) -> String {
@@ -253,28 +340,18 @@ fn refusal(kind: &str, served_by: &str) -> String {
     format!("{what}. {needed}")
 }
 
-async fn wrong_columns(client: &Client, table: &Table, name: &str) -> Result<Vec<String>, StoreError> {
-    // a domain is what it is made of
-    let rows = client
-        .query(
-            "select a.attname::text, format_type(a.atttypid, a.atttypmod), coalesce(base.typname, t.typname)::text
-             from pg_attribute a
-             join pg_type t on t.oid = a.atttypid
-             left join pg_type base on base.oid = t.typbasetype
-             where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped",
-            &[&name],
-        )
-        .await
-        .attempt("look at the OnCare tables' columns")?;
+fn wrong_columns(table: &Table, columns: &[Row]) -> Vec<String> {
+    let name = format!("public.{}", table.name);
+    let of_table: Vec<&Row> = columns.iter().filter(|row| row.get::<_, &str>(0) == table.name).collect();
     let mut missing = Vec::new();
     let mut wrong = Vec::new();
     for (column, kind) in table.columns {
         let (types, served_by) = kind.types();
-        match rows.iter().find(|row| row.get::<_, &str>(0) == *column) {
+        match of_table.iter().find(|row| row.get::<_, &str>(1) == *column) {
             None => missing.push(*column),
-            Some(row) if types.contains(&row.get::<_, &str>(2)) => {}
+            Some(row) if types.contains(&row.get::<_, &str>(3)) => {}
             Some(row) => {
-                let found: &str = row.get(1);
+                let found: &str = row.get(2);
                 wrong.push(format!("{name}.{column} is {found}, and must be {served_by}"));
             }
         }
@@ -283,7 +360,7 @@ async fn wrong_columns(client: &Client, table: &Table, name: &str) -> Result<Vec
         let what = if missing.len() == 1 { "the column" } else { "the columns" };
         wrong.insert(0, format!("{name} lacks {what} {}", missing.join(", ")));
     }
-    Ok(wrong)
+    wrong
 }
 
 /// A policy that lets the role see every row hides none, unless a restrictive one does.

@@ -6,8 +6,9 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
-use super::host;
+use super::host::{self, HostTables};
 use super::inspect::{TriggerState, changed_functions, has_list_index, server, triggers};
+use super::rights::{as_grants, lacking_to_look, lacking_to_migrate};
 use crate::store::database::{Attempt, BRIEFLY, DatabaseUrl, Link, Store, StoreError, words_of};
 use crate::store::tail::Folded;
 
@@ -77,11 +78,23 @@ impl Store {
     /// changed are put back, and the statistics built anew, as changes went unnoticed; so is the list's index.
     ///
     /// # Errors
-    /// If the server is too old or a standby, the host's tables are there in part only or are not what triggers can
-    /// watch, the schema is of a newer version, or the role lacks a right. Of all this but the last nothing is changed then. What was applied before stays
+    /// If the server is too old or a standby, the host's tables are not there, are there in part only or are not what triggers can
+    /// watch, the schema is of a newer version, or the role lacks a right. Of all this nothing is changed then. What was applied before stays
     /// applied; running it again goes on.
     pub async fn migrate(&self) -> Result<Applied, StoreError> {
-        let applied = migrate(self.url()).await?;
+        self.migrate_with(HostTables::MustBeThere).await
+    }
+
+    /// The same; where there are none of the host's tables they are made.
+    ///
+    /// # Errors
+    /// Those of [`Store::migrate`], also where Django manages the database, whose own migrations would fail then.
+    pub async fn create_tables_and_migrate(&self) -> Result<Applied, StoreError> {
+        self.migrate_with(HostTables::MayBeMade).await
+    }
+
+    async fn migrate_with(&self, tables: HostTables) -> Result<Applied, StoreError> {
+        let applied = migrate(self.url(), tables).await?;
         // between two migrations changes may have been recorded in the manner of neither
         if applied.put_back || !applied.migrations.is_empty() {
             self.discard_fold().await?;
@@ -154,7 +167,7 @@ async fn put_back(client: &Client) -> Result<(), StoreError> {
     without_queueing_writers(client, &sql.join("\n;\n"), "").await.map_err(failed)
 }
 
-async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
+async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, StoreError> {
     let link = open(url).await?;
     let client = &link.client;
     let (number, version, standby) = server(client).await?;
@@ -166,6 +179,7 @@ async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
     }
     lock(client).await?;
     // everything that can be told beforehand is refused before anything is changed
+    refuse_if_lacking(client, &lacking_to_look(client).await?).await?;
     let done = applied(client).await?;
     if let SchemaState::Newer(unknown) = SchemaState::of(&done) {
         return Err(StoreError::Unsuitable(format!(
@@ -174,18 +188,32 @@ async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
             unknown.join(", ")
         )));
     }
-    let has_tables = host::check(client).await?;
-    client
-        .batch_execute(
-            "create schema if not exists live;
-             create table if not exists live.migration (
-                 version integer constraint migration_pkey primary key,
-                 name text not null,
-                 applied_at timestamptz not null default now()
-             )",
-        )
-        .await
-        .attempt("create schema live")?;
+    let has_tables = host::check(client, tables).await?;
+    let is_attached = async || -> Result<bool, StoreError> {
+        Ok(triggers(client).await?.iter().all(|(_, state)| *state == TriggerState::Current)
+            && changed_functions(client).await?.is_empty())
+    };
+    // who finds all as it should be need own nothing
+    if SchemaState::of(&done) != SchemaState::Current || !is_attached().await? || !has_list_index(client).await? {
+        refuse_if_lacking(client, &lacking_to_migrate(client).await?).await?;
+    }
+    if done.is_empty() {
+        // who was given the schema may have no right to create one
+        let row =
+            client.query_one("select to_regnamespace('live') is null", &[]).await.attempt("look for schema live")?;
+        let create_schema = if row.get(0) { "create schema live;" } else { "" };
+        client
+            .batch_execute(&format!(
+                "{create_schema}
+                 create table if not exists live.migration (
+                     version integer constraint migration_pkey primary key,
+                     name text not null,
+                     applied_at timestamptz not null default now()
+                 )"
+            ))
+            .await
+            .attempt("create schema live")?;
+    }
     let mut migrations = Vec::new();
     for migration in MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version())) {
         apply(client, migration, has_tables).await?;
@@ -195,8 +223,7 @@ async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
         .execute("insert into live.incarnation default values on conflict do nothing", &[])
         .await
         .attempt("name the server's incarnation")?;
-    let changed = triggers(client).await?.iter().any(|(_, state)| *state != TriggerState::Current)
-        || !changed_functions(client).await?.is_empty();
+    let changed = !is_attached().await?;
     if changed {
         put_back(client).await?;
     }
@@ -208,6 +235,17 @@ async fn migrate(url: &DatabaseUrl) -> Result<Applied, StoreError> {
         }
     }
     Ok(Applied { migrations, put_back: changed, index_put_back })
+}
+
+async fn refuse_if_lacking(client: &Client, rights: &[String]) -> Result<(), StoreError> {
+    if rights.is_empty() {
+        return Ok(());
+    }
+    let grants = as_grants(client, rights).await?;
+    Err(StoreError::Unsuitable(format!(
+        "this role lacks rights that migrating needs, and nothing was changed. Run it as the tables' owner, or have a superuser run: {}",
+        grants.join(" ")
+    )))
 }
 
 /// The lock belongs to the session and goes with it.

@@ -2,6 +2,7 @@
 
 mod cost;
 mod definition;
+mod forms;
 mod host;
 mod inspect;
 mod migrate;
@@ -10,8 +11,9 @@ mod strangers;
 mod uninstall;
 
 pub use cost::Cost;
+pub use forms::BYPASSED;
 pub use inspect::{Finding, TriggerState, Verdict};
 pub use migrate::{Applied, SchemaState, oldest_supported_version};
-pub use rights::{grants, rights};
+pub use rights::rights;
 pub use strangers::Stranger;
-pub use uninstall::Removed;
+pub use uninstall::{Attached, Detached, Removed};

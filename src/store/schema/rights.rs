@@ -1,4 +1,4 @@
-//! What a role of the service's own must be granted, and what of it is missing.
+//! What roles must be granted, to serve and to migrate, and what of it is missing.
 
 use tokio_postgres::Client;
 
@@ -8,9 +8,9 @@ use crate::store::database::{Attempt, Store, StoreError};
 pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 20] = [
     ("public.accounts_user", "select"),
     ("public.inventory_medicine", "select"),
-    ("public.orders_order", "select, update"),
+    ("public.orders_order", "select"),
     ("public.orders_orderitem", "select"),
-    ("public.orders_orderstatushistory", "select, insert"),
+    ("public.orders_orderstatushistory", "select"),
     ("live.account", "select, insert, update"),
     ("live.arrival", "select, insert, update"),
     ("live.fold", "select, insert, update"),
@@ -28,23 +28,32 @@ pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 20] = [
     ("live.viewing", "select, insert, update, delete"),
 ];
 
+/// What forms of the service's own do besides. The same test holds it.
+pub(in crate::store) const FORM_RIGHTS: [(&str, &str); 2] =
+    [("public.orders_order", "update"), ("public.orders_orderstatushistory", "insert")];
+
 const SCHEMAS: [&str; 2] = ["live", "public"];
 
 /// Where `public` was taken from everybody, roles need it granted; the same of functions, by default privileges.
 const FUNCTIONS: &str = "execute on all functions in schema live";
 
-/// Every right that the service needs, as in `select on live.fold`: what is granted, and revoked again, by one statement each.
-pub fn rights() -> impl Iterator<Item = String> {
-    let schemas = SCHEMAS.iter().map(|schema| format!("usage on schema {schema}"));
-    let tables = TABLE_RIGHTS.iter().map(|(table, privileges)| format!("{privileges} on {table}"));
-    schemas.chain([FUNCTIONS.to_owned()]).chain(tables)
-}
+/// Sequences from which the history takes what a form does not give it. Who writes an identity column needs no right on its sequence.
+const SEQUENCES: &str = "
+    select distinct s.oid, s.relkind, format('%I.%I', n.nspname, s.relname) as name
+    from pg_attrdef a
+    join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = a.oid and d.refclassid = 'pg_class'::regclass
+    join pg_class s on s.oid = d.refobjid and s.relkind = 'S'
+    join pg_namespace n on n.oid = s.relnamespace
+    join pg_class h on h.oid = a.adrelid and h.relname = 'orders_orderstatushistory'
+        and h.relnamespace = to_regnamespace('public')";
 
-/// The statements that grant a role every right that the service needs.
-#[must_use]
-pub fn grants(role: &str) -> String {
-    let role = quoted(role);
-    rights().map(|right| format!("grant {right} to {role};\n")).collect()
+/// Every right that the service needs, as in `select on live.fold`: what is granted, and revoked again, by one statement each. Those
+/// on sequences are the database's own.
+pub fn rights(own_forms: bool) -> impl Iterator<Item = String> {
+    let schemas = SCHEMAS.iter().map(|schema| format!("usage on schema {schema}"));
+    let of_forms = FORM_RIGHTS.iter().filter(move |_| own_forms);
+    let tables = TABLE_RIGHTS.iter().chain(of_forms).map(|(table, privileges)| format!("{privileges} on {table}"));
+    schemas.chain([FUNCTIONS.to_owned()]).chain(tables)
 }
 
 /// A name as SQL has it, whatever is in it.
@@ -53,21 +62,74 @@ pub(in crate::store) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+fn statement(right: &str, role: &str) -> String {
+    format!("grant {right} to {};", quoted(role))
+}
+
 impl Store {
+    /// The statements that grant a role what it needs in this database: to migrate, where the OnCare tables are its own; else to
+    /// serve.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn grants(&self, role: &str, own_forms: bool) -> Result<Vec<String>, StoreError> {
+        let client = self.client().await?;
+        let is_owner = client
+            .query_one(
+                "select exists (
+                     select from pg_class c join pg_roles r on r.rolname = $1
+                     where c.relnamespace = to_regnamespace('public') and c.relname = 'orders_order'
+                         and pg_has_role(r.oid, c.relowner, 'usage'))",
+                &[&role],
+            )
+            .await
+            .attempt("look whose the OnCare tables are")?;
+        let rights = if is_owner.get(0) {
+            vec![create_on_database(&client).await?, "usage, create on schema public".to_owned()]
+        } else {
+            rights(own_forms).chain(sequences(&client, own_forms).await?).collect()
+        };
+        Ok(rights.iter().map(|right| statement(right, role)).collect())
+    }
+
     /// The statements that grant this role what it lacks; none where it may do everything that the service does.
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn missing_grants(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn missing_grants(&self, own_forms: bool) -> Result<Vec<String>, StoreError> {
         let client = self.client().await?;
-        let role: String = client.query_one("select current_user::text", &[]).await.attempt("ask for the role")?.get(0);
-        let missing = missing(&client).await?;
-        Ok(missing.into_iter().map(|right| format!("grant {right} to {};", quoted(&role))).collect())
+        let mut lacking = lacking(&client).await?;
+        if own_forms {
+            lacking.extend(lacking_for_forms(&client).await?);
+        }
+        as_grants(&client, &lacking).await
     }
 }
 
-async fn missing(client: &Client) -> Result<Vec<String>, StoreError> {
-    let mut missing = Vec::new();
+/// The statements that grant the present role these rights.
+pub(in crate::store) async fn as_grants(client: &Client, rights: &[String]) -> Result<Vec<String>, StoreError> {
+    let role: String = client.query_one("select current_user::text", &[]).await.attempt("ask for the role")?.get(0);
+    Ok(rights.iter().map(|right| statement(right, &role)).collect())
+}
+
+async fn create_on_database(client: &Client) -> Result<String, StoreError> {
+    let row = client.query_one("select current_database()::text", &[]).await.attempt("ask for the database's name")?;
+    Ok(format!("create on database {}", quoted(row.get(0))))
+}
+
+/// Those of the database's own sequences.
+pub(in crate::store) async fn sequences(client: &Client, own_forms: bool) -> Result<Vec<String>, StoreError> {
+    if !own_forms {
+        return Ok(Vec::new());
+    }
+    let sql = format!("select name from ({SEQUENCES}) s order by name");
+    let rows = client.query(&sql, &[]).await.attempt("look for the history's sequence")?;
+    Ok(rows.iter().map(|row| format!("usage on sequence {}", row.get::<_, &str>(0))).collect())
+}
+
+/// What the role lacks to serve.
+async fn lacking(client: &Client) -> Result<Vec<String>, StoreError> {
+    let mut lacking = Vec::new();
     let schemas = client
         .query(
             "select s from unnest($1::text[]) s where to_regnamespace(s) is not null and not has_schema_privilege(s, 'usage')",
@@ -75,7 +137,7 @@ async fn missing(client: &Client) -> Result<Vec<String>, StoreError> {
         )
         .await
         .attempt("look at privileges on schemas")?;
-    missing.extend(schemas.iter().map(|row| format!("usage on schema {}", row.get::<_, &str>(0))));
+    lacking.extend(schemas.iter().map(|row| format!("usage on schema {}", row.get::<_, &str>(0))));
     let functions = client
         .query_one(
             "select exists (select from pg_proc p where p.pronamespace = to_regnamespace('live')
@@ -85,10 +147,28 @@ async fn missing(client: &Client) -> Result<Vec<String>, StoreError> {
         .await
         .attempt("look at privileges on functions")?;
     if functions.get(0) {
-        missing.push(FUNCTIONS.to_owned());
+        lacking.push(FUNCTIONS.to_owned());
     }
-    // by their names and not by to_regclass, which a role may not use for a schema that it can't enter
-    let (tables, privileges): (Vec<&str>, Vec<&str>) = TABLE_RIGHTS
+    lacking.extend(lacking_on_tables(client, &TABLE_RIGHTS).await?);
+    Ok(lacking)
+}
+
+/// What the role lacks besides for forms of the service's own.
+pub(in crate::store) async fn lacking_for_forms(client: &Client) -> Result<Vec<String>, StoreError> {
+    let mut lacking = lacking_on_tables(client, &FORM_RIGHTS).await?;
+    // asked of anything but a sequence it is an error
+    let sql = format!(
+        "select name from ({SEQUENCES}) s
+         where case relkind when 'S' then not has_sequence_privilege(oid, 'usage') end order by name"
+    );
+    let rows = client.query(&sql, &[]).await.attempt("look at privileges on the history's sequence")?;
+    lacking.extend(rows.iter().map(|row| format!("usage on sequence {}", row.get::<_, &str>(0))));
+    Ok(lacking)
+}
+
+/// By the tables' names and not by to_regclass, which a role may not use for a schema that it can't enter.
+async fn lacking_on_tables(client: &Client, rights: &[(&str, &str)]) -> Result<Vec<String>, StoreError> {
+    let (tables, privileges): (Vec<&str>, Vec<&str>) = rights
         .iter()
         .flat_map(|(table, privileges)| privileges.split(", ").map(move |privilege| (*table, privilege)))
         .unzip();
@@ -104,8 +184,52 @@ async fn missing(client: &Client) -> Result<Vec<String>, StoreError> {
         )
         .await
         .attempt("look at privileges on tables")?;
-    missing.extend(rows.iter().map(|row| row.get::<_, String>(0)));
-    Ok(missing)
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// What the role lacks to see what is there, which everything else begins with.
+pub(in crate::store) async fn lacking_to_look(client: &Client) -> Result<Vec<String>, StoreError> {
+    let rows = client
+        .query(
+            "select 'usage on schema ' || n.nspname from pg_namespace n
+             where n.nspname in ('live', 'public') and not has_schema_privilege(n.oid, 'usage')
+             union all
+             select 'select on live.migration' from pg_class c
+             where c.relnamespace = to_regnamespace('live') and c.relname = 'migration'
+                 and not has_table_privilege(c.oid, 'select')",
+            &[],
+        )
+        .await
+        .attempt("look at the role's privileges")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// What the role lacks to change what is there. Only owners can, so that it must be a member of those.
+pub(in crate::store) async fn lacking_to_migrate(client: &Client) -> Result<Vec<String>, StoreError> {
+    let row = client
+        .query_one(
+            "select not has_database_privilege(current_database(), 'create') and to_regnamespace('live') is null,
+                 not has_schema_privilege('public', 'create'),
+                 array(
+                     select distinct format('%I', r.rolname) from pg_roles r
+                     where not pg_has_role(r.oid, 'usage') and (
+                         r.oid in (select c.relowner from pg_class c where c.relnamespace = to_regnamespace('public')
+                             and c.relname in ('orders_order', 'orders_orderitem'))
+                         or r.oid = (select n.nspowner from pg_namespace n where n.nspname = 'live'))
+                     order by 1)",
+            &[],
+        )
+        .await
+        .attempt("look at the role's privileges")?;
+    let mut lacking = Vec::new();
+    if row.get(0) {
+        lacking.push(create_on_database(client).await?);
+    }
+    if row.get(1) {
+        lacking.push("create on schema public".to_owned());
+    }
+    lacking.extend(row.get::<_, Vec<String>>(2));
+    Ok(lacking)
 }
 
 #[cfg(test)]
@@ -117,6 +241,9 @@ mod tests {
 
     /// What only owners run, and what reads what was applied.
     const NOT_THE_SERVICE: [&str; 5] = ["cost.rs", "definition.rs", "migrate.rs", "rights.rs", "uninstall.rs"];
+
+    /// What only forms of the service's own run.
+    const FORMS: [&str; 2] = ["edit.rs", "status.rs"];
 
     type Needs = BTreeMap<String, BTreeSet<&'static str>>;
 
@@ -160,12 +287,13 @@ mod tests {
         let entries = |folder: &Path| -> Vec<PathBuf> {
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
         };
-        let mut needs = Needs::new();
+        let (mut needs, mut of_forms) = (Needs::new(), Needs::new());
         let rooms = entries(&root.join("src/store")).into_iter().filter(|path| path.is_dir());
         for path in rooms.flat_map(|room| entries(&room)) {
             let name = path.file_name().unwrap().to_str().unwrap();
             if !NOT_THE_SERVICE.contains(&name) {
-                read(&std::fs::read_to_string(&path).unwrap(), &mut needs);
+                let needs = if FORMS.contains(&name) { &mut of_forms } else { &mut needs };
+                read(&std::fs::read_to_string(&path).unwrap(), needs);
             }
         }
         for path in entries(&root.join("sql")) {
@@ -182,10 +310,17 @@ mod tests {
         let users = needs.get_mut("public.accounts_user").unwrap();
         assert!(users.remove("insert"));
         needs.entry("live.migration".to_owned()).or_default().insert("select");
-        let listed: Needs = TABLE_RIGHTS
-            .iter()
-            .map(|(table, privileges)| ((*table).to_owned(), privileges.split(", ").collect()))
-            .collect();
-        assert_eq!(listed, needs);
+        let listed = |rights: &[(&str, &'static str)]| -> Needs {
+            rights.iter().map(|(table, privileges)| ((*table).to_owned(), privileges.split(", ").collect())).collect()
+        };
+        assert_eq!(listed(&TABLE_RIGHTS), needs);
+        let of_host = needs.iter().filter(|(table, _)| table.starts_with("public."));
+        assert!(of_host.clone().count() == 5 && of_host.into_iter().all(|(_, does)| *does == ["select"].into()));
+        // a form reads nothing that is not read anyway
+        of_forms.retain(|table, does| {
+            does.retain(|one| !needs.get(table).is_some_and(|does| does.contains(one)));
+            !does.is_empty()
+        });
+        assert_eq!(listed(&FORM_RIGHTS), of_forms);
     }
 }

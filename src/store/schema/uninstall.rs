@@ -1,12 +1,12 @@
-//! Taking everything off again: triggers, schema and index, and what a role was granted. No writer waits for it longer than
-//! a request for a lock is left to wait.
+//! Taking off again what watches the orders, triggers and index; or everything: the schema too, and what a role was granted. No writer
+//! waits for it longer than a request for a lock is left to wait.
 
 use tokio_postgres::Client;
 
 use super::definition::{DROP_LIST_INDEX, LIST_INDEX};
 use super::inspect::server;
 use super::migrate::{lock, open, without_queueing_writers};
-use super::rights::{quoted, rights};
+use super::rights::{quoted, rights, sequences};
 use crate::store::database::{Attempt, Store, StoreError, words_of};
 
 /// What was taken off.
@@ -24,7 +24,64 @@ pub struct Removed {
     pub instances: i64,
 }
 
+/// What of the service there is in a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The database's name.
+    pub database: String,
+    /// The triggers, as `name on table`.
+    pub triggers: Vec<String>,
+    /// Whether there is a schema.
+    pub schema: bool,
+    /// Whether there is an index of ours.
+    pub index: bool,
+}
+
+/// What was detached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detached {
+    /// The triggers, as `name on table`.
+    pub triggers: Vec<String>,
+    /// Whether there was an index of ours.
+    pub index: bool,
+}
+
 impl Store {
+    /// What [`Store::uninstall`] would take off.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn attached(&self) -> Result<Attached, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "select current_database()::text, to_regnamespace('live') is not null, exists (
+                     select from pg_class where relnamespace = to_regnamespace('public') and relname = $1)",
+                &[&LIST_INDEX.trim_start_matches("public.")],
+            )
+            .await
+            .attempt("look at what is attached")?;
+        let triggers = our_triggers(&client).await?.into_iter();
+        let triggers =
+            triggers.flat_map(|(table, names)| names.into_iter().map(move |name| format!("{name} on {table}")));
+        Ok(Attached { database: row.get(0), schema: row.get(1), index: row.get(2), triggers: triggers.collect() })
+    }
+
+    /// Takes triggers and index off, and keeps the schema with what people have in it and what was recorded.
+    /// [`Store::migrate`] puts them back. Run again it goes on where it was broken off.
+    ///
+    /// # Errors
+    /// If nothing may be dropped, or the orders stay locked by others for over a minute.
+    pub async fn detach(&self) -> Result<Detached, StoreError> {
+        let link = open(self.url()).await?;
+        let client = &link.client;
+        if server(client).await?.2 {
+            return Err(StoreError::Standby);
+        }
+        lock(client).await?;
+        Ok(Detached { triggers: drop_triggers(client).await?, index: drop_index(client).await? })
+    }
+
     /// Takes the triggers off, drops schema and index, and takes back what the role was granted, if one is named. Run again it
     /// goes on where it was broken off.
     ///
@@ -63,7 +120,7 @@ impl Store {
         for grantee in
             role.map(str::to_owned).into_iter().chain(grantees.into_iter().filter(|name| Some(name.as_str()) != role))
         {
-            let statements: Vec<String> = revocations(&grantee).collect();
+            let statements: Vec<String> = revocations(client, &grantee).await?;
             if role == Some(grantee.as_str()) {
                 let outcome = without_queueing_writers(client, &statements.join("\n"), "").await;
                 outcome.attempt("take back what the role was granted")?;
@@ -76,9 +133,10 @@ impl Store {
 }
 
 /// What is granted on the host's own. The rest goes with the schema.
-fn revocations(role: &str) -> impl Iterator<Item = String> {
-    let of_host = rights().filter(|right| right.ends_with("schema public") || right.contains(" on public."));
-    of_host.map(move |right| format!("revoke {right} from {};", quoted(role)))
+async fn revocations(client: &Client, role: &str) -> Result<Vec<String>, StoreError> {
+    let sequences = sequences(client, true).await?;
+    let of_host = rights(true).filter(|right| right.ends_with("schema public") || right.contains(" on public."));
+    Ok(of_host.chain(sequences).map(|right| format!("revoke {right} from {};", quoted(role))).collect())
 }
 
 /// A cascade would drop whatever of the host's names something in the schema: views, keys, functions, defaults, policies. Only the
@@ -140,8 +198,8 @@ async fn granted_roles(client: &Client) -> Result<Vec<String>, StoreError> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Table by table, so that no writer waits for more than one request.
-async fn drop_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
+/// The triggers that call our functions, by the table that they are on.
+async fn our_triggers(client: &Client) -> Result<Vec<(String, Vec<String>)>, StoreError> {
     let rows = client
         .query(
             "select t.tgrelid::regclass::text, array_agg(quote_ident(t.tgname) order by t.tgname)
@@ -152,9 +210,13 @@ async fn drop_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
         )
         .await
         .attempt("look at the triggers")?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Table by table, so that no writer waits for more than one request.
+async fn drop_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
     let mut dropped = Vec::new();
-    for row in &rows {
-        let (table, triggers): (&str, Vec<&str>) = (row.get(0), row.get(1));
+    for (table, triggers) in our_triggers(client).await? {
         let statements: String =
             triggers.iter().map(|name| format!("drop trigger if exists {name} on {table};\n")).collect();
         without_queueing_writers(client, &statements, "").await.map_err(|e| failed("take the triggers off", &e))?;

@@ -22,10 +22,18 @@ struct DashboardJson<'a> {
     summary: &'a Summary,
     orders: Vec<AnyRowJson<'a>>,
     pagination: Pagination,
+    /// The newest of all orders, as the shop's page of the pharmacists shows them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_orders: Option<Vec<AnyRowJson<'a>>>,
     revision: String,
     #[serde(flatten)]
     page: Option<PageJson<'a>>,
+    #[serde(flatten)]
+    shop_page: Option<ShopPageJson<'a>>,
 }
+
+/// So many are the newest orders.
+const RECENT: u8 = 10;
 
 /// What a page is answered besides.
 #[derive(Serialize)]
@@ -33,6 +41,16 @@ struct PageJson<'a> {
     visible: Vec<VisibleJson<'a>>,
     /// How many orders the list has, on all pages.
     total: u64,
+}
+
+/// What our script on a page of the shop is told: our own pages have it in their markup.
+#[derive(Serialize)]
+struct ShopPageJson<'a> {
+    cursor: String,
+    user: String,
+    login: &'a str,
+    poll_interval: u128,
+    time_zone: &'static str,
 }
 
 /// A row of one rep's list, or of the list of all orders.
@@ -89,6 +107,9 @@ pub(super) fn first_answer(dashboard: &Dashboard, zone: Tz) -> String {
 
 /// The dashboard under a filter; 304, without a look at the orders, to who has it and for whom nothing has changed since.
 /// With `visible=1,2,3` also the present state of those rows, for a page that shows them.
+///
+/// Who names no `rep=` asks as the shop's own scripts do, which know of none: they are refused nothing ([`Filter::as_shop`]), and of
+/// all orders they are given the newest as well.
 pub(crate) async fn answer<R: ListReader>(
     State(app): State<App>,
     reader: R,
@@ -98,7 +119,9 @@ pub(crate) async fn answer<R: ListReader>(
     let (scope, ref user) = reader.whose();
     let query = query.as_deref().unwrap_or_default();
     refuse_anothers(scope, user, query)?;
-    let (filter, visible) = match (Filter::parse(query), visible(query)) {
+    let is_of_shop = last_value(query, "rep").is_none();
+    let filter = if is_of_shop { Ok(Filter::as_shop(query)) } else { Filter::parse(query) };
+    let (filter, visible) = match (filter, visible(query)) {
         (Ok(filter), Ok(visible)) => (filter, visible),
         (filter, visible) => {
             let mut invalid = filter.err().unwrap_or_default();
@@ -115,6 +138,12 @@ pub(crate) async fn answer<R: ListReader>(
     let zone = app.settings.zone;
     let asked = visible.as_deref().unwrap_or_default();
     let dashboard = app.store.dashboard(scope, &filter, Shown::Orders(asked), zone).await?;
+    // after the rest, as what is newer than its revision does no harm
+    let recent = if is_of_shop && scope == Scope::All {
+        Some(app.store.newest_orders(scope, &dashboard.summary, RECENT, zone).await?)
+    } else {
+        None
+    };
     let revision = dashboard.cursor.revision();
     let present = |id: &OrderId| match dashboard.visible.iter().find(|listed| listed.row.id == *id) {
         Some(listed) => VisibleJson::Present {
@@ -127,10 +156,20 @@ pub(crate) async fn answer<R: ListReader>(
         summary: &dashboard.summary,
         orders: dashboard.rows.iter().map(|listed| row(listed, scope, visible.is_some(), zone)).collect(),
         pagination: dashboard.pagination,
+        recent_orders: recent
+            .as_ref()
+            .map(|recent| recent.iter().map(|listed| row(listed, scope, visible.is_some(), zone)).collect()),
         revision: revision.to_string(),
         page: visible.as_ref().map(|ids| PageJson {
             visible: ids.iter().map(present).collect(),
             total: dashboard.pagination.total_orders,
+        }),
+        shop_page: (is_of_shop && visible.is_some()).then(|| ShopPageJson {
+            cursor: dashboard.cursor.to_string(),
+            user: user.id.to_string(),
+            login: &user.username,
+            poll_interval: app.settings.poll_interval.as_millis(),
+            time_zone: zone.name(),
         }),
     };
     Ok((etag::headers(scope, revision), Json(json)).into_response())

@@ -11,6 +11,8 @@ use crate::order::{Column, PAGE_SIZE, Scope, Status, Summary, grouped, iso_time}
 use crate::store::{Dashboard, Listed, Shown, SignedIn, StatusSince};
 use crate::web::app::App;
 use crate::web::page::address;
+use crate::web::page::failure::sentence;
+use crate::web::page::host::{Changing, UNAVAILABLE};
 use crate::web::page::live::LiveData;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::deed::{Deed, Offer};
@@ -65,6 +67,10 @@ struct DashboardPage {
     headings: &'static [Column],
     /// What can be done with an order from the list.
     offers: Vec<Offer>,
+    /// Whether several can be selected and changed together.
+    can_select: bool,
+    /// Why they can't be changed here.
+    unavailable: Option<String>,
     created_from: String,
     created_before: String,
     zone: String,
@@ -150,6 +156,7 @@ async fn list_page(
     let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
     let (from, before) = filter.instants(zone);
     let lines = lines(app, rows, &status_since);
+    let changing = Changing::of(app).await?;
     let html = render(&DashboardPage {
         shell: Shell::for_user(app, user),
         live: LiveData::new(app, scope, &cursor),
@@ -161,17 +168,27 @@ async fn list_page(
         list: ListView::new(address::list(scope), query, (filter, invalid), pagination, lines, views),
         page_size: PAGE_SIZE,
         headings: Column::ALL,
-        // of all orders one is changed on its page, or several where they are selected
-        offers: match content {
-            Content::MyOrders => [Deed::Edit, Deed::Cancel].map(|deed| deed.offer(user)).into(),
-            Content::Queue | Content::WaitingLongest => Vec::new(),
-        },
+        offers: offers(content, &changing, user),
+        can_select: scope == Scope::All && matches!(changing, Changing::Here),
+        unavailable: matches!(changing, Changing::Unavailable).then(|| sentence(UNAVAILABLE)),
         created_from: from.map(iso_time).unwrap_or_default(),
         created_before: before.map(iso_time).unwrap_or_default(),
         zone: zone.name().to_owned(),
         summary,
     })?;
     Ok((status, html).into_response())
+}
+
+/// Of all orders one is changed on its page, here or the host's; or several where they are selected.
+fn offers(content: Content, changing: &Changing<'_>, user: &SignedIn) -> Vec<Offer> {
+    match (content, changing) {
+        (Content::MyOrders, _) => {
+            let offer = |deed: Deed| Some(deed.offer(user, changing.link(deed)?));
+            [Deed::Edit, Deed::Cancel].into_iter().filter_map(offer).collect()
+        }
+        (_, Changing::OnHost(pages)) => vec![Offer::always("Change", pages.order.clone())],
+        (_, Changing::Here | Changing::Unavailable) => Vec::new(),
+    }
 }
 
 fn lines(app: &App, rows: Vec<Listed>, status_since: &StatusSince) -> Vec<Line> {

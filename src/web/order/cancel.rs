@@ -11,6 +11,7 @@ use crate::order::{OrderId, Standing, Status, Wanted};
 use crate::store::WriteOutcome;
 use crate::web::app::App;
 use crate::web::page::address;
+use crate::web::page::host::{shows_form, takes_form};
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::accept::accepts_json;
 use crate::web::request::deed::Deed;
@@ -42,6 +43,7 @@ pub(crate) async fn form(
     reader: OrderReader,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
+    shows_form(&app).await?;
     show(&app, &reader, id, Attempt::default()).await
 }
 
@@ -53,6 +55,7 @@ pub(crate) async fn cancel(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&reader.user)?;
+    takes_form(&app).await?;
     let reason = form.text("reason");
     if let Some(error) = too_long_or_unwritable(&reason, LONGEST_TEXT) {
         let known = standing_seen(form.field("version"))?;

@@ -13,6 +13,7 @@ use crate::store::{Edit, OrderDetail, SignedIn, WriteOutcome};
 use crate::web::app::App;
 use crate::web::page::address;
 use crate::web::page::failure::sentence;
+use crate::web::page::host::{shows_form, takes_form};
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::accept::accepts_json;
 use crate::web::request::deed::Deed;
@@ -67,6 +68,7 @@ pub(crate) async fn form(
     reader: OrderReader,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
+    shows_form(&app).await?;
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     if !Deed::Edit.is_allowed(&reader.user, &order.row.status) {
         return Err(refused(Deed::Edit, &reader.user, &order, &app));
@@ -83,6 +85,7 @@ pub(crate) async fn save(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&reader.user)?;
+    takes_form(&app).await?;
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     let (number, present) = (order.row.order_number, order.editable);
     let edit = Edit {

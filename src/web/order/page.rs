@@ -14,6 +14,8 @@ use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Scope, Standing, Stat
 use crate::store::{OrderDetail, Role, SignedIn};
 use crate::web::app::App;
 use crate::web::page::address;
+use crate::web::page::failure::sentence;
+use crate::web::page::host::{Changing, UNAVAILABLE};
 use crate::web::page::live::LiveData;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::deed::Deed;
@@ -35,8 +37,12 @@ struct OrderPage {
     created_iso: String,
     reached: Vec<(&'static str, String)>,
     verified: Option<String>,
-    may_edit: bool,
-    may_cancel: bool,
+    /// Where it is edited, cancelled and changed, as far as this person can: the last only where that is not on this page.
+    edit: Option<String>,
+    cancel: Option<String>,
+    change: Option<String>,
+    /// Why it can't be changed here.
+    unavailable: Option<String>,
     is_muted: bool,
     entries: Vec<EntryView>,
     form: Option<StatusForm>,
@@ -131,7 +137,10 @@ pub(super) async fn show(
     };
     let is_rep = user.role == Role::SalesRep;
     let scope = user.as_rep().map_or(Scope::All, Scope::Rep);
-    let form = (!is_rep).then(|| StatusForm::of(&order, attempt, app));
+    let changing = Changing::of(app).await?;
+    let form = (!is_rep && matches!(changing, Changing::Here)).then(|| StatusForm::of(&order, attempt, app));
+    let allowed = |deed: Deed| changing.link(deed).filter(|_| deed.is_allowed(user, &order.row.status));
+    let (edit, cancel) = (allowed(Deed::Edit).map(|link| link.of(id)), allowed(Deed::Cancel).map(|link| link.of(id)));
     let shell = Shell::for_user(app, user);
     let timeline = std::mem::take(&mut order.timeline);
     let display = |at: DateTime<Utc>| display_time(at, zone);
@@ -148,8 +157,13 @@ pub(super) async fn show(
             format!("verified{by}{at}")
         }),
         is_muted,
-        may_edit: Deed::Edit.is_allowed(user, &order.row.status),
-        may_cancel: Deed::Cancel.is_allowed(user, &order.row.status),
+        edit,
+        cancel,
+        change: match changing {
+            Changing::OnHost(pages) if !is_rep => Some(pages.order.of(id)),
+            Changing::OnHost(_) | Changing::Here | Changing::Unavailable => None,
+        },
+        unavailable: matches!(changing, Changing::Unavailable).then(|| sentence(UNAVAILABLE)),
         entries: timeline.into_iter().map(|entry| EntryView::of(entry, user.as_rep(), &shell, zone)).collect(),
         form,
         shell,

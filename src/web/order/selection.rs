@@ -16,6 +16,7 @@ use crate::order::{OrderId, OrderKey, Standing, counted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
 use crate::web::app::App;
 use crate::web::page::address::local_path;
+use crate::web::page::host::takes_form;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Failure;
@@ -90,6 +91,7 @@ pub(crate) async fn change(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&user)?;
+    takes_form(&app).await?;
     let (wanted, note) = (wanted(&form)?, form.text("note"));
     if let Some(problem) = too_long_or_unwritable(&note, LONGEST_TEXT) {
         return Err(Failure::Unwritable(format!("note: {problem}")));

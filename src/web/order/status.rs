@@ -11,6 +11,7 @@ use crate::order::{OrderId, PaymentStatus, Status, Wanted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
 use crate::web::app::App;
 use crate::web::page::address;
+use crate::web::page::host::takes_form;
 use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
@@ -25,6 +26,7 @@ pub(crate) async fn change(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&user)?;
+    takes_form(&app).await?;
     let (wanted, note) = (wanted(&form)?, form.text("note"));
     let was = standing_seen(form.field("version"))?;
     let why = match too_long_or_unwritable(&note, LONGEST_TEXT) {

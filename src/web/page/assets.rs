@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
-use super::script::Script;
+use super::script::{Part, Script, Unsupported};
 use crate::web::request::failure::Failure;
 
 #[derive(RustEmbed)]
@@ -52,6 +52,88 @@ pub(crate) fn modules(script: &str) -> &'static [String] {
     MODULES.get(script).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// The scripts of the shop's own pages that ours stand in for, by their names below `static/js` there, each with the module that ours
+/// begins with.
+const SHOP_SCRIPTS: [(&str, &str); 2] =
+    [("realtime_salesrep_dashboard", "host_sales_rep.js"), ("realtime_dashboard", "host_pharmacist.js")];
+
+/// The script of a page of the shop, with what identifies it.
+struct Classic {
+    text: String,
+    tag: String,
+}
+
+/// Of each of them the classic script, made at first use.
+static CLASSICS: LazyLock<HashMap<&str, Classic>> = LazyLock::new(|| {
+    let made = SHOP_SCRIPTS.into_iter().filter_map(|(name, entry)| match classic(entry) {
+        Ok(text) => {
+            let hash: String = Sha256::digest(&text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            Some((name, Classic { text, tag: format!("\"{hash}\"") }))
+        }
+        Err(error) => {
+            tracing::error!(error = error.to_string(), "the shop's script can't be made");
+            None
+        }
+    });
+    made.collect()
+});
+
+/// A module and all that it needs as one classic script, which a plain `<script src>` runs: each module is a function that is called
+/// once, those first that others need. It begins when the page has a body, wherever in the page it stands.
+fn classic(entry: &str) -> Result<String, Unsupported> {
+    let mut modules = Vec::new();
+    let mut text = String::from("(() => {\n\"use strict\";\nconst begin = () => {\n");
+    append(entry, &mut modules, &mut text)?;
+    text.push_str(
+        "};\nif (document.body) begin();\nelse document.addEventListener(\"DOMContentLoaded\", begin);\n})();\n",
+    );
+    Ok(text)
+}
+
+/// Appends a module behind those that it needs, as far as they are not there.
+fn append(module: &str, modules: &mut Vec<String>, text: &mut String) -> Result<(), Unsupported> {
+    let name = format!("js/{module}");
+    for import in SCRIPTS.get(&name).map(|script| script.imports.as_slice()).unwrap_or_default() {
+        let needed = beside(module, import);
+        if !modules.contains(&needed) {
+            append(&needed, modules, text)?;
+        }
+    }
+    let source = Assets::get(&name).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
+    let variable = |import: &str| {
+        let needed = beside(module, import);
+        modules.iter().position(|there| *there == needed).map(|place| format!("module{place}"))
+    };
+    let part = Part::parse(module, &source, &format!("{}/{name}", *BASE), variable)?;
+    text.push_str(&format!("const module{} = {};\n", modules.len(), part.text));
+    modules.push(module.to_owned());
+    Ok(())
+}
+
+/// The shop's script of a name like `realtime_dashboard.js` or `realtime_dashboard.6b6907b51162.js`, as Django names what it serves.
+fn shop_script(name: &str) -> Option<&'static Classic> {
+    let (name, hash) = name.strip_suffix(".js").map(|name| name.split_once('.').unwrap_or((name, "0")))?;
+    let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    CLASSICS.get(name).filter(|_| is_hash)
+}
+
+/// The scripts of the shop's pages, and whatever else is asked for there. A browser asks each time whether it has changed: what the
+/// shop itself serves there is kept for a month.
+pub(crate) async fn serve_shop_script(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some(script) = shop_script(&name) else { return serve(Path(format!("js/{name}")), headers).await };
+    let about = [(header::CACHE_CONTROL, "no-cache"), (header::ETAG, script.tag.as_str())];
+    if is_known(&headers, &script.tag) {
+        return (StatusCode::NOT_MODIFIED, about).into_response();
+    }
+    (about, [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], script.text.as_str()).into_response()
+}
+
+/// Whether the client has what that tag identifies; a proxy that compresses makes a tag weak.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let tags = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    tags.flat_map(|tags| tags.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag)
+}
+
 fn needed_by(script: &str) -> Vec<String> {
     let mut modules = vec![script.to_owned()];
     let mut next = 0;
@@ -89,7 +171,7 @@ pub(crate) async fn serve(Path(path): Path<String>, headers: HeaderMap) -> Respo
     };
     let Some(file) = Assets::get(name) else { return Failure::NotFound.into_response() };
     let tag = format!("\"{}\"", *VERSION);
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let known = is_known(&headers, &tag);
     let about = [(header::CACHE_CONTROL, caching.to_owned()), (header::ETAG, tag)];
     if known {
         return (StatusCode::NOT_MODIFIED, about).into_response();
@@ -103,6 +185,31 @@ pub(crate) async fn serve(Path(path): Path<String>, headers: HeaderMap) -> Respo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scripts_of_the_shop_can_be_made() {
+        for (name, entry) in SHOP_SCRIPTS {
+            let text = classic(entry).unwrap_or_else(|error| panic!("{error}"));
+            assert!(
+                !text.contains("import.meta") && !text.contains("\nexport ") && !text.contains("\nimport "),
+                "{name}"
+            );
+            assert_eq!(text.matches("class Connection ").count(), 1, "each module is there once");
+        }
+    }
+
+    #[test]
+    fn a_hash_may_stand_in_the_name_of_the_shops_script() {
+        for name in ["realtime_dashboard.js", "realtime_dashboard.6b6907b51162.js", "realtime_salesrep_dashboard.0a.js"]
+        {
+            assert!(shop_script(name).is_some(), "{name}");
+        }
+        for name in
+            ["realtime_dashboard", "realtime_dashboard..js", "realtime_dashboard.a.b.js", "order_page.js", "x.js"]
+        {
+            assert!(shop_script(name).is_none(), "{name}");
+        }
+    }
 
     #[test]
     fn a_page_names_every_module_once() {

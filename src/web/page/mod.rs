@@ -4,6 +4,7 @@
 pub(super) mod address;
 pub(super) mod assets;
 pub(super) mod failure;
+pub(super) mod host;
 pub(super) mod live;
 pub(super) mod login;
 mod script;

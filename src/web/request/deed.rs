@@ -1,6 +1,6 @@
 //! Who may edit or cancel an order in which status.
 
-use crate::order::Status;
+use crate::order::{OrderId, OrderLink, Status};
 use crate::store::{Role, SignedIn};
 
 /// What people write of an order from here.
@@ -16,24 +16,34 @@ enum Allowed {
     Until(&'static [Status]),
 }
 
-/// A deed as a list offers it beside each order.
+/// What a list offers beside each order.
 pub(crate) struct Offer {
     pub(crate) label: &'static str,
-    /// Where it is, below the order's address.
-    pub(crate) path: &'static str,
-    /// The statuses in which it can be done.
-    statuses: Vec<&'static Status>,
+    link: OrderLink,
+    /// The statuses in which it can be done; none where it always can.
+    statuses: Option<Vec<&'static Status>>,
 }
 
 impl Offer {
+    /// What can be done with every order.
+    pub(crate) fn always(label: &'static str, link: OrderLink) -> Self {
+        Self { label, link, statuses: None }
+    }
+
+    /// Where it is done; of the row from which the page makes others, the address with a place for the id.
+    pub(crate) fn href(&self, id: &OrderId) -> String {
+        if *id == OrderId(0) { self.link.pattern().to_owned() } else { self.link.of(*id) }
+    }
+
     /// Whether it is offered for an order in this status.
     pub(crate) fn is_for(&self, status: &Status) -> bool {
-        self.statuses.contains(&status)
+        self.statuses.as_ref().is_none_or(|statuses| statuses.contains(&status))
     }
 
     /// The codes of the statuses in which it is, with spaces between, by which the page goes on deciding it.
-    pub(crate) fn codes(&self) -> String {
-        self.statuses.iter().map(|status| status.code()).collect::<Vec<_>>().join(" ")
+    pub(crate) fn codes(&self) -> Option<String> {
+        let statuses = self.statuses.as_ref()?;
+        Some(statuses.iter().map(|status| status.code()).collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -48,14 +58,14 @@ impl Deed {
         }
     }
 
-    /// The same as a list offers it beside each order.
-    pub(crate) fn offer(self, user: &SignedIn) -> Offer {
-        let (label, path) = match self {
-            Self::Edit => ("Edit", "edit"),
-            Self::Cancel => ("Cancel", "cancel"),
+    /// The same as a list offers it beside each order, where it is done.
+    pub(crate) fn offer(self, user: &SignedIn, link: OrderLink) -> Offer {
+        let label = match self {
+            Self::Edit => "Edit",
+            Self::Cancel => "Cancel",
         };
         let statuses = Status::ALL.iter().filter(|status| self.is_allowed(user, status));
-        Offer { label, path, statuses: statuses.collect() }
+        Offer { label, link, statuses: Some(statuses.collect()) }
     }
 
     /// Whether the user may do so with an order in this status.

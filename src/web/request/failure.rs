@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     CrossSite,
     /// 404: there is no such thing for this user.
     NotFound,
+    /// 404: the page is one of the application that manages the orders.
+    OfTheHost,
     /// 405.
     WrongMethod,
     /// 413.
@@ -75,7 +77,7 @@ impl Failure {
         match self {
             Self::NotSignedIn => StatusCode::UNAUTHORIZED,
             Self::WrongRole(_) | Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::OfTheHost => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
@@ -94,6 +96,11 @@ impl Failure {
             Self::WrongRole(needed) => format!("only for {needed}"),
             Self::CrossSite => "the request came from another site and was refused".to_owned(),
             Self::NotFound => "not found".to_owned(),
+            Self::OfTheHost => {
+                "this address is a page of the application in which orders are changed, and this service has none \
+                                of its own: the proxy before both must send it there"
+                    .to_owned()
+            }
             Self::WrongMethod => "this method is not allowed here".to_owned(),
             Self::TooLarge => "the request is too large".to_owned(),
             Self::TooSlow => TOO_SLOW.to_owned(),

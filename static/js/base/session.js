@@ -6,8 +6,16 @@ const known = lastTold();
 
 let isOver = false;
 
+/** What the page shows is taken out of sight with the session. */
+let isOurs = true;
+
 /** @type {(() => void)[]} */
 const listeners = [];
+
+/** The page is another application's, which shows and hides what it shows. */
+export function keepPage() {
+  isOurs = false;
+}
 
 /**
  * Has something done when the session ends.
@@ -24,12 +32,16 @@ export function whenSessionEnds(listener) {
 export function endSession() {
   if (isOver) return;
   isOver = true;
+  if (isOurs) hidePage();
+  for (const listener of listeners) listener();
+}
+
+function hidePage() {
   // one that is open, or is opened later, would keep everything else from being clicked
   for (const dialog of document.querySelectorAll("dialog")) dialog.remove();
   hideAllBut(document.getElementById("live-badge"), document.body);
   document.title = "Signed out";
   document.body.append(wayBack());
-  for (const listener of listeners) listener();
 }
 
 /**

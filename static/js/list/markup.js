@@ -140,7 +140,9 @@ export class Markup {
     const line = document.importNode(this.#template, true);
     line.dataset["orderId"] = row.key;
     for (const link of line.querySelectorAll("a")) {
-      link.setAttribute("href", link.getAttribute("href")?.replace("/0/", `/${row.key}/`) ?? "");
+      const pattern = link.getAttribute("href") ?? "";
+      const [place, id] = pattern.includes("{id}") ? ["{id}", row.key] : ["/0/", `/${row.key}/`];
+      link.setAttribute("href", pattern.replaceAll(place, id));
     }
     this.#root.querySelector(".empty")?.remove();
     const below = next === undefined ? null : this.#line(next);

@@ -49,7 +49,7 @@ export class Badge {
     this.#trueAt = trueAt;
     if (this.#badge.dataset["state"] !== badge) this.#badge.dataset["state"] = badge;
     this.#root.toggleAttribute("data-stale", isOld);
-    const word = this.#badge.querySelector(".word");
+    const word = this.#badge.querySelector(".word, .oncare-live-word");
     const text = this.#words(badge);
     if (word && word.textContent !== text) word.textContent = text;
     this.#badge.querySelector("button")?.toggleAttribute("hidden", badge !== "stale");

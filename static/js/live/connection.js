@@ -85,7 +85,7 @@ export class Connection {
     this.#badge = badge;
     this.#page = page;
     this.#news = news;
-    const { apiUrl = "", eventsUrl = "", rep = "", userId = "", cursor = "", revision = "" } = root.dataset;
+    const { apiUrl = "", eventsUrl = "", cursor = "", revision = "" } = root.dataset;
     this.#revision = new Revision(revision);
     this.#leastUseful = this.#revision;
     this.#streamAskedIn = this.#revision.epoch;
@@ -104,7 +104,7 @@ export class Connection {
     });
     // browsers have no locks where a page came by plain HTTP from another machine
     const Kind = SharedStream.isPossible ? SharedStream : Stream;
-    this.#stream = new Kind(`${eventsUrl}?${new URLSearchParams({ rep, user: userId })}`, cursor, {
+    this.#stream = new Kind(`${eventsUrl}?${this.#whose}`, cursor, {
       sync: (sync, wasAway) => this.#synced(sync, wasAway),
       patch: (patch) => this.#patched(patch),
       ping: (ping) => this.#pinged(ping),
@@ -405,11 +405,16 @@ export class Connection {
     this.#poll.turn(this.#verdict.reads);
   }
 
+  /** Whose orders are asked for, as far as the page was told, and for whom. */
+  get #whose() {
+    const { rep, userId = "" } = this.#root.dataset;
+    return new URLSearchParams(rep === undefined ? { user: userId } : { rep, user: userId });
+  }
+
   /** @param {string} url */
   #apiUrl(url) {
     const query = new URLSearchParams(this.#page.query());
-    query.set("rep", this.#root.dataset["rep"] ?? "");
-    query.set("user", this.#root.dataset["userId"] ?? "");
+    this.#whose.forEach((value, name) => query.set(name, value));
     query.set("visible", this.#page.visible().join(","));
     return `${url}?${query}`;
   }

@@ -56,7 +56,7 @@ async fn cluster(folder: &Path, name: &str) -> (Cluster, Database) {
 /// Migrates a database. A file that `MUTANT_SQL` names then puts its functions in the place of ours: a mistake of
 /// `tests/mutants`, which a test must find.
 pub async fn migrate(url: &str) {
-    Store::new(DatabaseUrl::parse(url).unwrap(), 2).unwrap().migrate().await.unwrap();
+    Store::new(DatabaseUrl::parse(url).unwrap(), 2).unwrap().create_tables_and_migrate().await.unwrap();
     if let Some(file) = std::env::var_os("MUTANT_SQL") {
         let mistaken = std::fs::read_to_string(&file).expect("the file that MUTANT_SQL names can be read");
         let done = connect(url).await.batch_execute(&mistaken).await;
@@ -251,6 +251,12 @@ impl Database {
             .await
             .unwrap_or_else(|e| panic!("{query}: {e:?}"));
         row.get::<_, Option<String>>(0).unwrap_or_else(|| "null".to_owned())
+    }
+
+    /// Grants a role what `doctor --grants` prints for it.
+    pub async fn grant(&self, role: &str, own_forms: bool) {
+        let grants = self.store().grants(role, own_forms).await.unwrap();
+        self.sql(&grants.join("\n")).await;
     }
 
     /// Enters orders from a list of `(id, rep, status, payment status, total)`; `created_at` is the id in minutes after

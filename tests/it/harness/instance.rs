@@ -87,7 +87,7 @@ impl Instance {
 
     fn spawn(database_url: &str, web: SocketAddr, ops: SocketAddr, clock: Option<&Clock>) -> Child {
         let mut command = Command::new(program());
-        command.args(["serve", "--log", "error", "--database-url", database_url]);
+        command.args(["serve", "--own-forms", "--log", "error", "--database-url", database_url]);
         command.args(["--listen", &web.to_string(), "--ops-listen", &ops.to_string()]);
         if let Some(Clock { library, file }) = clock {
             command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file);

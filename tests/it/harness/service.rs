@@ -34,10 +34,22 @@ impl Service {
         service
     }
 
+    /// With forms of its own, as it serves where no other application manages the orders.
     pub async fn start_unready(url: &str, arguments: &[&str]) -> Self {
+        Self::started(url, &["--own-forms"], arguments)
+    }
+
+    /// As it serves by default: beside the application that manages the orders. Ready.
+    pub async fn start_beside_host(url: &str, arguments: &[&str]) -> Self {
+        let service = Self::started(url, &[], arguments);
+        service.ready().await;
+        service
+    }
+
+    fn started(url: &str, flags: &[&str], arguments: &[&str]) -> Self {
         let fixed =
             ["oncare-live", "serve", "--database-url", url, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"];
-        let mut all: Vec<&str> = fixed.to_vec();
+        let mut all: Vec<&str> = fixed.iter().chain(flags).copied().collect();
         for pair in arguments.chunks(2) {
             match all.iter().position(|argument| argument == &pair[0]) {
                 Some(place) => all[place + 1] = pair[1],

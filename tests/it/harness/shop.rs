@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use oncare_live::store::grants;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -105,7 +104,7 @@ impl Shop {
     /// Adds to the database what the service needs, as the tables' owner, and grants its role what it needs.
     pub async fn install(&self) {
         migrate(&self.database.url).await;
-        self.database.sql(&grants(SERVICE)).await;
+        self.database.grant(SERVICE, false).await;
     }
 
     /// Where the service finds the database, as its own role.
@@ -117,9 +116,7 @@ impl Shop {
     pub async fn attach(&self, arguments: &[&str]) -> Service {
         self.install().await;
         let arguments = [&["--time-zone", ZONE], arguments].concat();
-        let service = Service::start_unready(&self.url_of_service(), &arguments).await;
-        service.ready().await;
-        service
+        Service::start_beside_host(&self.url_of_service(), &arguments).await
     }
 }
 

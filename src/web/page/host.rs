@@ -1,0 +1,76 @@
+//! Where orders are changed: on the pages of the application that manages them, the host; or by forms of the service's own, as long as
+//! these can do their work.
+
+use super::address::ORDERS;
+use crate::order::OrderLink;
+use crate::store::StoreError;
+use crate::web::app::{App, Forms, HostPages};
+use crate::web::request::deed::Deed;
+use crate::web::request::failure::Failure;
+
+/// What a person is told where forms can't do their work. What is missing is for who runs the service.
+pub(crate) const UNAVAILABLE: &str = "orders can't be changed here right now, as the service lacks something in its database; who runs it is told what by oncare-live doctor";
+
+const ON_HOST: &str = "orders are changed in the application that manages them, and not here";
+
+/// How a page offers to change orders.
+pub(crate) enum Changing<'a> {
+    /// By links to the host's pages.
+    OnHost(&'a HostPages),
+    /// By forms.
+    Here,
+    /// Not at all, while the forms lack something.
+    Unavailable,
+}
+
+impl<'a> Changing<'a> {
+    pub(crate) async fn of(app: &'a App) -> Result<Self, StoreError> {
+        match &app.settings.forms {
+            Forms::OfHost(pages) => Ok(Self::OnHost(pages)),
+            Forms::Own { bypass_django } => {
+                let obstacles = app.store.recent_form_obstacles(*bypass_django).await?;
+                Ok(if obstacles.is_empty() { Self::Here } else { Self::Unavailable })
+            }
+        }
+    }
+
+    /// Where an order is edited or cancelled.
+    pub(crate) fn link(&self, deed: Deed) -> Option<OrderLink> {
+        match (self, deed) {
+            (Self::OnHost(pages), Deed::Edit) => Some(pages.edit.clone()),
+            (Self::OnHost(pages), Deed::Cancel) => Some(pages.cancel.clone()),
+            (Self::Here, Deed::Edit) => own("edit"),
+            (Self::Here, Deed::Cancel) => own("cancel"),
+            (Self::Unavailable, _) => None,
+        }
+    }
+}
+
+fn own(form: &str) -> Option<OrderLink> {
+    format!("{ORDERS}{{id}}/{form}/").parse().ok()
+}
+
+/// Lets somebody see a form only where it can do its work.
+pub(crate) async fn shows_form(app: &App) -> Result<(), Failure> {
+    match &app.settings.forms {
+        Forms::OfHost(_) => Err(Failure::OfTheHost),
+        Forms::Own { bypass_django } => works(app, *bypass_django).await,
+    }
+}
+
+/// Lets nobody write an order but by a form that can do its work.
+pub(crate) async fn takes_form(app: &App) -> Result<(), Failure> {
+    match &app.settings.forms {
+        Forms::OfHost(_) => Err(Failure::Conflict(ON_HOST.to_owned())),
+        Forms::Own { bypass_django } => works(app, *bypass_django).await,
+    }
+}
+
+async fn works(app: &App, bypass_django: bool) -> Result<(), Failure> {
+    let obstacles = app.store.form_obstacles(bypass_django).await?;
+    if obstacles.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(why = obstacles.join("; "), "a form was refused");
+    Err(Failure::Conflict(UNAVAILABLE.to_owned()))
+}

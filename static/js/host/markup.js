@@ -1,0 +1,338 @@
+/** @import { Row } from "../base/types.js" */
+/** @import { KnownRow } from "../list/book.js" */
+/** @import { Action, Column, Kind } from "./kinds.js" */
+import { flashIn } from "../base/flash.js";
+import { paymentColour, statusColour } from "./colours.js";
+import { columnsOf } from "./kinds.js";
+import { seen, shopAmount, shopItems } from "./words.js";
+
+/** The address of an order, or of something that can be done with it. */
+const ORDER = /(\/orders\/(?:pharmacist\/)?orders\/)(\d+)(\/|$)/;
+
+const MARK = "rgb(255 193 7 / 45%)";
+
+/**
+ * The page as the shop writes it, which knows nothing of us: rows are told by where they lead. Whatever is not there is left out,
+ * and nothing else for it. Texts are written as texts; what is as it should be is not touched.
+ */
+export class HostMarkup {
+  #kind;
+  /** The shop's own elements by which something is done with an order, by where they lead. @type {Map<string, Element>} */
+  #models = new Map();
+
+  /** @param {Kind} kind */
+  constructor(kind) {
+    this.#kind = kind;
+    for (const { path, status } of kind.actions) {
+      const model = status && this.#body?.querySelector(leadingTo(path));
+      if (model) this.#models.set(path, model);
+    }
+  }
+
+  /** The orders that are shown, from the top. */
+  get keys() {
+    return this.#lines.map(keyOf).filter((key) => key !== "");
+  }
+
+  /** Whether rows can be added. */
+  get canPlace() {
+    return this.#body !== null;
+  }
+
+  /**
+   * Shows a row as it is now. What changed is marked.
+   * @param {KnownRow} row
+   * @param {KnownRow | undefined} before as it was shown last; nothing of a row that is new
+   */
+  show(row, before) {
+    const line = this.#line(row.key);
+    const body = this.#body;
+    if (!line || !body) return;
+    columnsOf(this.#kind, body).forEach((column, at) => {
+      const cell = line.cells[at];
+      if (cell) this.#fill(cell, column, row, before);
+    });
+  }
+
+  /**
+   * With an order that is gone nothing can be done.
+   * @param {string} key
+   * @param {boolean} isGone false where it came back
+   */
+  gone(key, isGone) {
+    this.#line(key)?.classList.toggle("oncare-live-gone", isGone);
+  }
+
+  /**
+   * @param {string} name
+   * @param {number | null} value
+   * @param {boolean} isChange whether it was another before
+   */
+  figure(name, value, isChange) {
+    for (const id of placesOf(name)) {
+      const figure = document.getElementById(id);
+      if (figure) write(figure, name === "total_revenue" ? shopAmount(value) : String(value ?? 0), isChange);
+    }
+  }
+
+  /**
+   * Has the row of an order before that of another one, or at the end.
+   * @param {KnownRow} row
+   * @param {string | undefined} next
+   */
+  place(row, next) {
+    const body = this.#body;
+    if (!body) return;
+    const below = next === undefined ? null : this.#line(next);
+    const known = this.#line(row.key);
+    const line = known ?? this.#made(body, row);
+    // one that stands where it should keeps its focus
+    if (!known || line.nextElementSibling !== below) body.insertBefore(line, below);
+    if (known) return;
+    this.show(row, undefined);
+    flashIn(line, MARK);
+  }
+
+  /**
+   * Only these orders have rows; nor is it said that there are none, if there are.
+   * @param {Set<string>} keys
+   */
+  keepOnly(keys) {
+    for (const line of this.#lines) {
+      const isMessage = line.cells.length === 1 && keyOf(line) === "";
+      if (isMessage ? keys.size > 0 : !keys.has(keyOf(line))) line.remove();
+    }
+    if (keys.size === 0 && this.#lines.length === 0) this.#sayEmpty();
+  }
+
+  /**
+   * On which of how many pages the list is.
+   * @param {number} page
+   * @param {number} pages
+   */
+  paging(page, pages) {
+    const place = activePage();
+    if (place && /^Page \d+ of \d+$/.test(seen(place))) write(place, `Page ${page} of ${pages}`, false);
+  }
+
+  get #body() {
+    return document.getElementById(this.#kind.table);
+  }
+
+  get #lines() {
+    return /** @type {HTMLTableRowElement[]} */ ([...(this.#body?.querySelectorAll("tr") ?? [])]);
+  }
+
+  /** @param {string} key */
+  #line(key) {
+    return this.#lines.find((line) => keyOf(line) === key) ?? null;
+  }
+
+  #sayEmpty() {
+    const line = document.createElement("tr");
+    const cell = document.createElement("td");
+    cell.colSpan = this.#kind.columns.length;
+    cell.className = "text-center text-muted py-4";
+    cell.textContent = "No orders found";
+    line.append(cell);
+    this.#body?.append(line);
+  }
+
+  /**
+   * A row of empty cells, in which it is known what belongs where.
+   * @param {HTMLElement} body
+   * @param {Row} row
+   */
+  #made(body, row) {
+    const line = document.createElement("tr");
+    for (const column of columnsOf(this.#kind, body)) {
+      const cell = document.createElement("td");
+      if (column === "actions") {
+        for (const action of this.#kind.actions) if (!action.status) cell.append(button(action, row.key), " ");
+      }
+      if (column === "status" || column === "payment") cell.append(made("span", "badge"));
+      if (column === "order") {
+        const link = made("a", "text-decoration-none");
+        link.setAttribute("href", pathOf(this.#kind.order, row.key));
+        link.textContent = this.#kind.isNumbered ? `#${row.key}` : row.order_number;
+        cell.append(link);
+      }
+      line.append(cell);
+    }
+    return line;
+  }
+
+  /**
+   * @param {HTMLTableCellElement} cell
+   * @param {Column} column
+   * @param {KnownRow} row
+   * @param {KnownRow | undefined} before
+   */
+  #fill(cell, column, row, before) {
+    switch (column) {
+      case "order":
+        return rename(cell, row, before);
+      case "customer":
+        return write(cell, row.customer_name ?? seen(cell), isOther(before?.customer_name, row.customer_name));
+      case "created":
+        return write(cell, row.created_at_display ?? "–", isOther(before?.created_at_display, row.created_at_display));
+      case "status":
+        return paint(cell, row.status_display, statusColour(row.status), isOther(before?.status, row.status));
+      case "payment":
+        return paint(cell, row.payment_status_display, paymentColour(row.payment_status), isOther(before?.payment_status, row.payment_status));
+      case "items":
+        return write(cell, shopItems(row.items_count, this.#itemsLike(cell)), isOther(before?.items_count, row.items_count));
+      case "total":
+        return write(cell, shopAmount(row.total_amount), isOther(before?.total_amount, row.total_amount));
+      case "actions":
+        for (const action of this.#kind.actions) if (action.status) this.#offer(cell, action, row);
+    }
+  }
+
+  /**
+   * What stands where the number of items belongs, or in that place of another row.
+   * @param {HTMLTableCellElement} cell
+   */
+  #itemsLike(cell) {
+    const others = this.#lines.map(({ cells }) => cells[cell.cellIndex]);
+    return [cell, ...others].map((other) => (other ? seen(other) : "")).find((text) => text !== "") ?? "";
+  }
+
+  /**
+   * @param {HTMLTableCellElement} cell
+   * @param {Action} action
+   * @param {KnownRow} row
+   */
+  #offer(cell, action, row) {
+    const present = cell.querySelector(leadingTo(action.path));
+    const isOffered = row.status === action.status && !row.isGone;
+    if (!isOffered) present?.remove();
+    else if (!present) (cell.querySelector(".btn-group") ?? cell).append(" ", this.#copied(action.path, row.key) ?? button(action, row.key));
+  }
+
+  /**
+   * What the shop shows for it in another row, for this order.
+   * @param {string} path
+   * @param {string} key
+   */
+  #copied(path, key) {
+    const copy = this.#models.get(path)?.cloneNode(true);
+    if (!(copy instanceof Element)) return null;
+    for (const name of ["href", "action"]) {
+      const address = copy.getAttribute(name);
+      if (address !== null) copy.setAttribute(name, address.replace(ORDER, `$1${key}$3`));
+    }
+    return copy;
+  }
+}
+
+/** The element that says on which page the list is. */
+export function activePage() {
+  return document.querySelector(".pagination .page-item.active .page-link") ?? document.querySelector(".pagination .page-item.active");
+}
+
+/** @param {HTMLTableRowElement} line */
+function keyOf(line) {
+  for (const link of line.querySelectorAll("a[href]")) {
+    const key = ORDER.exec(link.getAttribute("href") ?? "")?.[2];
+    if (key) return key;
+  }
+  const [first] = line.cells;
+  return (first && /^#(\d+)$/.exec(seen(first))?.[1]) ?? "";
+}
+
+/**
+ * Where a figure may stand: the shop has its names with hyphens, and of others shorter ones are understood.
+ * @param {string} name of a figure of the statistics, or the code of a status
+ */
+function placesOf(name) {
+  const isStatistic = name.endsWith("_orders") || name === "total_revenue";
+  const names = isStatistic ? [name, name.replace(/^total_(?=revenue$)|_orders$/, "")] : [name];
+  const ids = names.flatMap((one) => [one, one.replaceAll("_", "-")]);
+  return new Set(ids.map((id) => (isStatistic ? `stat-${id}` : `status-count-${id}`)));
+}
+
+/**
+ * What leads there for any order, as a link or a form.
+ * @param {string} path
+ */
+function leadingTo(path) {
+  const end = path.split("/0").at(-1);
+  return `[href$="${end}"], [action$="${end}"]`;
+}
+
+/**
+ * @param {string} path
+ * @param {string} key
+ */
+function pathOf(path, key) {
+  return path.replace("/0/", `/${key}/`);
+}
+
+/**
+ * @template T
+ * @param {T | undefined} before
+ * @param {T} now
+ */
+function isOther(before, now) {
+  return before !== undefined && before !== now;
+}
+
+/**
+ * @param {Element} place
+ * @param {string} text
+ * @param {boolean} isChange
+ */
+function write(place, text, isChange) {
+  if (seen(place) === text) return;
+  place.textContent = text;
+  if (isChange) flashIn(place, MARK);
+}
+
+/**
+ * @param {HTMLTableCellElement} cell
+ * @param {string} text
+ * @param {string} colour
+ * @param {boolean} isChange
+ */
+function paint(cell, text, colour, isChange) {
+  const badge = cell.querySelector(".badge");
+  if (!badge) return;
+  const others = [...badge.classList].filter((name) => /^(text-)?bg-/.test(name) && name !== `bg-${colour}`);
+  badge.classList.remove(...others);
+  badge.classList.add(`bg-${colour}`);
+  if (seen(badge) !== text) badge.textContent = text;
+  if (isChange) flashIn(cell, MARK);
+}
+
+/**
+ * An order that is called by its number may be given another one.
+ * @param {HTMLTableCellElement} cell
+ * @param {KnownRow} row
+ * @param {KnownRow | undefined} before
+ */
+function rename(cell, row, before) {
+  const place = cell.querySelector("a") ?? cell;
+  if (before && seen(place) === before.order_number) write(place, row.order_number, true);
+}
+
+/**
+ * @param {Action} action
+ * @param {string} key
+ */
+function button({ words, path, style, icon }, key) {
+  const link = made("a", `btn btn-sm btn-outline-${style}`);
+  link.setAttribute("href", pathOf(path, key));
+  link.append(made("i", `fas fa-${icon}`), ` ${words}`);
+  return link;
+}
+
+/**
+ * @param {string} tag
+ * @param {string} style
+ */
+function made(tag, style) {
+  const element = document.createElement(tag);
+  element.className = style;
+  return element;
+}
