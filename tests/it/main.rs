@@ -41,6 +41,7 @@ mod recording;
 mod rights;
 mod screenshots;
 mod sessions;
+mod shop;
 mod statistics;
 mod status;
 mod streams;

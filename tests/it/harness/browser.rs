@@ -122,6 +122,13 @@ impl Browser {
         browser
     }
 
+    /// That takes any certificate.
+    pub async fn trusting(base: &str) -> Self {
+        let browser = Self::open(base).await;
+        browser.devtools("Security.setIgnoreCertificateErrors", json!({ "ignore": true })).await;
+        browser
+    }
+
     pub async fn goto(&self, path: &str) {
         self.client.goto(&format!("{}{path}", self.base)).await.unwrap();
     }

@@ -16,6 +16,9 @@ const ENCODED: &str = "pbkdf2_sha256$1$saltsaltsalt$VTZdk8Km2da17X4U5HtygxdLLPIF
 
 const TEMPLATE: &str = "oncare_template";
 
+/// Roles that are no superusers: a shop's, and the service's beside it. Their passwords are their names.
+pub const ROLES: [&str; 2] = ["oncare_owner", "oncare_live"];
+
 struct Shared {
     cluster: Cluster,
     next: AtomicUsize,
@@ -26,10 +29,18 @@ static SHARED: OnceCell<Shared> = OnceCell::const_new();
 async fn shared() -> &'static Shared {
     SHARED
         .get_or_init(|| async {
-            let (cluster, _) = cluster(&temporary_folder("oncare-live-test"), TEMPLATE).await;
+            let (cluster, template) = cluster(&temporary_folder("oncare-live-test"), TEMPLATE).await;
+            for role in ROLES {
+                template.sql(&format!("create role {role} login password '{role}'")).await;
+            }
             Shared { cluster, next: AtomicUsize::new(1) }
         })
         .await
+}
+
+/// A name that no database has.
+async fn new_name() -> String {
+    format!("test_{}", shared().await.next.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A new cluster in a folder, and a database in it with schema, people and no orders.
@@ -174,11 +185,25 @@ impl Database {
     }
 
     async fn create(how: &str) -> Self {
+        Self::create_named(&new_name().await, how).await
+    }
+
+    async fn create_named(name: &str, how: &str) -> Self {
         let shared = shared().await;
-        let name = format!("test_{}", shared.next.fetch_add(1, Ordering::Relaxed));
         let admin = connect(&shared.cluster.url("postgres")).await;
         admin.batch_execute(&format!("create database {name} {how}")).await.unwrap();
-        Self { url: shared.cluster.url(&name), name, _own: None }
+        Self { url: shared.cluster.url(name), name: name.to_owned(), _own: None }
+    }
+
+    /// With a new name, of an owner who is no superuser, as whom it is used.
+    pub async fn new_of(owner: &str, how: &str) -> Self {
+        Self::of(owner, &new_name().await, how).await
+    }
+
+    /// The same, with that name.
+    pub async fn of(owner: &str, name: &str, how: &str) -> Self {
+        let database = Self::create_named(name, &format!("owner {owner} {how}")).await;
+        Self { url: database.url.replace("oncare:oncare@", &format!("{owner}:{owner}@")), ..database }
     }
 
     pub fn parsed_url(&self) -> DatabaseUrl {

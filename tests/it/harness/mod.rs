@@ -5,9 +5,12 @@ pub mod database;
 pub mod gallery;
 pub mod http;
 pub mod instance;
+pub mod nginx;
 pub mod proxy;
 pub mod scene;
 pub mod service;
+pub mod shop;
+pub mod supervised;
 pub mod ways;
 pub mod wire;
 
