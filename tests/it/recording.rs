@@ -114,10 +114,10 @@ fn alterations() -> Vec<(String, &'static str, String, bool)> {
     let renamed = "alter table orders_order rename to shop_order".to_owned();
     all.push((renamed, "shop_order", "alter table shop_order rename to orders_order".to_owned(), true));
     for ours in [
-        "drop table live.order_event",
+        "drop table live.order_event cascade",
         "drop table live.truncation",
         "drop table live.unreadable",
-        "drop table live.order_event, live.unreadable",
+        "drop table live.order_event, live.unreadable cascade",
         "drop function live.notify()",
         "drop function live.listener_sleeps()",
     ] {
