@@ -144,10 +144,9 @@ begin
                 then
                     return null;
                 end if;
-                if 'public.orders_order'::regclass is not null then
-                    others := live.other_changes(old.order_number::text, new.order_number::text, old.customer_name::text,
-                        new.customer_name::text, old.created_at::timestamptz, new.created_at::timestamptz);
-                end if;
+                others := case when 'public.orders_order'::regclass is not null then
+                    live.other_changes(old.order_number::text, new.order_number::text, old.customer_name::text,
+                        new.customer_name::text, old.created_at::timestamptz, new.created_at::timestamptz) end;
             end if;
             if live.listener_sleeps() then
                 perform live.notify();

@@ -49,6 +49,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
             "order_timeline",
             "positions",
             "fold_database",
+            "unreadable",
             "live_functions",
             "triggers",
             "viewing",
@@ -379,7 +380,7 @@ async fn how_far_the_version_before_was_is_carried_on_and_it_can_fold_no_more() 
                  snapshot = (select p.snapshot from live.fold_position p);
              drop table live.fold_position, live.timeline_position;
              drop function live.system_identifier, live.folded;
-             delete from live.migration where version in (20, 24);
+             delete from live.migration where version in (20, 26);
              create role \"older of {name}\"; grant select, delete on live.order_stats to \"older of {name}\"",
             name = database.name
         ))

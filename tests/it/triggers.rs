@@ -393,6 +393,9 @@ async fn a_session_that_is_open_while_the_host_widens_columns_goes_on_writing() 
                 .await
                 .unwrap_or_else(|error| panic!("{alteration}: insert: {error:?}"));
         }
+        // what a plan for other types ran into would be noted, and fail nothing
+        let unreadable = "select count(*) from live.order_event where operation = 'unreadable'";
+        assert_eq!(database.value(unreadable).await, "0", "{alteration}");
         let store = database.store();
         assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new(), "{alteration}");
         // nor do the service's own statements, which were prepared before
