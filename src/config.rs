@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono_tz::Tz;
+use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::django::SecretKeys;
@@ -279,6 +280,7 @@ pub struct Migrate {
 
 /// Arguments of `doctor`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("database_url", |url| url.required(false).required_unless_present("proxy").default_value_if("proxy", ArgPredicate::IsPresent, "")))]
 pub struct Doctor {
     /// Which database.
     #[command(flatten)]
@@ -495,6 +497,15 @@ mod tests {
         let Command::Doctor(Doctor { database, .. }) = &cli.command else { panic!("not the doctor") };
         let error = format!("{:#} {cli:?}", database.url().unwrap_err());
         assert!(error.contains("--database-url: expected a URL such as") && !error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn no_database_is_needed_for_what_a_proxy_is_told() {
+        // where the environment names one, there is none to be missed
+        if std::env::var_os("DATABASE_URL").is_none() {
+            assert!(parse(&["doctor", "--proxy", "nginx"]).is_ok());
+            assert_eq!(parse(&["doctor"]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+        }
     }
 
     #[test]
