@@ -73,6 +73,15 @@ export function listedHappening(change) {
   return change.operation === "insert" ? whatHappened(change).replace("new", "order entered") : whatHappened(change);
 }
 
+/**
+ * The changes without those that are part of another one: an order and its items that are entered together are one piece of news.
+ * @param {Change[]} changes
+ */
+export function withoutParts(changes) {
+  const entered = new Set(changes.filter(({ operation }) => operation === "insert").map(({ order_key }) => order_key));
+  return changes.filter(({ operation, order_key }) => operation !== "items" || !entered.has(order_key));
+}
+
 /** @param {Change} change */
 function happening({ operation, changed }) {
   switch (operation) {

@@ -7,7 +7,6 @@ import { Revision } from "../base/revision.js";
 import { Badge } from "../live/badge.js";
 import { Connection } from "../live/connection.js";
 import { News } from "../news/news.js";
-import { Attention } from "./attention.js";
 import { Book, entry } from "./book.js";
 import { enhanceMenus } from "./filter_menus.js";
 import { Lateness } from "./in_status.js";
@@ -16,6 +15,7 @@ import { Listing } from "./listing.js";
 import { Away } from "./missed_changes.js";
 import { Notices } from "./notices.js";
 import { Placement } from "./placement.js";
+import { Presence } from "./presence.js";
 import { Total, rangeText } from "./total.js";
 
 /** What the list's root is told when rows came or went, or an order of theirs did. */
@@ -51,7 +51,7 @@ export class OrderList {
   #readAt;
   #notices;
   #away;
-  #attention;
+  #presence;
   #news;
   #connection;
   /** A list has at most so many rows: the server is asked for each of them by its id, and answers for no more. */
@@ -62,8 +62,6 @@ export class OrderList {
   /** @type {ReturnType<typeof setTimeout> | undefined} until the list may grow again */
   #growth;
   #isReading = false;
-  /** What was told while the list is read anew, the oldest first. @type {Patch[]} */
-  #meanwhile = [];
   /** Somebody asked for the list as it is now. */
   #isAsked = false;
 
@@ -94,13 +92,13 @@ export class OrderList {
       part(document, "#away-change", HTMLTemplateElement),
       focusList,
     );
-    this.#attention = new Attention(markup, notice, () => this.#announce());
+    this.#presence = new Presence(markup, notice, () => this.#announce());
     const news = started(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
     this.#news = news;
     /** @type {import("../live/connection.js").ChangeListener | null} */
     const listener = news && {
       tell: (patch) => void started(() => news.tell(patch)),
-      polled: (isAlone) => void started(() => news.polled(isAlone)),
+      polled: () => void started(() => news.polled()),
       end: () => void started(() => news.end()),
     };
     this.#connection = new Connection(root, badge, listener, {
@@ -111,12 +109,11 @@ export class OrderList {
       isTrue: () => true,
       state: (summary) => this.#takeFigures(summary),
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
+      told: (changes) => this.#notices.say(changes),
       patched: (patch) => {
         this.#take(patch);
-        if (this.#isReading) this.#meanwhile.push(patch);
         this.#show();
-        // the rows are right, whatever becomes of this; and what happened comes before what is offered for it
-        started(() => this.#notices.say(patch.changes));
+        // the rows are right, whatever becomes of this
         started(() => this.#announce());
         badge.changed();
         return false;
@@ -156,7 +153,7 @@ export class OrderList {
     const rows = first?.orders ?? [];
     const readAt = new Revision(revision);
     const listing = new Listing({ query, sort, ranks, createdFrom, createdBefore });
-    const total = new Total(listing, first?.total ?? rows.length);
+    const total = new Total(listing, first?.total ?? rows.length, rows);
     if (first) total.take(first);
     const asksServer = root.hasAttribute("data-placed-by-server");
     const asked = { sort, page: Number(page ?? 1), isLastPage: page === totalPages, asksServer };
@@ -184,12 +181,10 @@ export class OrderList {
     // a list that was read later has it
     if (this.#readAt.covers(new Revision(revision))) return;
     const { asksServer, entered } = this.#placement;
-    let mustRead = asksServer;
+    const mustRead = asksServer || this.#total.note(orders, changes);
     for (const row of orders) {
       const own = changes.filter(({ order_key }) => order_key === row.key);
-      const shown = this.#book.row(row.key);
-      const before = shown ?? entered.get(row.key);
-      if (!asksServer) mustRead = this.#total.note(row, shown?.isGone ? null : before, own) || mustRead;
+      const before = this.#book.row(row.key) ?? entered.get(row.key);
       this.#book.take(row, own);
       this.#placement.note(row.removed ? row : { ...before, ...entry(row, own, before) }, own.some(canMove));
     }
@@ -202,7 +197,7 @@ export class OrderList {
    * @param {Patch[]} later the oldest first
    */
   #answered({ orders, visible, total, pagination }, later) {
-    this.#total.read(total);
+    this.#total.read(total, [...orders, ...visible]);
     visible.forEach((row) => this.#book.take(row, []));
     this.#placement.read(orders, pagination.has_next, visible);
     later.forEach((patch) => this.#take(patch));
@@ -239,7 +234,7 @@ export class OrderList {
     const range = rangeText((page - 1) * size, this.#placement.keys.length, count);
     if (range === this.#range) return;
     this.#range = range;
-    this.#markup.paging({ range, page, pages: Math.max(1, Math.ceil(count / size)) });
+    this.#markup.paging({ range, page, pages: Math.max(page, Math.ceil(count / size)) });
   }
 
   #tellLateness() {
@@ -266,7 +261,7 @@ export class OrderList {
     const grows = this.#canGrow;
     // what must be read first is offered until it is here
     const isAdded = grows && !this.#placement.isCut;
-    this.#notices.offer(isAdded ? this.#placement.wordsWithoutEntered : this.#placement.words);
+    this.#notices.offer(this.#placement.words(!isAdded));
     if (!grows) return;
     const wait = this.#grownAt + GROWTH_PAUSE - performance.now();
     if (wait <= 0) this.#grow();
@@ -281,7 +276,7 @@ export class OrderList {
   get #canGrow() {
     const { entered, keys, isCut } = this.#placement;
     const fits = isCut || entered.size + keys.length <= this.#mostRows;
-    return this.#grows && entered.size > 0 && fits && this.#markup.canPlace && this.#root.dataset["page"] === "1" && !this.#attention.isThere;
+    return this.#grows && entered.size > 0 && fits && this.#markup.canPlace && this.#root.dataset["page"] === "1" && !this.#presence.isThere;
   }
 
   /** Adds the rows of the orders that entered, each where it belongs. */
@@ -314,12 +309,13 @@ export class OrderList {
     this.#isAsked ||= isAsked;
     if (this.#isReading || this.#connection.isOver) return;
     this.#isReading = true;
+    const later = this.#connection.record();
     const page = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
     const fresh = page?.getElementById(this.#root.id);
     const isMine = fresh && isForTheSame(fresh, this.#root) && !this.#connection.isOver;
-    const isWanted = this.#isAsked || !this.#attention.isThere;
+    const isWanted = this.#isAsked || !this.#presence.isThere;
     try {
-      if (isMine && isWanted) await this.#markup.exchange(fresh, () => this.#renew(fresh));
+      if (isMine && isWanted) await this.#markup.exchange(fresh, () => this.#renew(fresh, later));
     } catch (error) {
       reportError(error);
       this.#connection.listChanged();
@@ -329,18 +325,21 @@ export class OrderList {
     if (!isMine && (page || this.#isAsked)) this.#connection.retry();
     this.#isReading = false;
     this.#isAsked = false;
-    this.#meanwhile = [];
+    this.#connection.stopRecording(later);
     this.#announce();
   }
 
-  /** @param {HTMLElement} fresh the root of the page whose list is shown now */
-  #renew(fresh) {
+  /**
+   * @param {HTMLElement} fresh the root of the page whose list is shown now
+   * @param {Patch[]} later what was told since that was asked for
+   */
+  #renew(fresh, later) {
     [this.#placement, this.#total, this.#readAt] = this.#begin(fresh);
-    this.#meanwhile.forEach((patch) => this.#take(patch));
+    later.forEach((patch) => this.#take(patch));
     this.#range = "";
     this.#tellLateness();
     if (this.#isAsked) {
-      this.#attention.renew();
+      this.#presence.renew();
       this.#markup.list.focus({ preventScroll: true });
     }
     this.#root.dispatchEvent(new Event(ROWS_CHANGED));

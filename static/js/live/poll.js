@@ -18,7 +18,7 @@ const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "").split("-
  * @property {(answer: Answer, begun: any) => void} answer
  * @property {(status: number) => void} failure the HTTP status, or 0 if there was none
  * @property {() => void} news it is time to ask for news instead
- * @property {() => void} ending a read has come to its end, and still counts as under way
+ * @property {(begun: any) => void} over a read has come to its end, however it did, and nothing was done with its answer yet
  */
 
 /** Reads the dashboard's API, once when asked, or again and again while that is its turn. Never two at once. */
@@ -41,11 +41,6 @@ export class Poll {
   constructor(interval, listeners) {
     this.#interval = interval;
     this.#listeners = listeners;
-  }
-
-  /** Whether an answer is waited for. */
-  get isReading() {
-    return this.#reading !== null;
   }
 
   /**
@@ -100,9 +95,8 @@ export class Poll {
       status = 0;
     } finally {
       clearTimeout(patience);
+      this.#listeners.over(begun);
     }
-    if (reading !== this.#reading) return;
-    this.#listeners.ending();
     if (reading !== this.#reading) return;
     this.#reading = null;
     if (answer) this.#listeners.answer(answer, begun);

@@ -7,15 +7,14 @@ import { Desktop } from "./desktop.js";
 import { part } from "../base/dom.js";
 import { isNews } from "./is_news.js";
 import { Later } from "./later.js";
+import { Once } from "../base/once.js";
+import { withoutParts } from "../base/words.js";
 import { enhanceMuteForms, mute, showMuted } from "./mute.js";
 import { Revision } from "../base/revision.js";
 import { Siblings } from "./siblings.js";
 import { Sound } from "./sound.js";
 import { Toasts } from "./toasts.js";
 import { Unread } from "./unread.js";
-
-/** So many changes are remembered as handled. */
-const MOST_REMEMBERED = 10_000;
 
 /** After this pause it is asked again where the page has no answer yet, in milliseconds. */
 const RETRY = 5_000;
@@ -28,7 +27,7 @@ const GATHERING = 1_000;
  *
  * @typedef {object} NewsPage
  * @property {string | null} order the order that it shows whole, with all that happens to it, so that no toast need say it
- * @property {(changes: Change[]) => void} say says to a screen reader what was found while no stream told anything
+ * @property {(changes: Change[]) => void} say says to a screen reader what happened, unless the stream's telling of it was said
  * @property {(changes: Change[]) => void} [toasted] says to a screen reader what toasts show, where nothing else does
  */
 
@@ -62,16 +61,13 @@ export class News {
   #later = new Later((change) => this.#isNews(change));
   /** The changes that are marked as new in the panel until that is opened again. @type {Set<number>} */
   #marked = new Set();
-  /** The changes of which somebody was told, or need not be. @type {Set<number>} */
-  #handled = new Set();
+  #handled = new Once();
   /** @type {Promise<void> | null} */
   #reading = null;
   #again = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
   #isOver = false;
-  /** Nothing but the answer tells what happened. */
-  #isAlone = false;
   #page;
 
   /**
@@ -138,12 +134,8 @@ export class News {
     if (this.#isListed) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
 
-  /**
-   * Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same.
-   * @param {boolean} isAlone whether there is no stream that will tell it
-   */
-  polled(isAlone) {
-    this.#isAlone = isAlone;
+  /** Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same. */
+  polled() {
     const wanted = this.#last?.answer.preferences;
     if (document.visibilityState === "visible" || !wanted || wanted.sound || wanted.desktop) void this.#read();
   }
@@ -206,8 +198,7 @@ export class News {
     this.#later.keepAfter(revision);
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < this.#mostListed;
-    const found = missed.filter(({ id }) => !this.#handled.has(id));
-    if (this.#isAlone && found.length > 0) this.#page.say(found);
+    this.#page.say(missed);
     // also what came before the first answer, when the preferences were not known yet
     this.#notify([...missed, ...this.#later.changes], isAll);
     this.#show();
@@ -219,12 +210,7 @@ export class News {
    */
   #notify(changes, isAll) {
     if (!this.#last) return;
-    const unhandled = changes.filter(({ id }) => !this.#handled.has(id) && this.#handled.add(id));
-    for (const id of this.#handled) {
-      if (this.#handled.size <= MOST_REMEMBERED) break;
-      this.#handled.delete(id);
-    }
-    const news = unhandled.filter((change) => this.#isNews(change));
+    const news = this.#handled.pass(changes).filter((change) => this.#isNews(change));
     const wanted = this.#last.answer.preferences;
     if (news.length === 0) return;
     const unseen = news.filter(({ order_key }) => order_key !== this.#page.order);
@@ -323,13 +309,4 @@ export class News {
     this.#siblings.say({ kind: "account" });
     await this.#read();
   }
-}
-
-/**
- * The changes without those that are part of another one: an order and its items that are entered together are one piece of news.
- * @param {Change[]} changes
- */
-function withoutParts(changes) {
-  const entered = new Set(changes.filter(({ operation }) => operation === "insert").map(({ order_key }) => order_key));
-  return changes.filter(({ operation, order_key }) => operation !== "items" || !entered.has(order_key));
 }
