@@ -1,4 +1,5 @@
 /** @import { Change, Field } from "./types.js" */
+import { fill } from "./dom.js";
 import { exactTime } from "./time.js";
 import { amountText, countText, plural } from "./amount.js";
 
@@ -36,6 +37,22 @@ const DEPARTURES = new Set(["delete", "left"]);
  */
 export function orderPage({ operation, order_key }) {
   return DEPARTURES.has(operation) ? null : `${document.documentElement.dataset["orders"]}${order_key}/`;
+}
+
+/**
+ * A change as a list has it, from the list's template.
+ * @param {HTMLTemplateElement} template
+ * @param {Change} change
+ * @param {string} what happened
+ */
+export function listItem(template, change, what) {
+  const item = document.importNode(template.content, true).firstElementChild ?? document.createElement("li");
+  fill(item, "order", orderName(change));
+  fill(item, "what", what);
+  const page = orderPage(change);
+  if (page) item.querySelector("a")?.setAttribute("href", page);
+  item.querySelector("time")?.setAttribute("datetime", change.at);
+  return item;
 }
 
 /**

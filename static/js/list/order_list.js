@@ -1,8 +1,9 @@
 /** @import { Answer, Change, Patch, Summary } from "../base/types.js" */
 /** @import { Markup } from "./markup.js" */
+import { attempt } from "../base/attempt.js";
 import { part } from "../base/dom.js";
 import { TICK, tickAges } from "../base/time.js";
-import { freshPage, isForTheSame } from "../base/page.js";
+import { isForTheSame, readPage } from "../base/page.js";
 import { Revision } from "../base/revision.js";
 import { Badge } from "../live/badge.js";
 import { Connection } from "../live/connection.js";
@@ -80,26 +81,20 @@ export class OrderList {
     [this.#placement, this.#total, this.#readAt] = this.#begin(root);
     const first = markup.rows();
     if (first) this.#book.takeFigures(first);
-    for (const [name, { known }] of this.#book.changedFigures) this.#book.figureShown(name, known);
+    for (const { key, known } of this.#book.figures.differences) this.#book.figures.show(key, known);
     const badge = new Badge(root, part(document, "#live-badge", HTMLElement), Number(pollInterval));
     const focusList = () => markup.list.focus({ preventScroll: true });
     const notice = part(document, "#list-notice", HTMLButtonElement);
     this.#notices = new Notices(notice, part(document, "#live-region", HTMLElement), () => void this.#exchange(true), focusList);
-    this.#away = new Away(
-      part(document, "#away", HTMLElement),
-      part(document, "#away-line", HTMLButtonElement),
-      part(document, "#away-list", HTMLElement),
-      part(document, "#away-change", HTMLTemplateElement),
-      focusList,
-    );
+    this.#away = new Away(part(document, "#away", HTMLElement), focusList);
     this.#presence = new Presence(markup, notice, () => this.#announce());
-    const news = started(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
+    const news = attempt(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
     this.#news = news;
     /** @type {import("../live/connection.js").ChangeListener | null} */
     const listener = news && {
-      tell: (patch) => void started(() => news.tell(patch)),
-      polled: () => void started(() => news.polled()),
-      end: () => void started(() => news.end()),
+      tell: (patch) => attempt(() => news.tell(patch)),
+      polled: () => attempt(() => news.polled()),
+      end: () => attempt(() => news.end()),
     };
     this.#connection = new Connection(root, badge, listener, {
       query: () => root.dataset["query"] ?? "",
@@ -114,7 +109,7 @@ export class OrderList {
         this.#take(patch);
         this.#show();
         // the rows are right, whatever becomes of this
-        started(() => this.#announce());
+        attempt(() => this.#announce());
         badge.changed();
         return false;
       },
@@ -125,12 +120,12 @@ export class OrderList {
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
-    started(() => tickAges(this.#root));
-    started(() => new Keyboard(this.#markup, this.#root.dataset["userId"] ?? "").start());
-    started(() => enhanceMenus(this.#root));
+    attempt(() => tickAges(this.#root));
+    attempt(() => new Keyboard(this.#markup, this.#root.dataset["userId"] ?? "").start());
+    attempt(() => enhanceMenus(this.#root));
     this.#tellLateness();
     setInterval(() => this.#tellLateness(), TICK);
-    started(() => this.#news?.start());
+    attempt(() => this.#news?.start());
     this.#connection.start();
   }
 
@@ -139,7 +134,7 @@ export class OrderList {
    * @param {string} key
    */
   row(key) {
-    return this.#book.row(key);
+    return this.#book.rows.known.get(key);
   }
 
   /**
@@ -158,7 +153,7 @@ export class OrderList {
     const asksServer = root.hasAttribute("data-placed-by-server");
     const asked = { sort, page: Number(page ?? 1), isLastPage: page === totalPages, asksServer };
     const placement = new Placement(listing, asked, rows);
-    this.#book.clear();
+    this.#book.rows.clear();
     rows.forEach((row) => this.#book.add(row));
     return [placement, total, readAt];
   }
@@ -167,10 +162,10 @@ export class OrderList {
   #takeFigures(summary) {
     this.#total.take(summary);
     this.#book.takeFigures(summary);
-    const changed = this.#book.changedFigures;
-    for (const [name, { shown, known }] of changed) {
-      this.#markup.figure(name, known, shown !== undefined);
-      this.#book.figureShown(name, known);
+    const changed = this.#book.figures.differences;
+    for (const { key, shown, known } of changed) {
+      this.#markup.figure(key, known, shown !== undefined);
+      this.#book.figures.show(key, known);
     }
     if (changed.length > 0) this.#markup.bar(summary.orders_by_status);
     this.#showPaging();
@@ -184,7 +179,7 @@ export class OrderList {
     const mustRead = asksServer || this.#total.note(orders, changes);
     for (const row of orders) {
       const own = changes.filter(({ order_key }) => order_key === row.key);
-      const before = this.#book.row(row.key) ?? entered.get(row.key);
+      const before = this.#book.rows.known.get(row.key) ?? entered.get(row.key);
       this.#book.take(row, own);
       this.#placement.note(row.removed ? row : { ...before, ...entry(row, own, before) }, own.some(canMove));
     }
@@ -202,7 +197,7 @@ export class OrderList {
     this.#placement.read(orders, pagination.has_next, visible);
     later.forEach((patch) => this.#take(patch));
     this.#show();
-    started(() => this.#announce());
+    attempt(() => this.#announce());
   }
 
   /** Shows how the book differs from what is seen: all that can be shown, whatever can't. */
@@ -210,7 +205,7 @@ export class OrderList {
     /** @type {unknown[]} */
     const errors = [];
     let hasTurned = false;
-    for (const { shown, known } of this.#book.changedRows) {
+    for (const { shown, known } of this.#book.rows.differences) {
       try {
         if (shown?.isGone !== known.isGone) {
           this.#markup.gone(known.key, known.isGone);
@@ -218,7 +213,7 @@ export class OrderList {
         }
         this.#markup.show(known, shown);
         this.#markup.inStatus(known.key, this.#lateness.of(known));
-        this.#book.rowShown(known);
+        this.#book.rows.show(known.key, known);
       } catch (error) {
         errors.push(error);
       }
@@ -238,7 +233,7 @@ export class OrderList {
   }
 
   #tellLateness() {
-    for (const row of this.#book.rows) this.#markup.inStatus(row.key, this.#lateness.of(row));
+    for (const row of this.#book.rows.known.values()) this.#markup.inStatus(row.key, this.#lateness.of(row));
   }
 
   /**
@@ -310,8 +305,8 @@ export class OrderList {
     if (this.#isReading || this.#connection.isOver) return;
     this.#isReading = true;
     const later = this.#connection.record();
-    const page = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
-    const fresh = page?.getElementById(this.#root.id);
+    const { ok, page } = await readPage(location.pathname + (this.#root.dataset["query"] ?? ""));
+    const fresh = ok ? page?.getElementById(this.#root.id) : null;
     const isMine = fresh && isForTheSame(fresh, this.#root) && !this.#connection.isOver;
     const isWanted = this.#isAsked || !this.#presence.isThere;
     try {
@@ -321,8 +316,8 @@ export class OrderList {
       this.#connection.listChanged();
     }
     // a page that did not come says nothing of the stream, and is not asked for again at once
-    if (!page) this.#grownAt = performance.now() + EXCHANGE_PAUSE;
-    if (!isMine && (page || this.#isAsked)) this.#connection.retry();
+    if (!ok) this.#grownAt = performance.now() + EXCHANGE_PAUSE;
+    if (!isMine && (ok || this.#isAsked)) this.#connection.retry();
     this.#isReading = false;
     this.#isAsked = false;
     this.#connection.stopRecording(later);
@@ -345,20 +340,6 @@ export class OrderList {
     this.#root.dispatchEvent(new Event(ROWS_CHANGED));
     this.#connection.listChanged();
     this.#show();
-  }
-}
-
-/**
- * What can't be started or told costs itself alone.
- * @template T
- * @param {() => T} start
- */
-function started(start) {
-  try {
-    return start();
-  } catch (error) {
-    reportError(error);
-    return null;
   }
 }
 

@@ -1,6 +1,7 @@
 /** @import { Answer, Change, Patch, Ping, Bye, Summary, Sync } from "../base/types.js" */
 /** @import { Badge } from "./badge.js" */
 /** @import { Facts } from "./facts.js" */
+import { attempt } from "../base/attempt.js";
 import { hearServer, now } from "../base/clock.js";
 import { Debt } from "./debt.js";
 import { firstFacts, isLive, judge } from "./facts.js";
@@ -227,6 +228,7 @@ export class Connection {
       if (isNewer) this.#page.state(sync);
       // also of a state that a poll overtook: nobody else says what led to it
       this.#page.missed(sync.missed, wasAway);
+      return true;
     });
     if (isNewer && isShown) {
       this.#accept(revision);
@@ -262,6 +264,7 @@ export class Connection {
       const isShown = attempt(() => {
         this.#page.state(patch);
         mustRead = this.#page.patched(patch);
+        return true;
       });
       if (isShown) this.#accept(new Revision(patch.revision));
       else this.#note({ rows: "failed" });
@@ -312,6 +315,7 @@ export class Connection {
     const isShown = !isUseful || attempt(() => {
       this.#page.state(newest);
       this.#page.answered(answer, later);
+      return true;
     });
     if (isUseful && isShown) this.#take(revision, new Revision(newest.revision));
     else if (!isShown) this.#note({ rows: "failed" });
@@ -443,19 +447,4 @@ export class Connection {
 
 function isInSight() {
   return document.visibilityState === "visible";
-}
-
-/**
- * Does what may fail without anything else failing for it.
- * @param {() => void} what
- * @returns {boolean} whether it was done
- */
-function attempt(what) {
-  try {
-    what();
-    return true;
-  } catch (error) {
-    reportError(error);
-    return false;
-  }
 }

@@ -1,5 +1,6 @@
 /** @import { Answer } from "../base/types.js" */
 import { hearServer } from "../base/clock.js";
+import { ask } from "../base/http.js";
 import { READ_PATIENCE } from "./facts.js";
 
 /** What the server says where nothing has changed since. */
@@ -70,37 +71,22 @@ export class Poll {
     clearTimeout(this.#timer);
     const reading = new AbortController();
     this.#reading = reading;
-    const patience = setTimeout(() => reading.abort(), READ_PATIENCE);
     const begun = this.#listeners.begun();
-    let status = 0;
-    /** @type {Answer | null} */
-    let answer = null;
     const url = this.#listeners.url();
-    /** @type {Record<string, string>} */
-    const headers = { accept: "application/json" };
     const known = this.#known?.url === url ? this.#known : null;
-    if (known) headers["if-none-match"] = known.tag;
-    try {
-      const response = await fetch(url, { headers, cache: "no-store", signal: reading.signal });
-      status = response.status;
-      hearServer(response.headers.get("date") ?? "");
-      const tag = response.headers.get("etag");
-      if (response.ok) answer = await response.json();
-      // the same, in the state that the tag names
-      else if (status === NOT_MODIFIED && known && tag) answer = { ...known.answer, revision: revisionOf(tag) };
-      if (answer) this.#known = tag ? { url, tag, answer } : null;
-    } catch (error) {
-      // no answer, half of one, or one that nobody waits for any more
-      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
-      status = 0;
-    } finally {
-      clearTimeout(patience);
-      this.#listeners.over(begun);
-    }
+    const answered = await ask(url, known ? { headers: { "if-none-match": known.tag } } : {}, READ_PATIENCE, reading);
+    hearServer(answered?.headers.get("date") ?? "");
+    const tag = answered?.headers.get("etag");
+    /** @type {Answer | null} */
+    let answer = answered?.ok ? answered.json : null;
+    // the same, in the state that the tag names
+    if (answered?.status === NOT_MODIFIED && known && tag) answer = { ...known.answer, revision: revisionOf(tag) };
+    if (answer) this.#known = tag ? { url, tag, answer } : null;
+    this.#listeners.over(begun);
     if (reading !== this.#reading) return;
     this.#reading = null;
     if (answer) this.#listeners.answer(answer, begun);
-    else this.#listeners.failure(status);
+    else this.#listeners.failure(answered?.status ?? 0);
     this.#schedule();
   }
 

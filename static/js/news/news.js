@@ -42,13 +42,10 @@ export class News {
   #desktop;
   #unread = new Unread();
   #siblings;
-  #url;
-  #scope;
-  #login;
-  #muteUrl;
-  /** The bell lists so many changes. */
+  /** Where what is asked for, and for whom. */
+  #asked;
+  /** The bell lists so many changes, and counts so many unread ones; of more it is only said that there are. */
   #mostListed;
-  /** More unread ones are only said to be more. */
   #mostUnread;
   #userId;
   /** Everything up to here is in the last answer, or was on the page when it was made. */
@@ -86,13 +83,10 @@ export class News {
    * @param {NewsPage} page
    */
   constructor(bell, root, page) {
-    const { changesUrl = "", muteUrl = "", scope = "", user = "" } = bell.dataset;
-    this.#muteUrl = muteUrl;
-    this.#mostListed = Number(bell.dataset["mostListed"]);
-    this.#mostUnread = Number(bell.dataset["mostUnread"]);
-    this.#url = changesUrl;
-    this.#scope = scope;
-    this.#login = user;
+    const { changesUrl = "", muteUrl = "", scope = "", user = "", mostListed, mostUnread } = bell.dataset;
+    this.#asked = { url: changesUrl, muteUrl, scope, login: user };
+    this.#mostListed = Number(mostListed);
+    this.#mostUnread = Number(mostUnread);
     this.#userId = root.dataset["userId"] ?? "";
     this.#since = root.dataset["cursor"] ?? "";
     this.#page = page;
@@ -176,13 +170,11 @@ export class News {
   }
 
   async #fetch() {
-    const query = new URLSearchParams({ rep: this.#scope, user: this.#userId, since: this.#since });
-    /** @type {Record<string, string>} */
-    const headers = { accept: "application/json" };
-    if (this.#last?.tag) headers["if-none-match"] = this.#last.tag;
-    const answer = await ask(`${this.#url}?${query}`, { headers });
+    const query = new URLSearchParams({ rep: this.#asked.scope, user: this.#userId, since: this.#since });
+    const known = this.#last?.tag;
+    const answer = await ask(`${this.#asked.url}?${query}`, known ? { headers: { "if-none-match": known } } : {});
     if (answer?.status === 401) this.end();
-    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.tag);
+    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "");
   }
 
   /**
@@ -227,7 +219,7 @@ export class News {
   /** @param {Change} change */
   #isNews(change) {
     const untold = this.#last?.answer.preferences.untold ?? [];
-    return isNews(change, { login: this.#login, muted: this.#muted, untold });
+    return isNews(change, { login: this.#asked.login, muted: this.#muted, untold });
   }
 
   /** Whether the panel lists what there is. */
@@ -279,7 +271,7 @@ export class News {
     for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
     if (answer.unread === 0) return;
     const body = new URLSearchParams({ user: this.#userId, cursor: answer.cursor });
-    const marked = await ask(`${this.#url}read/`, { method: "POST", body });
+    const marked = await ask(`${this.#asked.url}read/`, { method: "POST", body });
     if (!marked?.ok) return;
     // what was asked meanwhile may have been answered before it was marked
     if (this.#last.answer !== answer) {
@@ -298,7 +290,7 @@ export class News {
    * @param {boolean} muted
    */
   async #mute(order, muted) {
-    const url = this.#muteUrl.replace("{order}", order);
+    const url = this.#asked.muteUrl.replace("{order}", order);
     const problem = this.#isOver ? "You are signed out." : await mute(url, this.#userId, muted);
     this.#bell.say(problem);
     if (problem !== "") return;
