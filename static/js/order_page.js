@@ -58,6 +58,7 @@ class OrderPage {
       isTrue: () => !this.#renewal.isBehind,
       state: () => {},
       missed: (missed) => this.#missed(missed),
+      told: () => {},
       patched: (patch) => this.#patched(patch),
       answered: (answer) => this.#answered(answer),
       ended: () => {},

@@ -288,8 +288,10 @@ async fn a_change_that_the_page_fails_to_show() {
             set.call(this, text); } });
         window.fails = true; return true; })()";
     scene.browser.script(fail).await;
+    scene.browser.listen().await;
     scene.change().await;
     scene.not_live(Instant::now()).await;
+    scene.browser.until_said("Pending → Delivered").await;
     // what comes next, and can be shown, makes it no better
     scene.database.sql("update orders_order set total_amount = 10 where id = 3").await;
     scene.database.orders("(4, 1, 'pending', 'paid', 1)").await;
@@ -364,6 +366,60 @@ async fn a_change_that_waits_to_be_painted_when_an_answer_comes() {
     scene.browser.until("document.title.startsWith('(2)')").await;
     scene.proxy.release_answers();
     scene.browser.wait_for_text("tr[data-order-id='2'] .status-badge", "Shipped").await;
+    scene.live_and_exact().await;
+}
+
+impl Scene {
+    /// How often a screen reader was told something with that in it.
+    async fn said(&self, part: &str) -> Value {
+        self.browser.script(&format!("window.said.filter(([, text]) => text.includes('{part}')).length")).await
+    }
+
+    async fn frames_sent(&self, frames: f64) {
+        eventually("it is sent", async || {
+            (self.service.metric("oncare_live_frames_sent_total").await >= frames).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_answer_overtakes_or_is_told_while_it_comes_is_said_once() {
+    let scene = Scene::new().await;
+    scene.browser.listen().await;
+    scene.database.orders("(11, 1, 'pending', 'paid', 1)").await;
+    scene.browser.until_said("1 order entered").await;
+    let sent = scene.service.metric("oncare_live_frames_sent_total").await;
+    scene.proxy.hold_events();
+    for (order, frames) in [(2, 1.0), (1, 2.0)] {
+        scene.database.sql(&format!("update orders_order set total_amount = 17 where id = {order}")).await;
+        scene.frames_sent(sent + frames).await;
+    }
+    let revision = "document.getElementById('sales-rep-orders-dashboard').dataset.revision";
+    let before = scene.browser.script(revision).await;
+    scene.browser.click("#list-notice").await;
+    scene.browser.until(&format!("{revision} !== {before}")).await;
+    assert_eq!(scene.said("₱17.00").await, 0);
+    scene.proxy.release_events();
+    for order in ["₱20.00 → ₱17.00", "₱1,500.00 → ₱17.00"] {
+        scene.browser.until_said(order).await;
+    }
+
+    // and what is told after the answer that is on its way
+    scene.proxy.hold_answers();
+    scene.database.orders("(12, 1, 'pending', 'paid', 1)").await;
+    scene.browser.until("window.said.filter(([, text]) => text.includes('1 order entered')).length === 2").await;
+    scene.browser.click("#list-notice").await;
+    eventually("its rows are read", async || (scene.proxy.held_answers() > 0).then_some(())).await;
+    scene.database.sql("update orders_order set status = 'shipped' where id = 2").await;
+    scene.browser.until_said("Processing → Shipped").await;
+    scene.proxy.release_answers();
+    scene.browser.state("live").await;
+    scene.database.sql("update orders_order set status = 'shipped' where id = 1").await;
+    scene.browser.until_said("Pending → Shipped").await;
+    for told in ["₱20.00 → ₱17.00", "₱1,500.00 → ₱17.00", "Processing → Shipped"] {
+        assert_eq!(scene.said(told).await, 1, "{told}");
+    }
     scene.live_and_exact().await;
 }
 

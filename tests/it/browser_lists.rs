@@ -586,6 +586,7 @@ async fn which_orders_are_shown_of_how_many_follows_each_change() {
                 "update orders_order set sales_rep_id = 1 where id = 30",
                 "21–24 of 25",
             ),
+            ("?page=2", "21–24 of 24", "update orders_order set sales_rep_id = 2 where id <= 5", "0 of 19"),
             ("?q=customer+1", "1–12 of 12", "update orders_order set customer_name = 'X' where id = 11", "1–11 of 11"),
         ] {
             ways.database
@@ -599,9 +600,52 @@ async fn which_orders_are_shown_of_how_many_follows_each_change() {
             assert_eq!(browser.text(".paging .range").await, before);
             ways.database.sql(changes).await;
             browser.wait_for_text(".paging .range", after).await;
+            if query == "?page=2" {
+                assert_eq!(browser.text(".paging .page").await, "Page 2 of 2");
+            }
             browser.close().await;
         }
     }
+}
+
+#[tokio::test]
+async fn of_more_orders_than_are_known_it_is_said_that_they_are_more() {
+    let ways = Ways::new().await;
+    let entering: Vec<String> = (11..=40).map(|id| format!("({id}, 1, 'pending', 'paid', 10)")).collect();
+    for way in ways.both() {
+        for query in ["", "?q=customer"] {
+            ways.database.sql("truncate orders_order cascade").await;
+            ways.database.orders("(1, 1, 'pending', 'paid', 10)").await;
+            let browser = way.browser("ana", &format!("{REP}{query}")).await;
+            ways.database.orders(&entering.join(", ")).await;
+            // a stream tells all of them, where the page knows what is on its list; an answer has a page of them
+            let words = match (way.state, query) {
+                ("live", "") => "30 orders entered · Update",
+                _ => "At least 20 orders entered · Update",
+            };
+            println!("{query} {}", way.state);
+            browser.wait_for_text("#list-notice", words).await;
+            browser.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_only_the_server_can_order_is_read_once_a_second_however_much_changes() {
+    let database = Database::new().await;
+    database.sql(&thirty()).await;
+    let service = Service::start(&database).await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "?sort=-total_amount").await;
+    let reads = "performance.getEntriesByType('resource').filter((e) => e.name.includes('dashboard/?')).length";
+    let began = std::time::Instant::now();
+    for total in 1..=50 {
+        database.sql(&format!("update orders_order set total_amount = {total} where id = 1")).await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let seconds = began.elapsed().as_secs();
+    let reads = browser.script(reads).await.as_u64().unwrap();
+    assert!((2..=seconds + 2).contains(&reads), "{reads} reads in {seconds} s");
+    browser.close().await;
 }
 
 #[tokio::test]

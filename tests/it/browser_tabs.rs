@@ -480,6 +480,36 @@ async fn a_tab_that_nobody_sees_reads_no_rows_until_somebody_does() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_over_ends_each_of_its_tabs_seen_or_not_and_none_of_a_later_session() {
+    let mut scene = Scene::new(3).await;
+    scene.look(false).await;
+    // nothing but the stream and the answers tells of it
+    scene.database.sql("delete from live.session").await;
+    for tab in 0..3 {
+        scene.front(tab).await;
+        scene.browser.state("signed_out").await;
+    }
+    for tab in [2, 3] {
+        if tab == 3 {
+            scene.open().await;
+            scene.browser.client.delete_all_cookies().await.unwrap();
+        }
+        scene.browser.sign_in("ana").await;
+        scene.browser.goto("/orders/orders/").await;
+        scene.browser.state("live").await;
+    }
+    assert_eq!(scene.leads().await, (1, 1), "both share a stream, which is of the first session");
+    scene.database.sql("delete from live.session where created_at < (select max(created_at) from live.session)").await;
+    scene.front(2).await;
+    scene.browser.state("signed_out").await;
+    scene.front(3).await;
+    scene.change("shipped").await;
+    scene.live_with(3..4, "Shipped").await;
+    assert_eq!(scene.leads().await, (1, 0));
+    scene.browser.close().await;
+}
+
+#[tokio::test]
 async fn whoever_signs_out_leaves_nothing_in_sight() {
     let mut scene = Scene::new(4).await;
     scene.front(3).await;

@@ -1,28 +1,33 @@
-/** How a change is marked: for 1.2 s, and a fade of 0.6 s. */
-const tint = (/** @type {string} */ colour) => [{ backgroundColor: colour }, { backgroundColor: colour, offset: 0.66 }];
-const MARKED = { duration: 1_800, easing: "ease-out" };
+/** How long a change is marked, and how long its mark fades, in milliseconds. */
+const MARKED = 1_200;
+const FADING = 600;
 
-/** @type {WeakMap<Element, Animation>} */
-const marks = new WeakMap();
+/** So many marks fade at once: each costs something in every frame. Where more changes, the others just go. */
+const MOST_FADING = 12;
+
+/** Until each mark goes. @type {WeakMap<Element, ReturnType<typeof setTimeout>>} */
+const timers = new WeakMap();
+
+/** Marks that fade. @type {Map<Element, Animation>} */
+const fading = new Map();
 
 /**
- * Marks what changed for a moment; not where less motion is wanted.
+ * Marks what changed for a moment; not where less motion is wanted. What is marked looks the same until it fades, which costs nothing.
  * @param {Element} element
  */
 export function flash(element) {
-  flashIn(element, "var(--mark)");
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  clearTimeout(timers.get(element));
+  fading.get(element)?.cancel();
+  element.setAttribute("data-changed", "");
+  timers.set(element, setTimeout(() => fade(element), MARKED));
 }
 
-/**
- * The same in a colour of which the page's styles know nothing.
- * @param {Element} element
- * @param {string} colour
- */
-export function flashIn(element, colour) {
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  marks.get(element)?.cancel();
-  const mark = element.animate(tint(colour), MARKED);
-  marks.set(element, mark);
-  element.setAttribute("data-changed", "");
-  mark.addEventListener("finish", () => element.removeAttribute("data-changed"));
+/** @param {Element} element */
+function fade(element) {
+  element.removeAttribute("data-changed");
+  if (fading.size >= MOST_FADING) return;
+  const mark = element.animate([{ backgroundColor: "var(--mark)" }, {}], { duration: FADING, easing: "ease-out" });
+  fading.set(element, mark);
+  for (const end of ["finish", "cancel"]) mark.addEventListener(end, () => fading.get(element) === mark && fading.delete(element));
 }

@@ -1,5 +1,4 @@
-/** How long reading a page anew may take, in milliseconds. */
-const PATIENCE = 10_000;
+import { request } from "./http.js";
 
 /**
  * Whether two pages are made for the same person: in their browser somebody else may be signed in by now.
@@ -11,28 +10,16 @@ export function isForTheSame(one, other) {
 }
 
 /**
- * A page as it would be loaded now; nothing if that can't be had.
- * @param {string} url
- */
-export async function freshPage(url) {
-  const { ok, page } = await readPage(url);
-  return ok ? page : null;
-}
-
-/**
- * The same of whatever is answered, with the status and where that led to; a status of 0 if there was no answer.
+ * Reads a page.
  * @param {string} url
  * @param {RequestInit} [options]
  * @param {number} [patience] how long the answer may take, in milliseconds
- * @returns {Promise<{ ok: boolean, status: number, url: string, page: Document | null }>}
+ * @returns {Promise<{ ok: boolean, status: number, url: string, page: Document | null }>} whatever is answered, with the status and
+ *   where that led to; a status of 0 and no page if there was no answer
  */
-export async function readPage(url, options = {}, patience = PATIENCE) {
-  try {
-    const response = await fetch(url, { ...options, cache: "no-store", signal: AbortSignal.timeout(patience) });
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    return { ok: response.ok, status: response.status, url: response.url, page };
-  } catch (error) {
-    if (error instanceof TypeError || error instanceof DOMException) return { ok: false, status: 0, url, page: null };
-    throw error;
-  }
+export async function readPage(url, options, patience) {
+  const answer = await request(url, options, patience);
+  if (!answer) return { ok: false, status: 0, url, page: null };
+  const { ok, status, url: reached } = answer.response;
+  return { ok, status, url: reached, page: new DOMParser().parseFromString(answer.text, "text/html") };
 }

@@ -1,8 +1,10 @@
+import { keep, kept } from "./storage.js";
+
 /** By this a page that signs out tells all others of the same person in the browser. */
 const KEY = `oncare-live signed out ${document.body.dataset["userId"] ?? ""}`;
 
 /** What was told before the page was loaded. */
-const known = lastTold();
+const known = kept(KEY);
 
 let isOver = false;
 
@@ -70,26 +72,8 @@ function wayBack() {
   return main;
 }
 
-function lastTold() {
-  try {
-    return localStorage.getItem(KEY);
-  } catch (error) {
-    // people may forbid it; the server tells each page all the same
-    if (error instanceof DOMException) return null;
-    throw error;
-  }
-}
-
-function tellOthers() {
-  try {
-    localStorage.setItem(KEY, `${Date.now()} ${Math.random()}`);
-  } catch (error) {
-    if (!(error instanceof DOMException)) throw error;
-  }
-}
-
 function check() {
-  if (lastTold() !== known) endSession();
+  if (kept(KEY) !== known) endSession();
 }
 
 window.addEventListener("storage", check);
@@ -98,5 +82,5 @@ window.addEventListener("pageshow", check);
 document.addEventListener("resume", check);
 document.addEventListener("visibilitychange", check);
 document.addEventListener("submit", ({ target }) => {
-  if (target instanceof HTMLFormElement && target.hasAttribute("data-signs-out")) tellOthers();
+  if (target instanceof HTMLFormElement && target.hasAttribute("data-signs-out")) keep(KEY, `${Date.now()} ${Math.random()}`);
 });

@@ -1,3 +1,5 @@
+import { keep, kept } from "./storage.js";
+
 /**
  * Whether one-key shortcuts are on. Off belongs to a person in a browser: they are in the way of what that machine has, as speech
  * that types or keys that are pressed by accident, and not of the same person at another one.
@@ -11,13 +13,7 @@ export class Shortcuts {
   }
 
   get areOn() {
-    try {
-      return localStorage.getItem(this.#key) !== "off";
-    } catch (error) {
-      // where people forbid a page to keep anything, they stay as they are usually
-      if (error instanceof DOMException) return true;
-      throw error;
-    }
+    return kept(this.#key) !== "off";
   }
 
   /**
@@ -27,10 +23,7 @@ export class Shortcuts {
   bind(box) {
     const show = () => (box.checked = this.areOn);
     window.addEventListener("storage", show);
-    box.addEventListener("change", () => {
-      if (box.checked) localStorage.removeItem(this.#key);
-      else localStorage.setItem(this.#key, "off");
-    });
+    box.addEventListener("change", () => keep(this.#key, box.checked ? null : "off"));
     show();
   }
 }

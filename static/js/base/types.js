@@ -49,7 +49,7 @@
  * @typedef {Summary & { missed: Change[] | null }} Sync
  * @typedef {Summary & { orders: (Row | GoneRow)[], changes: Change[] }} Patch
  * @typedef {{ time: string, listener: "live" | "degraded", next_ms: number }} Ping
- * @typedef {{ reason: "draining" | "signed_out" | "replaced" }} Bye
+ * @typedef {{ reason: "draining" | "signed_out" | "replaced" | "leader_signed_out" }} Bye the last one is what a page says to another
  * @typedef {Summary & { orders: Row[], visible: (Row | GoneRow)[], total: number, pagination: { has_next: boolean } }} Answer
  *
  * @typedef {Change & { unread: boolean, muted: boolean, new: boolean | null }} ListedChange

@@ -1,4 +1,5 @@
 /** @import { Change, Field } from "./types.js" */
+import { fill } from "./dom.js";
 import { exactTime } from "./time.js";
 import { amountText, countText, plural } from "./amount.js";
 
@@ -39,6 +40,22 @@ export function orderPage({ operation, order_key }) {
 }
 
 /**
+ * A change as a list has it, from the list's template.
+ * @param {HTMLTemplateElement} template
+ * @param {Change} change
+ * @param {string} what happened
+ */
+export function listItem(template, change, what) {
+  const item = document.importNode(template.content, true).firstElementChild ?? document.createElement("li");
+  fill(item, "order", orderName(change));
+  fill(item, "what", what);
+  const page = orderPage(change);
+  if (page) item.querySelector("a")?.setAttribute("href", page);
+  item.querySelector("time")?.setAttribute("datetime", change.at);
+  return item;
+}
+
+/**
  * What happened to the order, and by whom.
  * @param {Change} change
  */
@@ -71,6 +88,15 @@ export function listed(names) {
  */
 export function listedHappening(change) {
   return change.operation === "insert" ? whatHappened(change).replace("new", "order entered") : whatHappened(change);
+}
+
+/**
+ * The changes without those that are part of another one: an order and its items that are entered together are one piece of news.
+ * @param {Change[]} changes
+ */
+export function withoutParts(changes) {
+  const entered = new Set(changes.filter(({ operation }) => operation === "insert").map(({ order_key }) => order_key));
+  return changes.filter(({ operation, order_key }) => operation !== "items" || !entered.has(order_key));
 }
 
 /** @param {Change} change */

@@ -1,15 +1,13 @@
 /** @import { Row } from "../base/types.js" */
 /** @import { KnownRow } from "../list/book.js" */
 /** @import { Action, Column, Kind } from "./kinds.js" */
-import { flashIn } from "../base/flash.js";
+import { flash } from "../base/flash.js";
 import { paymentColour, statusColour } from "./colours.js";
 import { columnsOf } from "./kinds.js";
 import { seen, shopAmount, shopItems } from "./words.js";
 
 /** The address of an order, or of something that can be done with it. */
 const ORDER = /(\/orders\/(?:pharmacist\/)?orders\/)(\d+)(\/|$)/;
-
-const MARK = "rgb(255 193 7 / 45%)";
 
 /**
  * The page as the shop writes it, which knows nothing of us: rows are told by where they lead. Whatever is not there is left out,
@@ -90,7 +88,7 @@ export class HostMarkup {
     if (!known || line.nextElementSibling !== below) body.insertBefore(line, below);
     if (known) return;
     this.show(row, undefined);
-    flashIn(line, MARK);
+    flash(line);
   }
 
   /**
@@ -286,7 +284,7 @@ function isOther(before, now) {
 function write(place, text, isChange) {
   if (seen(place) === text) return;
   place.textContent = text;
-  if (isChange) flashIn(place, MARK);
+  if (isChange) flash(place);
 }
 
 /**
@@ -302,7 +300,7 @@ function paint(cell, text, colour, isChange) {
   badge.classList.remove(...others);
   badge.classList.add(`bg-${colour}`);
   if (seen(badge) !== text) badge.textContent = text;
-  if (isChange) flashIn(cell, MARK);
+  if (isChange) flash(cell);
 }
 
 /**

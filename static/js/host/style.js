@@ -19,6 +19,8 @@ const CSS = `
 .oncare-live-pill a { color: #fff; }
 .oncare-live-gone { opacity: 0.5; }
 [data-oncare-live][data-stale] :is(.badge, [id^="stat-"], [id^="status-count-"]) { filter: grayscale(1); opacity: 0.6; }
+[data-oncare-live] { --mark: rgb(255 193 7 / 45%); }
+[data-oncare-live] [data-changed] { background-color: var(--mark) !important; }
 @media print { .oncare-live-badge, .oncare-live-notices { display: none; } }
 `;
 

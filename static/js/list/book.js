@@ -6,31 +6,44 @@
  */
 
 /**
- * What is shown of something, and what is known of it.
+ * What is known of things, by their keys, and what of it is shown. What has been shown is reported; until then it goes on to differ,
+ * so that what could not be shown is tried again.
  * @template T
- * @typedef {{ shown: T | undefined, known: T }} Difference
  */
+class Ledger {
+  /** @type {Map<string, T>} */
+  known = new Map();
+  /** @type {Map<string, T>} */
+  #shown = new Map();
 
-/**
- * The page's truth: its rows by their orders' keys, and its figures by name. It takes what is told, and says how that differs from
- * what is shown. What has been shown is reported to it; until then it goes on to differ, so that what could not be shown is tried
- * again.
- */
-export class Book {
-  /** @type {Map<string, KnownRow>} */
-  #rows = new Map();
-  /** @type {Map<string, KnownRow>} */
-  #shownRows = new Map();
-  /** @type {Map<string, number | null>} */
-  #figures = new Map();
-  /** @type {Map<string, number | null>} */
-  #shownFigures = new Map();
-
-  /** Forgets all rows. */
-  clear() {
-    this.#rows.clear();
-    this.#shownRows.clear();
+  /**
+   * That is shown of it.
+   * @param {string} key
+   * @param {T} value
+   */
+  show(key, value) {
+    this.#shown.set(key, value);
   }
+
+  /** Forgets everything. */
+  clear() {
+    this.known.clear();
+    this.#shown.clear();
+  }
+
+  /** @returns {{ key: string, shown: T | undefined, known: T }[]} how what is known differs from what is shown */
+  get differences() {
+    const different = [...this.known].filter(([key, value]) => this.#shown.get(key) !== value);
+    return different.map(([key, known]) => ({ key, shown: this.#shown.get(key), known }));
+  }
+}
+
+/** The page's truth: its rows by their orders' keys, and its figures by name. */
+export class Book {
+  /** @type {Ledger<KnownRow>} */
+  rows = new Ledger();
+  /** @type {Ledger<number | null>} */
+  figures = new Ledger();
 
   /**
    * Begins to keep a row, which is shown like this.
@@ -38,20 +51,8 @@ export class Book {
    */
   add(row) {
     const known = { ...row, isGone: false };
-    this.#rows.set(row.key, known);
-    this.#shownRows.set(row.key, known);
-  }
-
-  /**
-   * The row of an order that is kept.
-   * @param {string} key
-   */
-  row(key) {
-    return this.#rows.get(key);
-  }
-
-  get rows() {
-    return this.#rows.values();
+    this.rows.known.set(row.key, known);
+    this.rows.show(row.key, known);
   }
 
   /**
@@ -60,42 +61,15 @@ export class Book {
    * @param {Change[]} changes of the order that led to it, the oldest first
    */
   take(row, changes) {
-    const before = this.#rows.get(row.key);
+    const before = this.rows.known.get(row.key);
     if (!before) return;
-    this.#rows.set(row.key, row.removed ? { ...before, isGone: true } : { ...before, ...entry(row, changes, before), isGone: false });
+    this.rows.known.set(row.key, row.removed ? { ...before, isGone: true } : { ...before, ...entry(row, changes, before), isGone: false });
   }
 
   /** @param {Summary} summary */
   takeFigures({ statistics, orders_by_status }) {
-    for (const [name, value] of Object.entries(statistics)) this.#figures.set(name, value);
-    for (const [code, { count }] of Object.entries(orders_by_status)) this.#figures.set(code, count);
-  }
-
-  /** @returns {Difference<KnownRow>[]} */
-  get changedRows() {
-    return differences(this.#rows, this.#shownRows).map(([, difference]) => difference);
-  }
-
-  /** @returns {[name: string, Difference<number | null>][]} */
-  get changedFigures() {
-    return differences(this.#figures, this.#shownFigures);
-  }
-
-  /**
-   * The row is shown.
-   * @param {KnownRow} row
-   */
-  rowShown(row) {
-    this.#shownRows.set(row.key, row);
-  }
-
-  /**
-   * The figure is shown.
-   * @param {string} name
-   * @param {number | null} value
-   */
-  figureShown(name, value) {
-    this.#shownFigures.set(name, value);
+    for (const [name, value] of Object.entries(statistics)) this.figures.known.set(name, value);
+    for (const [code, { count }] of Object.entries(orders_by_status)) this.figures.known.set(code, count);
   }
 }
 
@@ -112,15 +86,4 @@ export function entry(row, changes, before) {
   const isNew = changes.some(({ operation }) => operation === "insert");
   const kept = before?.status === row.status ? (before.status_since ?? null) : null;
   return { ...row, status_since: last ? last.at : isNew ? row.created_at : kept };
-}
-
-/**
- * @template T
- * @param {Map<string, T>} known
- * @param {Map<string, T>} shown
- * @returns {[string, Difference<T>][]}
- */
-function differences(known, shown) {
-  const different = [...known].filter(([key, value]) => shown.get(key) !== value);
-  return different.map(([key, value]) => [key, { shown: shown.get(key), known: value }]);
 }

@@ -43,6 +43,8 @@ const TEXTS = [
 export class Markup {
   #root;
   #body = part(document, "#orders-table-tbody", HTMLElement);
+  /** The rows by their orders, as far as they were looked for. @type {Map<string, HTMLElement>} */
+  #lines = new Map();
 
   /** @param {HTMLElement} root */
   constructor(root) {
@@ -193,6 +195,7 @@ export class Markup {
     const replace = () => {
       this.list.replaceWith(document.importNode(list, true));
       this.#body = part(document, "#orders-table-tbody", HTMLElement);
+      this.#lines.clear();
       for (const name of ["page", "totalPages", "query", "sort", "firstAnswer"]) this.#root.dataset[name] = fresh.dataset[name] ?? "";
       showAge(this.#root);
       shown();
@@ -247,7 +250,12 @@ export class Markup {
    * @returns {HTMLElement | null}
    */
   #line(key) {
-    return this.#root.querySelector(`tr[data-order-id="${CSS.escape(key)}"]`);
+    const known = this.#lines.get(key);
+    if (known?.isConnected) return known;
+    /** @type {HTMLElement | null} */
+    const found = this.#root.querySelector(`tr[data-order-id="${CSS.escape(key)}"]`);
+    if (found) this.#lines.set(key, found);
+    return found;
   }
 
   /**

@@ -1,7 +1,7 @@
 /** @import { Change } from "../base/types.js" */
-import { fill } from "../base/dom.js";
-import { exactTime, showAge } from "../base/time.js";
-import { UNLISTED, counted, orderName, orderPage, whatHappened } from "../base/words.js";
+import { fill, part } from "../base/dom.js";
+import { showAge } from "../base/time.js";
+import { UNLISTED, counted, listItem, whatHappened } from "../base/words.js";
 
 /** So many changes are listed; older ones are only counted. */
 const MOST_LISTED = 100;
@@ -13,6 +13,7 @@ const MOST_LISTED = 100;
 export class Away {
   #root;
   #line;
+  #panel;
   #list;
   #template;
   #count = 0;
@@ -21,21 +22,19 @@ export class Away {
 
   /**
    * @param {HTMLElement} root
-   * @param {HTMLButtonElement} line
-   * @param {HTMLElement} list
-   * @param {HTMLTemplateElement} template one change
    * @param {() => void} dismissed
    */
-  constructor(root, line, list, template, dismissed) {
+  constructor(root, dismissed) {
     this.#root = root;
-    this.#line = line;
-    this.#list = list;
-    this.#template = template;
-    line.addEventListener("click", () => this.#open(this.#panel?.hidden ?? false));
+    this.#line = part(root, "#away-line", HTMLButtonElement);
+    this.#panel = part(root, "#away-panel", HTMLElement);
+    this.#list = part(root, "#away-list", HTMLElement);
+    this.#template = part(root, "#away-change", HTMLTemplateElement);
+    this.#line.addEventListener("click", () => this.#open(this.#panel.hidden));
     root.addEventListener("keydown", ({ key }) => {
       if (key !== "Escape") return;
       this.#open(false);
-      line.focus();
+      this.#line.focus();
     });
     root.querySelector(".dismiss")?.addEventListener("click", () => {
       this.#clear();
@@ -50,7 +49,7 @@ export class Away {
   add(missed) {
     if (missed === null) this.#incomplete = true;
     else this.#count += missed.length;
-    this.#list.prepend(...(missed ?? []).map((change) => this.#item(change)).reverse());
+    this.#list.prepend(...(missed ?? []).map((change) => listItem(this.#template, change, whatHappened(change))).reverse());
     while (this.#list.childElementCount > MOST_LISTED) this.#list.lastElementChild?.remove();
     this.#show();
   }
@@ -72,28 +71,9 @@ export class Away {
     showAge(this.#list);
   }
 
-  get #panel() {
-    return this.#list.parentElement;
-  }
-
   /** @param {boolean} open */
   #open(open) {
-    if (this.#panel) this.#panel.hidden = !open;
+    this.#panel.hidden = !open;
     this.#line.setAttribute("aria-expanded", String(open));
-  }
-
-  /** @param {Change} change */
-  #item(change) {
-    const item = document.importNode(this.#template.content, true);
-    fill(item, "order", orderName(change));
-    fill(item, "what", whatHappened(change));
-    const page = orderPage(change);
-    if (page) item.querySelector("a")?.setAttribute("href", page);
-    const time = item.querySelector("time");
-    if (time) {
-      time.dateTime = change.at;
-      time.title = exactTime(change.at);
-    }
-    return item;
   }
 }

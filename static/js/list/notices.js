@@ -1,12 +1,15 @@
 /** @import { Change } from "../base/types.js" */
 import { Announcer } from "../base/announcer.js";
-import { UNLISTED, counted, orderName, whatHappened } from "../base/words.js";
+import { Once } from "../base/once.js";
+import { UNLISTED, counted, orderName, whatHappened, withoutParts } from "../base/words.js";
 
 /** The line above the table, and what a screen reader is told. */
 export class Notices {
   #notice;
   #announcer;
   #leave;
+  /** What was told already comes also with an answer. */
+  #unsaid = new Once();
   /** What is offered. */
   #words = "";
 
@@ -37,11 +40,11 @@ export class Notices {
   }
 
   /**
-   * Says politely what changed.
+   * Says politely what changed, each change once.
    * @param {Change[]} changes
    */
   say(changes) {
-    this.#announcer.say(changes.map(told));
+    this.#announcer.say(withoutParts(this.#unsaid.pass(changes)).map(told));
   }
 
   /**
@@ -49,8 +52,9 @@ export class Notices {
    * @param {Change[] | null} missed null where it can't be listed
    */
   sayMissed(missed) {
-    const what = missed ? counted(missed.length) : UNLISTED;
-    this.#announcer.say([`While you were away: ${what}.`]);
+    const unsaid = missed && this.#unsaid.pass(missed);
+    const what = unsaid ? counted(unsaid.length) : UNLISTED;
+    if (unsaid?.length !== 0) this.#announcer.say([`While you were away: ${what}.`]);
   }
 }
 

@@ -1,13 +1,13 @@
 /** @import { Answer, Change, Patch, Summary } from "../base/types.js" */
 /** @import { Markup } from "./markup.js" */
+import { attempt } from "../base/attempt.js";
 import { part } from "../base/dom.js";
 import { TICK, tickAges } from "../base/time.js";
-import { freshPage, isForTheSame } from "../base/page.js";
+import { isForTheSame, readPage } from "../base/page.js";
 import { Revision } from "../base/revision.js";
 import { Badge } from "../live/badge.js";
 import { Connection } from "../live/connection.js";
 import { News } from "../news/news.js";
-import { Attention } from "./attention.js";
 import { Book, entry } from "./book.js";
 import { enhanceMenus } from "./filter_menus.js";
 import { Lateness } from "./in_status.js";
@@ -16,6 +16,7 @@ import { Listing } from "./listing.js";
 import { Away } from "./missed_changes.js";
 import { Notices } from "./notices.js";
 import { Placement } from "./placement.js";
+import { Presence } from "./presence.js";
 import { Total, rangeText } from "./total.js";
 
 /** What the list's root is told when rows came or went, or an order of theirs did. */
@@ -51,7 +52,7 @@ export class OrderList {
   #readAt;
   #notices;
   #away;
-  #attention;
+  #presence;
   #news;
   #connection;
   /** A list has at most so many rows: the server is asked for each of them by its id, and answers for no more. */
@@ -62,8 +63,6 @@ export class OrderList {
   /** @type {ReturnType<typeof setTimeout> | undefined} until the list may grow again */
   #growth;
   #isReading = false;
-  /** What was told while the list is read anew, the oldest first. @type {Patch[]} */
-  #meanwhile = [];
   /** Somebody asked for the list as it is now. */
   #isAsked = false;
 
@@ -82,26 +81,20 @@ export class OrderList {
     [this.#placement, this.#total, this.#readAt] = this.#begin(root);
     const first = markup.rows();
     if (first) this.#book.takeFigures(first);
-    for (const [name, { known }] of this.#book.changedFigures) this.#book.figureShown(name, known);
+    for (const { key, known } of this.#book.figures.differences) this.#book.figures.show(key, known);
     const badge = new Badge(root, part(document, "#live-badge", HTMLElement), Number(pollInterval));
     const focusList = () => markup.list.focus({ preventScroll: true });
     const notice = part(document, "#list-notice", HTMLButtonElement);
     this.#notices = new Notices(notice, part(document, "#live-region", HTMLElement), () => void this.#exchange(true), focusList);
-    this.#away = new Away(
-      part(document, "#away", HTMLElement),
-      part(document, "#away-line", HTMLButtonElement),
-      part(document, "#away-list", HTMLElement),
-      part(document, "#away-change", HTMLTemplateElement),
-      focusList,
-    );
-    this.#attention = new Attention(markup, notice, () => this.#announce());
-    const news = started(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
+    this.#away = new Away(part(document, "#away", HTMLElement), focusList);
+    this.#presence = new Presence(markup, notice, () => this.#announce());
+    const news = attempt(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
     this.#news = news;
     /** @type {import("../live/connection.js").ChangeListener | null} */
     const listener = news && {
-      tell: (patch) => void started(() => news.tell(patch)),
-      polled: (isAlone) => void started(() => news.polled(isAlone)),
-      end: () => void started(() => news.end()),
+      tell: (patch) => attempt(() => news.tell(patch)),
+      polled: () => attempt(() => news.polled()),
+      end: () => attempt(() => news.end()),
     };
     this.#connection = new Connection(root, badge, listener, {
       query: () => root.dataset["query"] ?? "",
@@ -111,13 +104,12 @@ export class OrderList {
       isTrue: () => true,
       state: (summary) => this.#takeFigures(summary),
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
+      told: (changes) => this.#notices.say(changes),
       patched: (patch) => {
         this.#take(patch);
-        if (this.#isReading) this.#meanwhile.push(patch);
         this.#show();
-        // the rows are right, whatever becomes of this; and what happened comes before what is offered for it
-        started(() => this.#notices.say(patch.changes));
-        started(() => this.#announce());
+        // the rows are right, whatever becomes of this
+        attempt(() => this.#announce());
         badge.changed();
         return false;
       },
@@ -128,12 +120,12 @@ export class OrderList {
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
-    started(() => tickAges(this.#root));
-    started(() => new Keyboard(this.#markup, this.#root.dataset["userId"] ?? "").start());
-    started(() => enhanceMenus(this.#root));
+    attempt(() => tickAges(this.#root));
+    attempt(() => new Keyboard(this.#markup, this.#root.dataset["userId"] ?? "").start());
+    attempt(() => enhanceMenus(this.#root));
     this.#tellLateness();
     setInterval(() => this.#tellLateness(), TICK);
-    started(() => this.#news?.start());
+    attempt(() => this.#news?.start());
     this.#connection.start();
   }
 
@@ -142,7 +134,7 @@ export class OrderList {
    * @param {string} key
    */
   row(key) {
-    return this.#book.row(key);
+    return this.#book.rows.known.get(key);
   }
 
   /**
@@ -156,12 +148,12 @@ export class OrderList {
     const rows = first?.orders ?? [];
     const readAt = new Revision(revision);
     const listing = new Listing({ query, sort, ranks, createdFrom, createdBefore });
-    const total = new Total(listing, first?.total ?? rows.length);
+    const total = new Total(listing, first?.total ?? rows.length, rows);
     if (first) total.take(first);
     const asksServer = root.hasAttribute("data-placed-by-server");
     const asked = { sort, page: Number(page ?? 1), isLastPage: page === totalPages, asksServer };
     const placement = new Placement(listing, asked, rows);
-    this.#book.clear();
+    this.#book.rows.clear();
     rows.forEach((row) => this.#book.add(row));
     return [placement, total, readAt];
   }
@@ -170,10 +162,10 @@ export class OrderList {
   #takeFigures(summary) {
     this.#total.take(summary);
     this.#book.takeFigures(summary);
-    const changed = this.#book.changedFigures;
-    for (const [name, { shown, known }] of changed) {
-      this.#markup.figure(name, known, shown !== undefined);
-      this.#book.figureShown(name, known);
+    const changed = this.#book.figures.differences;
+    for (const { key, shown, known } of changed) {
+      this.#markup.figure(key, known, shown !== undefined);
+      this.#book.figures.show(key, known);
     }
     if (changed.length > 0) this.#markup.bar(summary.orders_by_status);
     this.#showPaging();
@@ -184,12 +176,10 @@ export class OrderList {
     // a list that was read later has it
     if (this.#readAt.covers(new Revision(revision))) return;
     const { asksServer, entered } = this.#placement;
-    let mustRead = asksServer;
+    const mustRead = asksServer || this.#total.note(orders, changes);
     for (const row of orders) {
       const own = changes.filter(({ order_key }) => order_key === row.key);
-      const shown = this.#book.row(row.key);
-      const before = shown ?? entered.get(row.key);
-      if (!asksServer) mustRead = this.#total.note(row, shown?.isGone ? null : before, own) || mustRead;
+      const before = this.#book.rows.known.get(row.key) ?? entered.get(row.key);
       this.#book.take(row, own);
       this.#placement.note(row.removed ? row : { ...before, ...entry(row, own, before) }, own.some(canMove));
     }
@@ -202,12 +192,12 @@ export class OrderList {
    * @param {Patch[]} later the oldest first
    */
   #answered({ orders, visible, total, pagination }, later) {
-    this.#total.read(total);
+    this.#total.read(total, [...orders, ...visible]);
     visible.forEach((row) => this.#book.take(row, []));
     this.#placement.read(orders, pagination.has_next, visible);
     later.forEach((patch) => this.#take(patch));
     this.#show();
-    started(() => this.#announce());
+    attempt(() => this.#announce());
   }
 
   /** Shows how the book differs from what is seen: all that can be shown, whatever can't. */
@@ -215,7 +205,7 @@ export class OrderList {
     /** @type {unknown[]} */
     const errors = [];
     let hasTurned = false;
-    for (const { shown, known } of this.#book.changedRows) {
+    for (const { shown, known } of this.#book.rows.differences) {
       try {
         if (shown?.isGone !== known.isGone) {
           this.#markup.gone(known.key, known.isGone);
@@ -223,7 +213,7 @@ export class OrderList {
         }
         this.#markup.show(known, shown);
         this.#markup.inStatus(known.key, this.#lateness.of(known));
-        this.#book.rowShown(known);
+        this.#book.rows.show(known.key, known);
       } catch (error) {
         errors.push(error);
       }
@@ -239,11 +229,11 @@ export class OrderList {
     const range = rangeText((page - 1) * size, this.#placement.keys.length, count);
     if (range === this.#range) return;
     this.#range = range;
-    this.#markup.paging({ range, page, pages: Math.max(1, Math.ceil(count / size)) });
+    this.#markup.paging({ range, page, pages: Math.max(page, Math.ceil(count / size)) });
   }
 
   #tellLateness() {
-    for (const row of this.#book.rows) this.#markup.inStatus(row.key, this.#lateness.of(row));
+    for (const row of this.#book.rows.known.values()) this.#markup.inStatus(row.key, this.#lateness.of(row));
   }
 
   /**
@@ -266,7 +256,7 @@ export class OrderList {
     const grows = this.#canGrow;
     // what must be read first is offered until it is here
     const isAdded = grows && !this.#placement.isCut;
-    this.#notices.offer(isAdded ? this.#placement.wordsWithoutEntered : this.#placement.words);
+    this.#notices.offer(this.#placement.words(!isAdded));
     if (!grows) return;
     const wait = this.#grownAt + GROWTH_PAUSE - performance.now();
     if (wait <= 0) this.#grow();
@@ -281,7 +271,7 @@ export class OrderList {
   get #canGrow() {
     const { entered, keys, isCut } = this.#placement;
     const fits = isCut || entered.size + keys.length <= this.#mostRows;
-    return this.#grows && entered.size > 0 && fits && this.#markup.canPlace && this.#root.dataset["page"] === "1" && !this.#attention.isThere;
+    return this.#grows && entered.size > 0 && fits && this.#markup.canPlace && this.#root.dataset["page"] === "1" && !this.#presence.isThere;
   }
 
   /** Adds the rows of the orders that entered, each where it belongs. */
@@ -314,52 +304,42 @@ export class OrderList {
     this.#isAsked ||= isAsked;
     if (this.#isReading || this.#connection.isOver) return;
     this.#isReading = true;
-    const page = await freshPage(location.pathname + (this.#root.dataset["query"] ?? ""));
-    const fresh = page?.getElementById(this.#root.id);
+    const later = this.#connection.record();
+    const { ok, page } = await readPage(location.pathname + (this.#root.dataset["query"] ?? ""));
+    const fresh = ok ? page?.getElementById(this.#root.id) : null;
     const isMine = fresh && isForTheSame(fresh, this.#root) && !this.#connection.isOver;
-    const isWanted = this.#isAsked || !this.#attention.isThere;
+    const isWanted = this.#isAsked || !this.#presence.isThere;
     try {
-      if (isMine && isWanted) await this.#markup.exchange(fresh, () => this.#renew(fresh));
+      if (isMine && isWanted) await this.#markup.exchange(fresh, () => this.#renew(fresh, later));
     } catch (error) {
       reportError(error);
       this.#connection.listChanged();
     }
     // a page that did not come says nothing of the stream, and is not asked for again at once
-    if (!page) this.#grownAt = performance.now() + EXCHANGE_PAUSE;
-    if (!isMine && (page || this.#isAsked)) this.#connection.retry();
+    if (!ok) this.#grownAt = performance.now() + EXCHANGE_PAUSE;
+    if (!isMine && (ok || this.#isAsked)) this.#connection.retry();
     this.#isReading = false;
     this.#isAsked = false;
-    this.#meanwhile = [];
+    this.#connection.stopRecording(later);
     this.#announce();
   }
 
-  /** @param {HTMLElement} fresh the root of the page whose list is shown now */
-  #renew(fresh) {
+  /**
+   * @param {HTMLElement} fresh the root of the page whose list is shown now
+   * @param {Patch[]} later what was told since that was asked for
+   */
+  #renew(fresh, later) {
     [this.#placement, this.#total, this.#readAt] = this.#begin(fresh);
-    this.#meanwhile.forEach((patch) => this.#take(patch));
+    later.forEach((patch) => this.#take(patch));
     this.#range = "";
     this.#tellLateness();
     if (this.#isAsked) {
-      this.#attention.renew();
+      this.#presence.renew();
       this.#markup.list.focus({ preventScroll: true });
     }
     this.#root.dispatchEvent(new Event(ROWS_CHANGED));
     this.#connection.listChanged();
     this.#show();
-  }
-}
-
-/**
- * What can't be started or told costs itself alone.
- * @template T
- * @param {() => T} start
- */
-function started(start) {
-  try {
-    return start();
-  } catch (error) {
-    reportError(error);
-    return null;
   }
 }
 

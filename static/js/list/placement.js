@@ -155,14 +155,23 @@ export class Placement {
     });
   }
 
-  /** `3 orders entered and 1 no longer matches · Update`, or nothing. */
-  get words() {
-    return offer([this.#entered.size, this.#left.size, this.#moved.size]);
-  }
-
-  /** The same but for the orders that entered. */
-  get wordsWithoutEntered() {
-    return offer([0, this.#left.size, this.#moved.size]);
+  /**
+   * `3 orders entered and 1 no longer matches · Update`, or nothing.
+   * @param {boolean} [withEntered] false to say nothing of orders that entered
+   */
+  words(withEntered = true) {
+    const entered = withEntered ? this.#entered.size : 0;
+    /** @type {[number, string][]} */
+    const all = [
+      [entered, "entered"],
+      [this.#left.size, plural(this.#left.size, "no longer matches", "no longer match")],
+      [this.#moved.size, "moved"],
+    ];
+    const parts = all.filter(([count]) => count > 0).map(([count, what], at) => {
+      return `${at === 0 ? counted(count, "order", "orders") : countText(count)} ${what}`;
+    });
+    if (parts.length === 0) return "";
+    return `${entered > 0 && this.isCut ? "At least " : ""}${LIST.format(parts)} · Update`;
   }
 
   /**
@@ -180,18 +189,4 @@ export class Placement {
     const isAfter = this.#first === null || this.#listing.compare(place, this.#first) > 0;
     return isAfter && (this.#last === null || this.#listing.compare(place, this.#last) < 0);
   }
-}
-
-/** @param {[entered: number, left: number, moved: number]} counts */
-function offer([entered, left, moved]) {
-  /** @type {[number, string][]} */
-  const all = [
-    [entered, "entered"],
-    [left, plural(left, "no longer matches", "no longer match")],
-    [moved, "moved"],
-  ];
-  const parts = all.filter(([count]) => count > 0).map(([count, what], at) => {
-    return `${at === 0 ? counted(count, "order", "orders") : countText(count)} ${what}`;
-  });
-  return parts.length > 0 ? `${LIST.format(parts)} · Update` : "";
 }

@@ -128,8 +128,7 @@ export class Selection {
     for (const [key, standing] of this.#seen) body.append("order", `${key}:${standing}`);
     this.#isTouched = false;
     this.#turn(true);
-    const headers = { accept: "application/json" };
-    const answer = await ask(this.#form.action, { method: "POST", body, headers }, PATIENCE);
+    const answer = await ask(this.#form.action, { method: "POST", body }, PATIENCE);
     this.#turn(false);
     if (answer?.ok) this.#tell(answer.json);
     else this.#outcome.replaceChildren(this.#said("selection-problem", answer?.json?.error ?? NO_ANSWER));

@@ -67,23 +67,15 @@ export class Badge {
       case "polling":
         return `Polling every ${this.#interval / 1_000} s`;
       case "stale":
-        return `Stale since ${clock(this.#trueTime)}`;
+        return `Stale since ${clockTime(this.#trueTime)}`;
       case "signed_out":
         return "Signed out";
     }
   }
 
   #explain() {
-    const changed = this.#changedAt ? `Last change ${clock(this.#changedAt)}` : "No change since the page was loaded";
-    const title = `${changed}. What is shown was last known to be true at ${clock(this.#trueTime)}.`;
+    const changed = this.#changedAt ? `Last change ${clockTime(this.#changedAt)}` : "No change since the page was loaded";
+    const title = `${changed}. What is shown was last known to be true at ${clockTime(this.#trueTime)}.`;
     if (this.#badge.title !== title) this.#badge.title = title;
   }
-}
-
-/**
- * The time of day in the pharmacy's zone.
- * @param {number} time
- */
-function clock(time) {
-  return clockTime(time);
 }

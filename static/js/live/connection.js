@@ -1,6 +1,7 @@
 /** @import { Answer, Change, Patch, Ping, Bye, Summary, Sync } from "../base/types.js" */
 /** @import { Badge } from "./badge.js" */
 /** @import { Facts } from "./facts.js" */
+import { attempt } from "../base/attempt.js";
 import { hearServer, now } from "../base/clock.js";
 import { Debt } from "./debt.js";
 import { firstFacts, isLive, judge } from "./facts.js";
@@ -14,16 +15,16 @@ import { Stream } from "./stream.js";
 /** How soon it is read again where an answer did not bring all that was owed, in milliseconds. */
 const NEXT_READ = 250;
 
-/** How long changes are gathered before the list is read for their sake, in milliseconds. */
+/** How long changes are gathered before the list is read for their sake, and how far such reads are apart, in milliseconds. */
 const GATHERING = 300;
+const READS_APART = 1_000;
 
 /**
  * Whom a connection tells what changed, besides the page.
  *
  * @typedef {object} ChangeListener
  * @property {(patch: Patch) => void} tell the stream told this
- * @property {(isAlone: boolean) => void} polled something may have happened that no stream told; whether there is no stream that
- *   will tell it
+ * @property {() => void} polled something may have happened that no stream told
  * @property {() => void} end the session is over
  */
 
@@ -38,6 +39,7 @@ const GATHERING = 300;
  * @property {(summary: Summary) => void} state a newer state
  * @property {(missed: Change[] | null, wasAway: boolean) => void} missed what led to a stream's first state; null where it
  *   can't be told
+ * @property {(changes: Change[]) => void} told what the stream told, each once, also where an answer had it before
  * @property {(patch: Patch) => boolean} patched a change, or several that came together; whether the rows must be read after it
  * @property {(answer: Answer, later: Patch[]) => void} answered the rows as they were, and what was told since, the oldest first:
  *   it was shown before, and is newer than the answer
@@ -65,12 +67,13 @@ export class Connection {
   #streamEpoch = "";
   #streamAskedIn = "";
   #patches = new Patches((patches) => this.#showPatches(patches));
-  /** What was shown since the read under way began. @type {Patch[]} */
-  #sinceRead = [];
+  /** What was told since something began that is read now, of each. @type {Set<Patch[]>} */
+  #records = new Set();
   #owedRows = new Debt();
   #owedList = new Debt();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
+  #gatheredAt = -Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} until another verdict may follow from the same facts */
   #lapse;
 
@@ -99,8 +102,11 @@ export class Connection {
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),
       news: () => this.#askNews(),
-      // what was told during the read is known as that
-      ending: () => this.#patches.show(),
+      over: ({ later }) => {
+        // what was told during the read is known as that
+        this.#patches.show();
+        this.stopRecording(later);
+      },
     });
     // browsers have no locks where a page came by plain HTTP from another machine
     const Kind = SharedStream.isPossible ? SharedStream : Stream;
@@ -162,14 +168,32 @@ export class Connection {
     this.#owe(this.#revision);
   }
 
+  /**
+   * Adds to a list what is told from now on, the oldest first: what is read meanwhile may be older.
+   * @returns {Patch[]} that list
+   */
+  record() {
+    /** @type {Patch[]} */
+    const patches = [];
+    this.#records.add(patches);
+    return patches;
+  }
+
+  /** @param {Patch[]} patches to which nothing is added any more */
+  stopRecording(patches) {
+    this.#records.delete(patches);
+  }
+
   /** Something that the page was told may have changed its list: it is read soon. What is shown is no less true until then. */
   readSoon() {
+    const wait = Math.max(GATHERING, this.#gatheredAt + READS_APART - performance.now());
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
+      this.#gatheredAt = performance.now();
       this.#owedList.add(this.#revision);
       this.#note({ list: "due" });
       this.#readIfDue();
-    }, GATHERING);
+    }, wait);
   }
 
   /** What the page knows of the truth of what it shows is another now. */
@@ -199,11 +223,12 @@ export class Connection {
     const isNewer = isAnotherLife ? this.#streamAskedIn === this.#revision.epoch : !revision.isOlderThan(this.#revision);
     const isComplete = sync.missed?.length === 0;
     // null: it can't be said what was missed, so that is asked as well
-    if (!isComplete) attempt(() => this.#news?.polled(false));
+    if (!isComplete) this.#askNews();
     const isShown = attempt(() => {
       if (isNewer) this.#page.state(sync);
       // also of a state that a poll overtook: nobody else says what led to it
       this.#page.missed(sync.missed, wasAway);
+      return true;
     });
     if (isNewer && isShown) {
       this.#accept(revision);
@@ -226,7 +251,9 @@ export class Connection {
   /** @param {Patch[]} patches */
   #showPatches(patches) {
     if (this.isOver) return;
-    if (this.#poll.isReading) this.#sinceRead.push(...patches);
+    for (const record of this.#records) record.push(...patches);
+    // also what an answer has overtaken, or can't be shown: nobody else says that it happened
+    attempt(() => this.#page.told(patches.flatMap(({ changes }) => changes)));
     const revisions = patches.map((patch) => new Revision(patch.revision));
     const newer = patches.filter((_, at) => revisions[at]?.covers(this.#revision));
     const last = /** @type {Revision} */ (revisions.at(-1));
@@ -237,6 +264,7 @@ export class Connection {
       const isShown = attempt(() => {
         this.#page.state(patch);
         mustRead = this.#page.patched(patch);
+        return true;
       });
       if (isShown) this.#accept(new Revision(patch.revision));
       else this.#note({ rows: "failed" });
@@ -256,6 +284,8 @@ export class Connection {
   #dismissed(bye) {
     if (bye.reason === "signed_out") endSession();
     else this.#lost(bye.reason === "replaced" ? "refused" : "down");
+    // this page may have a later session: an answer tells, also where nobody sees the page
+    if (bye.reason === "leader_signed_out") this.#poll.now();
   }
 
   /** @param {"down" | "refused"} stream */
@@ -266,26 +296,26 @@ export class Connection {
 
   #readBegun() {
     this.#patches.show();
-    this.#sinceRead = [];
     this.#leastUseful = this.#revision;
-    return { epoch: this.#revision.epoch, list: this.#page.list() };
+    return { epoch: this.#revision.epoch, list: this.#page.list(), later: this.record() };
   }
 
   /**
    * @param {Answer} answer
-   * @param {{ epoch: string, list: unknown }} begun the page's epoch and list when the read began
+   * @param {{ epoch: string, list: unknown, later: Patch[] }} begun the page's epoch and list when the read began, and what was told since
    */
-  #answered(answer, { epoch, list }) {
+  #answered(answer, { epoch, list, later: told }) {
     if (this.#facts.stream !== "up" || this.#facts.listener !== "live") this.#askNews();
     if (this.isOver || list !== this.#page.list()) return;
     const revision = new Revision(answer.revision);
     const isAnotherLife = revision.epoch !== this.#revision.epoch;
     const isUseful = isAnotherLife ? epoch === this.#revision.epoch : !revision.isOlderThan(this.#leastUseful);
-    const later = this.#sinceRead.filter((patch) => revision.isOlderThan(new Revision(patch.revision)));
+    const later = told.filter((patch) => revision.isOlderThan(new Revision(patch.revision)));
     const newest = later.at(-1) ?? answer;
     const isShown = !isUseful || attempt(() => {
       this.#page.state(newest);
       this.#page.answered(answer, later);
+      return true;
     });
     if (isUseful && isShown) this.#take(revision, new Revision(newest.revision));
     else if (!isShown) this.#note({ rows: "failed" });
@@ -321,7 +351,7 @@ export class Connection {
   }
 
   #askNews() {
-    attempt(() => this.#news?.polled(this.#facts.stream !== "up"));
+    attempt(() => this.#news?.polled());
   }
 
   /** Somebody sees the page again, or nobody does any more. */
@@ -422,19 +452,4 @@ export class Connection {
 
 function isInSight() {
   return document.visibilityState === "visible";
-}
-
-/**
- * Does what may fail without anything else failing for it.
- * @param {() => void} what
- * @returns {boolean} whether it was done
- */
-function attempt(what) {
-  try {
-    what();
-    return true;
-  } catch (error) {
-    reportError(error);
-    return false;
-  }
 }

@@ -1,5 +1,6 @@
 /** @import { Answer } from "../base/types.js" */
 import { hearServer } from "../base/clock.js";
+import { ask } from "../base/http.js";
 import { READ_PATIENCE } from "./facts.js";
 
 /** What the server says where nothing has changed since. */
@@ -18,7 +19,7 @@ const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "").split("-
  * @property {(answer: Answer, begun: any) => void} answer
  * @property {(status: number) => void} failure the HTTP status, or 0 if there was none
  * @property {() => void} news it is time to ask for news instead
- * @property {() => void} ending a read has come to its end, and still counts as under way
+ * @property {(begun: any) => void} over a read has come to its end, however it did, and nothing was done with its answer yet
  */
 
 /** Reads the dashboard's API, once when asked, or again and again while that is its turn. Never two at once. */
@@ -41,11 +42,6 @@ export class Poll {
   constructor(interval, listeners) {
     this.#interval = interval;
     this.#listeners = listeners;
-  }
-
-  /** Whether an answer is waited for. */
-  get isReading() {
-    return this.#reading !== null;
   }
 
   /**
@@ -75,38 +71,22 @@ export class Poll {
     clearTimeout(this.#timer);
     const reading = new AbortController();
     this.#reading = reading;
-    const patience = setTimeout(() => reading.abort(), READ_PATIENCE);
     const begun = this.#listeners.begun();
-    let status = 0;
-    /** @type {Answer | null} */
-    let answer = null;
     const url = this.#listeners.url();
-    /** @type {Record<string, string>} */
-    const headers = { accept: "application/json" };
     const known = this.#known?.url === url ? this.#known : null;
-    if (known) headers["if-none-match"] = known.tag;
-    try {
-      const response = await fetch(url, { headers, cache: "no-store", signal: reading.signal });
-      status = response.status;
-      hearServer(response.headers.get("date") ?? "");
-      const tag = response.headers.get("etag");
-      if (response.ok) answer = await response.json();
-      // the same, in the state that the tag names
-      else if (status === NOT_MODIFIED && known && tag) answer = { ...known.answer, revision: revisionOf(tag) };
-      if (answer) this.#known = tag ? { url, tag, answer } : null;
-    } catch (error) {
-      // no answer, half of one, or one that nobody waits for any more
-      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
-      status = 0;
-    } finally {
-      clearTimeout(patience);
-    }
-    if (reading !== this.#reading) return;
-    this.#listeners.ending();
+    const answered = await ask(url, known ? { headers: { "if-none-match": known.tag } } : {}, READ_PATIENCE, reading);
+    hearServer(answered?.headers.get("date") ?? "");
+    const tag = answered?.headers.get("etag");
+    /** @type {Answer | null} */
+    let answer = answered?.ok ? answered.json : null;
+    // the same, in the state that the tag names
+    if (answered?.status === NOT_MODIFIED && known && tag) answer = { ...known.answer, revision: revisionOf(tag) };
+    if (answer) this.#known = tag ? { url, tag, answer } : null;
+    this.#listeners.over(begun);
     if (reading !== this.#reading) return;
     this.#reading = null;
     if (answer) this.#listeners.answer(answer, begun);
-    else this.#listeners.failure(status);
+    else this.#listeners.failure(answered?.status ?? 0);
     this.#schedule();
   }
 

@@ -283,6 +283,9 @@ export class SharedStream {
       if (!this.#hasBeenUp) this.#wasAway = false;
       const missed = Revision.ofCursor(this.#cursor).covers(Revision.ofCursor(after)) ? [] : null;
       this.#take({ name: "sync", data: { ...event.data, missed } }, after);
+    } else if (event.name === "bye" && event.data.reason === "signed_out") {
+      this.#take({ name: "bye", data: { reason: "leader_signed_out" } }, after);
+      this.#ask(false);
     } else {
       this.#take(event, after);
     }

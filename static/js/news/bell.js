@@ -2,7 +2,7 @@
 import { Attention } from "../base/attention.js";
 import { fill, part } from "../base/dom.js";
 import { showAge, tickAges } from "../base/time.js";
-import { listedHappening, orderName, orderPage } from "../base/words.js";
+import { listItem, listedHappening, orderName } from "../base/words.js";
 
 /**
  * A change as the bell lists it.
@@ -163,14 +163,8 @@ export class Bell {
 
   /** @param {Entry} entry */
   #item({ change }) {
-    const template = part(this.#root, "template", HTMLTemplateElement);
-    const item = document.importNode(template.content, true).firstElementChild ?? document.createElement("li");
+    const item = listItem(part(this.#root, "template", HTMLTemplateElement), change, listedHappening(change));
     item.setAttribute("data-key", String(change.id));
-    fill(item, "order", orderName(change));
-    fill(item, "what", listedHappening(change));
-    const page = orderPage(change);
-    if (page) item.querySelector("a")?.setAttribute("href", page);
-    item.querySelector("time")?.setAttribute("datetime", change.at);
     return item;
   }
 

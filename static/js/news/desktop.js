@@ -1,4 +1,5 @@
 /** @import { Change } from "../base/types.js" */
+import { keep, kept } from "../base/storage.js";
 import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** More changes at once than this are one notification. */
@@ -31,12 +32,12 @@ export function notify(title, options, page) {
       if (page) location.assign(page);
       notification.close();
     });
-    localStorage.removeItem(UNABLE);
+    keep(UNABLE, null);
     return true;
   } catch (error) {
     // some browsers have the constructor and let no page use it
     if (!(error instanceof TypeError)) throw error;
-    localStorage.setItem(UNABLE, "1");
+    keep(UNABLE, "1");
     return false;
   }
 }
@@ -44,7 +45,7 @@ export function notify(title, options, page) {
 /** Those of Android have the constructor and refuse it; whoever else does is known by having done so. */
 function isUnable() {
   const { userAgentData } = /** @type {{ userAgentData?: { platform: string } }} */ (navigator);
-  return userAgentData?.platform === "Android" || localStorage.getItem(UNABLE) !== null;
+  return userAgentData?.platform === "Android" || kept(UNABLE) !== null;
 }
 
 /** Tells changes on the desktop while nobody looks at any of the person's pages in the browser. */

@@ -9,8 +9,7 @@ import { ask } from "../base/http.js";
  */
 export async function mute(url, user, muted) {
   const body = new URLSearchParams({ user, muted: muted ? "1" : "" });
-  const headers = { accept: "application/json" };
-  const answer = await ask(url, { method: "POST", body, headers });
+  const answer = await ask(url, { method: "POST", body });
   return answer?.ok ? "" : `Not ${muted ? "muted" : "unmuted"}: ${answer?.json?.error ?? "no answer"}.`;
 }
 

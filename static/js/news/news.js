@@ -7,15 +7,14 @@ import { Desktop } from "./desktop.js";
 import { part } from "../base/dom.js";
 import { isNews } from "./is_news.js";
 import { Later } from "./later.js";
+import { Once } from "../base/once.js";
+import { withoutParts } from "../base/words.js";
 import { enhanceMuteForms, mute, showMuted } from "./mute.js";
 import { Revision } from "../base/revision.js";
 import { Siblings } from "./siblings.js";
 import { Sound } from "./sound.js";
 import { Toasts } from "./toasts.js";
 import { Unread } from "./unread.js";
-
-/** So many changes are remembered as handled. */
-const MOST_REMEMBERED = 10_000;
 
 /** After this pause it is asked again where the page has no answer yet, in milliseconds. */
 const RETRY = 5_000;
@@ -28,7 +27,7 @@ const GATHERING = 1_000;
  *
  * @typedef {object} NewsPage
  * @property {string | null} order the order that it shows whole, with all that happens to it, so that no toast need say it
- * @property {(changes: Change[]) => void} say says to a screen reader what was found while no stream told anything
+ * @property {(changes: Change[]) => void} say says to a screen reader what happened, unless the stream's telling of it was said
  * @property {(changes: Change[]) => void} [toasted] says to a screen reader what toasts show, where nothing else does
  */
 
@@ -43,13 +42,10 @@ export class News {
   #desktop;
   #unread = new Unread();
   #siblings;
-  #url;
-  #scope;
-  #login;
-  #muteUrl;
-  /** The bell lists so many changes. */
+  /** Where what is asked for, and for whom. */
+  #asked;
+  /** The bell lists so many changes, and counts so many unread ones; of more it is only said that there are. */
   #mostListed;
-  /** More unread ones are only said to be more. */
   #mostUnread;
   #userId;
   /** Everything up to here is in the last answer, or was on the page when it was made. */
@@ -62,16 +58,13 @@ export class News {
   #later = new Later((change) => this.#isNews(change));
   /** The changes that are marked as new in the panel until that is opened again. @type {Set<number>} */
   #marked = new Set();
-  /** The changes of which somebody was told, or need not be. @type {Set<number>} */
-  #handled = new Set();
+  #handled = new Once();
   /** @type {Promise<void> | null} */
   #reading = null;
   #again = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
   #isOver = false;
-  /** Nothing but the answer tells what happened. */
-  #isAlone = false;
   #page;
 
   /**
@@ -90,13 +83,10 @@ export class News {
    * @param {NewsPage} page
    */
   constructor(bell, root, page) {
-    const { changesUrl = "", muteUrl = "", scope = "", user = "" } = bell.dataset;
-    this.#muteUrl = muteUrl;
-    this.#mostListed = Number(bell.dataset["mostListed"]);
-    this.#mostUnread = Number(bell.dataset["mostUnread"]);
-    this.#url = changesUrl;
-    this.#scope = scope;
-    this.#login = user;
+    const { changesUrl = "", muteUrl = "", scope = "", user = "", mostListed, mostUnread } = bell.dataset;
+    this.#asked = { url: changesUrl, muteUrl, scope, login: user };
+    this.#mostListed = Number(mostListed);
+    this.#mostUnread = Number(mostUnread);
     this.#userId = root.dataset["userId"] ?? "";
     this.#since = root.dataset["cursor"] ?? "";
     this.#page = page;
@@ -138,12 +128,8 @@ export class News {
     if (this.#isListed) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
 
-  /**
-   * Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same.
-   * @param {boolean} isAlone whether there is no stream that will tell it
-   */
-  polled(isAlone) {
-    this.#isAlone = isAlone;
+  /** Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same. */
+  polled() {
     const wanted = this.#last?.answer.preferences;
     if (document.visibilityState === "visible" || !wanted || wanted.sound || wanted.desktop) void this.#read();
   }
@@ -184,13 +170,11 @@ export class News {
   }
 
   async #fetch() {
-    const query = new URLSearchParams({ rep: this.#scope, user: this.#userId, since: this.#since });
-    /** @type {Record<string, string>} */
-    const headers = { accept: "application/json" };
-    if (this.#last?.tag) headers["if-none-match"] = this.#last.tag;
-    const answer = await ask(`${this.#url}?${query}`, { headers });
+    const query = new URLSearchParams({ rep: this.#asked.scope, user: this.#userId, since: this.#since });
+    const known = this.#last?.tag;
+    const answer = await ask(`${this.#asked.url}?${query}`, known ? { headers: { "if-none-match": known } } : {});
     if (answer?.status === 401) this.end();
-    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.tag);
+    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "");
   }
 
   /**
@@ -206,8 +190,7 @@ export class News {
     this.#later.keepAfter(revision);
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < this.#mostListed;
-    const found = missed.filter(({ id }) => !this.#handled.has(id));
-    if (this.#isAlone && found.length > 0) this.#page.say(found);
+    this.#page.say(missed);
     // also what came before the first answer, when the preferences were not known yet
     this.#notify([...missed, ...this.#later.changes], isAll);
     this.#show();
@@ -219,12 +202,7 @@ export class News {
    */
   #notify(changes, isAll) {
     if (!this.#last) return;
-    const unhandled = changes.filter(({ id }) => !this.#handled.has(id) && this.#handled.add(id));
-    for (const id of this.#handled) {
-      if (this.#handled.size <= MOST_REMEMBERED) break;
-      this.#handled.delete(id);
-    }
-    const news = unhandled.filter((change) => this.#isNews(change));
+    const news = this.#handled.pass(changes).filter((change) => this.#isNews(change));
     const wanted = this.#last.answer.preferences;
     if (news.length === 0) return;
     const unseen = news.filter(({ order_key }) => order_key !== this.#page.order);
@@ -241,7 +219,7 @@ export class News {
   /** @param {Change} change */
   #isNews(change) {
     const untold = this.#last?.answer.preferences.untold ?? [];
-    return isNews(change, { login: this.#login, muted: this.#muted, untold });
+    return isNews(change, { login: this.#asked.login, muted: this.#muted, untold });
   }
 
   /** Whether the panel lists what there is. */
@@ -293,7 +271,7 @@ export class News {
     for (const { unread, id } of answer.changes) if (unread) this.#marked.add(id);
     if (answer.unread === 0) return;
     const body = new URLSearchParams({ user: this.#userId, cursor: answer.cursor });
-    const marked = await ask(`${this.#url}read/`, { method: "POST", body });
+    const marked = await ask(`${this.#asked.url}read/`, { method: "POST", body });
     if (!marked?.ok) return;
     // what was asked meanwhile may have been answered before it was marked
     if (this.#last.answer !== answer) {
@@ -312,7 +290,7 @@ export class News {
    * @param {boolean} muted
    */
   async #mute(order, muted) {
-    const url = this.#muteUrl.replace("{order}", order);
+    const url = this.#asked.muteUrl.replace("{order}", order);
     const problem = this.#isOver ? "You are signed out." : await mute(url, this.#userId, muted);
     this.#bell.say(problem);
     if (problem !== "") return;
@@ -323,13 +301,4 @@ export class News {
     this.#siblings.say({ kind: "account" });
     await this.#read();
   }
-}
-
-/**
- * The changes without those that are part of another one: an order and its items that are entered together are one piece of news.
- * @param {Change[]} changes
- */
-function withoutParts(changes) {
-  const entered = new Set(changes.filter(({ operation }) => operation === "insert").map(({ order_key }) => order_key));
-  return changes.filter(({ operation, order_key }) => operation !== "items" || !entered.has(order_key));
 }

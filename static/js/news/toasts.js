@@ -1,6 +1,7 @@
 /** @import { Change } from "../base/types.js" */
 import { Attention } from "../base/attention.js";
 import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
+import { Waiting } from "./waiting.js";
 
 /** How long a toast stays, in milliseconds, and how soon it is looked at again whether one is still pointed at. */
 const SHOWN = 6_000;
@@ -33,9 +34,7 @@ export class Toasts {
   #ends = new WeakMap();
   /** Whose time is over. @type {Set<HTMLElement>} */
   #over = new Set();
-  /** What has no place yet, and whether that is all that happened. @type {Change[]} */
-  #waiting = [];
-  #isAll = true;
+  #waiting = new Waiting();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #turn;
 
@@ -67,8 +66,7 @@ export class Toasts {
    * @param {boolean} isAll whether these are all that happened
    */
   show(changes, isAll) {
-    this.#waiting.push(...changes);
-    this.#isAll &&= isAll;
+    this.#waiting.add(changes, isAll);
     this.#settle();
   }
 
@@ -77,7 +75,7 @@ export class Toasts {
    * @param {string} order
    */
   forget(order) {
-    this.#waiting = this.#waiting.filter((change) => change.order_key !== order);
+    this.#waiting.forget(order);
     for (const toast of this.#root.querySelectorAll(`[data-order-id="${order}"]`)) {
       if (toast instanceof HTMLElement) this.#dismiss(toast);
     }
@@ -87,20 +85,19 @@ export class Toasts {
   #settle() {
     clearTimeout(this.#turn);
     if (!this.#attention.isAt()) this.#over.forEach((toast) => this.#remove(toast));
-    if (this.#waiting.length > 0) this.#fill();
-    if (this.#over.size + this.#waiting.length > 0) this.#turn = setTimeout(() => this.#settle(), HELD);
+    if (this.#waiting.count > 0) this.#fill();
+    if (this.#over.size + this.#waiting.count > 0) this.#turn = setTimeout(() => this.#settle(), HELD);
   }
 
   /** What waits has toasts of its own, as far as there are places, and one that counts the rest. */
   #fill() {
     const places = this.#more ? 0 : MOST_SHOWN - this.#root.childElementCount;
-    const isRoom = this.#isAll && this.#waiting.length <= places;
     if (!this.#more && places === 0 && !this.#makeRoom()) return;
-    const own = this.#waiting.splice(0, isRoom ? places : Math.max(0, places - 1));
+    const { count, isAll } = this.#waiting;
+    const isRoom = isAll && count <= places;
+    const own = this.#waiting.empty(isRoom ? places : Math.max(0, places - 1));
     own.forEach((change) => this.#add(change));
-    if (!isRoom) this.#addMore(this.#waiting.length, this.#isAll);
-    this.#waiting = [];
-    this.#isAll = true;
+    if (!isRoom) this.#addMore(count - own.length, isAll);
   }
 
   /** The newest one becomes one of those that are counted, unless somebody is at it. */

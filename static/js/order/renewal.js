@@ -1,3 +1,4 @@
+import { attempt } from "../base/attempt.js";
 import { readPage } from "../base/page.js";
 
 /** How long changes are gathered before the page is read for their sake, in milliseconds. */
@@ -74,23 +75,13 @@ export class Renewal {
     if (this.#listeners.isOver()) return;
     const isMissing = status === NOT_FOUND;
     if (isMissing) this.#listeners.missing();
-    const failed = !isMissing && !(ok && page && this.#shows(page));
+    const failed = !isMissing && !(ok && page && attempt(() => this.#listeners.read(page)));
     if (failed) this.#schedule(this.#backoff);
     this.#backoff = failed ? Math.min(2 * this.#backoff, LONGEST_BACKOFF) : FIRST_BACKOFF;
     clearTimeout(this.#lapse);
     this.#lapse = undefined;
     this.#turn(failed, false);
     if (this.#isAsked) this.ask();
-  }
-
-  /** @param {Document} page */
-  #shows(page) {
-    try {
-      return this.#listeners.read(page);
-    } catch (error) {
-      reportError(error);
-      return false;
-    }
   }
 
   /**

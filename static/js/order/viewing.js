@@ -1,3 +1,4 @@
+import { ask } from "../base/http.js";
 import { listed } from "../base/words.js";
 
 /** How often a page says that it is looked at, in milliseconds. It counts as left after three times that. */
@@ -67,27 +68,13 @@ export class Viewing {
     const asking = new AbortController();
     this.#asking = asking;
     this.#timer = setTimeout(() => void this.#beat(), BEAT);
-    const patience = setTimeout(() => asking.abort(), PATIENCE);
-    /** @type {{ viewers: string[], touched: string } | null} */
-    let answer = null;
-    let status = 0;
-    try {
-      const body = new URLSearchParams({ page: this.#page, user: this.#user });
-      const headers = { accept: "application/json" };
-      const response = await fetch(this.#url, { method: "POST", body, headers, signal: asking.signal });
-      status = response.status;
-      if (response.ok) answer = await response.json();
-    } catch (error) {
-      // no answer, half of one, or one that nobody waits for any more
-      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
-    } finally {
-      clearTimeout(patience);
-    }
+    const body = new URLSearchParams({ page: this.#page, user: this.#user });
+    const answer = await ask(this.#url, { method: "POST", body }, PATIENCE, asking);
     if (asking !== this.#asking) return;
-    if (REFUSED.has(status)) this.#stop();
-    this.#show(answer?.viewers ?? []);
-    if (answer) this.#listeners.touched(answer.touched);
-    else if (status === NOT_FOUND) this.#listeners.missing();
+    if (REFUSED.has(answer?.status ?? 0)) this.#stop();
+    this.#show(answer?.ok ? answer.json.viewers : []);
+    if (answer?.ok) this.#listeners.touched(answer.json.touched);
+    else if (answer?.status === NOT_FOUND) this.#listeners.missing();
   }
 
   #leave() {

@@ -4,7 +4,7 @@
  * Whether somebody is at the list: they have scrolled, touched it, selected something, point at a row or at what is offered, or have
  * the focus there. Then nothing comes or goes but what they ask for. The list itself has the focus after it was read anew.
  */
-export class Attention {
+export class Presence {
   #markup;
   #notice;
   #isTouched = false;
