@@ -59,6 +59,7 @@ export class HostList {
       missed: (missed, wasAway) => {
         if (wasAway && missed?.length !== 0) this.#notices.sayMissed(missed);
       },
+      told: () => {},
       patched: (patch) => {
         this.#take(patch);
         this.#show();
@@ -83,9 +84,9 @@ export class HostList {
   /** @param {Summary} summary */
   #takeFigures(summary) {
     this.#book.takeFigures(summary);
-    for (const [name, { shown, known }] of this.#book.changedFigures) {
-      this.#markup.figure(name, known, shown !== undefined);
-      this.#book.figureShown(name, known);
+    for (const { key, shown, known } of this.#book.figures.differences) {
+      this.#markup.figure(key, known, shown !== undefined);
+      this.#book.figures.show(key, known);
     }
   }
 
@@ -102,8 +103,8 @@ export class HostList {
    */
   #list(answer, later) {
     const rows = rowsOf(answer);
-    const shown = new Map(rows.map(({ key }) => [key, this.#book.row(key)]));
-    this.#book.clear();
+    const shown = new Map(rows.map(({ key }) => [key, this.#book.rows.known.get(key)]));
+    this.#book.rows.clear();
     for (const row of rows) {
       this.#book.add(shown.get(row.key) ?? row);
       this.#book.take(row, []);
@@ -111,7 +112,7 @@ export class HostList {
     this.#markup.keepOnly(new Set(shown.keys()));
     /** @type {string | undefined} */
     let next;
-    for (const row of [...this.#book.rows].reverse()) {
+    for (const row of [...this.#book.rows.known.values()].reverse()) {
       this.#markup.place(row, next);
       next = row.key;
     }
@@ -122,10 +123,10 @@ export class HostList {
   }
 
   #show() {
-    for (const { shown, known } of this.#book.changedRows) {
+    for (const { shown, known } of this.#book.rows.differences) {
       this.#markup.gone(known.key, known.isGone);
       this.#markup.show(known, shown);
-      this.#book.rowShown(known);
+      this.#book.rows.show(known.key, known);
     }
   }
 
