@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Waiting } from "../../static/js/news/waiting.js";
+import { Waiting } from "../../static/js/news/toasts.js";
 
 const change = (id) => ({ id, order_key: String(id % 10) });
 

@@ -44,3 +44,44 @@ export function fill(parent, name, words) {
   const place = parent.querySelector(`[data-text="${name}"]`);
   if (place && place.textContent !== words) place.textContent = words;
 }
+
+/**
+ * Does what may fail without anything else failing for it.
+ * @template T
+ * @param {() => T} what
+ * @returns {T | null} null where it failed
+ */
+export function attempt(what) {
+  try {
+    return what();
+  } catch (error) {
+    reportError(error);
+    return null;
+  }
+}
+
+/** @param {string} key */
+export function kept(key) {
+  return allowed(() => localStorage.getItem(key));
+}
+
+/**
+ * @param {string} key
+ * @param {string | null} value null to keep nothing
+ */
+export function keep(key, value) {
+  allowed(() => (value === null ? localStorage.removeItem(key) : localStorage.setItem(key, value)));
+}
+
+/**
+ * @template T
+ * @param {() => T} use
+ */
+function allowed(use) {
+  try {
+    return use();
+  } catch (error) {
+    if (error instanceof DOMException) return null;
+    throw error;
+  }
+}

@@ -1,3 +1,6 @@
+import { serverTime } from "./clock.js";
+import { clockTime } from "./time.js";
+
 /** How long a change is marked, and how long its mark fades, in milliseconds. */
 const MARKED = 1_200;
 const FADING = 600;
@@ -30,4 +33,26 @@ function fade(element) {
   const mark = element.animate([{ backgroundColor: "var(--mark)" }, {}], { duration: FADING, easing: "ease-out" });
   fading.set(element, mark);
   for (const end of ["finish", "cancel"]) mark.addEventListener(end, () => fading.get(element) === mark && fading.delete(element));
+}
+
+/** How long it is shown what a cell said before, in milliseconds. */
+const BEFORE_SHOWN = 6_000;
+
+/** @type {WeakMap<Element, ReturnType<typeof setTimeout>>} */
+const shownTimers = new WeakMap();
+
+/**
+ * Shows for a moment what a cell said before it changed; after that where somebody points at the cell, taps it, or has the
+ * focus in its row. How that looks is up to the CSS.
+ * @param {HTMLElement} cell
+ * @param {string} from
+ * @param {string} to
+ */
+export function showPrevious(cell, from, to) {
+  clearTimeout(shownTimers.get(cell));
+  cell.dataset["was"] = from;
+  cell.title = `${from} → ${to}, ${clockTime(serverTime())}`;
+  cell.tabIndex = -1;
+  cell.toggleAttribute("data-was-shown", true);
+  shownTimers.set(cell, setTimeout(() => cell.toggleAttribute("data-was-shown", false), BEFORE_SHOWN));
 }

@@ -1,4 +1,4 @@
-import { keep, kept } from "./storage.js";
+import { keep, kept } from "./dom.js";
 
 /** By this a page that signs out tells all others of the same person in the browser. */
 const KEY = `oncare-live signed out ${document.body.dataset["userId"] ?? ""}`;

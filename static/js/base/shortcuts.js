@@ -1,4 +1,4 @@
-import { keep, kept } from "./storage.js";
+import { keep, kept } from "./dom.js";
 
 /**
  * Whether one-key shortcuts are on. Off belongs to a person in a browser: they are in the way of what that machine has, as speech

@@ -135,3 +135,22 @@ function shown(field, value, display) {
   if (value !== null && field === "created_at") return exactTime(value) || display;
   return display;
 }
+
+/** So many changes are remembered. */
+const MOST_REMEMBERED = 10_000;
+
+/** Lets each change through once, whichever way it comes. */
+export class Once {
+  /** @type {Set<number>} */
+  #passed = new Set();
+
+  /** @param {Change[]} changes */
+  pass(changes) {
+    const passed = changes.filter(({ id }) => !this.#passed.has(id) && this.#passed.add(id));
+    for (const id of this.#passed) {
+      if (this.#passed.size <= MOST_REMEMBERED) break;
+      this.#passed.delete(id);
+    }
+    return passed;
+  }
+}

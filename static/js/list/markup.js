@@ -3,9 +3,8 @@
 /** @import { InStatus } from "./in_status.js" */
 import { amountText, countText } from "../base/amount.js";
 import { part } from "../base/dom.js";
-import { flash } from "../base/flash.js";
 import { showAge, write } from "../base/time.js";
-import { showPrevious } from "../base/change_mark.js";
+import { flash, showPrevious } from "../base/flash.js";
 import { segments } from "./bar.js";
 
 /** Which element has which figure; the statuses' have theirs by the status. */

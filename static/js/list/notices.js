@@ -1,7 +1,6 @@
 /** @import { Change } from "../base/types.js" */
 import { Announcer } from "../base/announcer.js";
-import { Once } from "../base/once.js";
-import { UNLISTED, counted, orderName, whatHappened, withoutParts } from "../base/words.js";
+import { counted, Once, orderName, UNLISTED, whatHappened, withoutParts } from "../base/words.js";
 
 /** The line above the table, and what a screen reader is told. */
 export class Notices {

@@ -1,7 +1,6 @@
 /** @import { Answer, Change, Patch, Summary } from "../base/types.js" */
 /** @import { Markup } from "./markup.js" */
-import { attempt } from "../base/attempt.js";
-import { part } from "../base/dom.js";
+import { attempt, part } from "../base/dom.js";
 import { TICK, tickAges } from "../base/time.js";
 import { isForTheSame, readPage } from "../base/page.js";
 import { Revision } from "../base/revision.js";
@@ -9,7 +8,6 @@ import { Badge } from "../live/badge.js";
 import { Connection } from "../live/connection.js";
 import { News } from "../news/news.js";
 import { Book, entry } from "./book.js";
-import { enhanceMenus } from "./filter_menus.js";
 import { Lateness } from "./in_status.js";
 import { Keyboard } from "./keyboard.js";
 import { Listing } from "./listing.js";
@@ -346,4 +344,24 @@ export class OrderList {
 /** @param {Change} change */
 function canMove({ operation, changed }) {
   return ARRIVALS.has(operation) || changed.some(({ field }) => PLACING.has(field));
+}
+
+/**
+ * Tells what is chosen in a menu on its button at once.
+ * @param {HTMLElement} root
+ */
+function enhanceMenus(root) {
+  root.addEventListener("change", ({ target }) => {
+    const menu = target instanceof Element ? target.closest("[data-told]") : null;
+    const told = document.getElementById(menu?.getAttribute("data-told") ?? "");
+    if (menu && told) told.textContent = chosen(menu);
+  });
+}
+
+/** @param {Element} menu */
+function chosen(menu) {
+  const [first, ...others] = menu.querySelectorAll("input:checked");
+  if (!first) return "All";
+  if (others.length === 0) return first.parentElement?.textContent.trim() ?? "";
+  return `${others.length + 1} of ${menu.querySelectorAll("input").length}`;
 }

@@ -1,11 +1,10 @@
 /** @import { Answer, Change, Patch, Ping, Bye, Summary, Sync } from "../base/types.js" */
 /** @import { Badge } from "./badge.js" */
 /** @import { Facts } from "./facts.js" */
-import { attempt } from "../base/attempt.js";
+import { attempt } from "../base/dom.js";
 import { hearServer, now } from "../base/clock.js";
-import { Debt } from "./debt.js";
 import { firstFacts, isLive, judge } from "./facts.js";
-import { Patches, merged } from "./patches.js";
+import { Debt, Patches, merged } from "./patches.js";
 import { Poll } from "./poll.js";
 import { Revision } from "../base/revision.js";
 import { endSession, whenSessionEnds } from "../base/session.js";

@@ -1,5 +1,5 @@
 /** @import { Change } from "../base/types.js" */
-import { keep, kept } from "../base/storage.js";
+import { keep, kept } from "../base/dom.js";
 import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** More changes at once than this are one notification. */

@@ -1,7 +1,6 @@
 /** @import { Change } from "../base/types.js" */
 import { Attention } from "../base/attention.js";
 import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
-import { Waiting } from "./waiting.js";
 
 /** How long a toast stays, in milliseconds, and how soon it is looked at again whether one is still pointed at. */
 const SHOWN = 6_000;
@@ -212,4 +211,53 @@ export class Toasts {
 function more(count, isAll) {
   if (count === 0) return "and maybe more changes";
   return `and ${isAll ? "" : "at least "}${counted(count, "more change")}`;
+}
+
+/** So many changes wait at most; of more it is only known how many they are. */
+const MOST_WAITING = 50;
+
+/** Changes that have no toast yet, the oldest first: however long somebody keeps the places of those that have. */
+export class Waiting {
+  /** @type {Change[]} */
+  #kept = [];
+  #dropped = 0;
+  #isAll = true;
+
+  /**
+   * @param {Change[]} changes
+   * @param {boolean} isAll whether these are all that happened
+   */
+  add(changes, isAll) {
+    this.#kept.push(...changes);
+    this.#dropped += this.#kept.splice(MOST_WAITING).length;
+    this.#isAll &&= isAll;
+  }
+
+  get count() {
+    return this.#kept.length + this.#dropped;
+  }
+
+  /** Whether nothing else happened. */
+  get isAll() {
+    return this.#isAll;
+  }
+
+  /**
+   * What is of that order waits no more.
+   * @param {string} order
+   */
+  forget(order) {
+    this.#kept = this.#kept.filter((change) => change.order_key !== order);
+  }
+
+  /**
+   * Nothing waits any more.
+   * @param {number} most
+   * @returns {Change[]} the first, as many as asked for
+   */
+  empty(most) {
+    const first = this.#kept.slice(0, most);
+    [this.#kept, this.#dropped, this.#isAll] = [[], 0, true];
+    return first;
+  }
 }

@@ -1,6 +1,5 @@
 import { showAge } from "../base/time.js";
-import { flash } from "../base/flash.js";
-import { showPrevious } from "../base/change_mark.js";
+import { flash, showPrevious } from "../base/flash.js";
 
 /**
  * Brings the parts of a page to what the server says now, and keeps every node that need not change: focus, selection and

@@ -1,4 +1,4 @@
-import { attempt } from "../base/attempt.js";
+import { attempt } from "../base/dom.js";
 import { readPage } from "../base/page.js";
 
 /** How long changes are gathered before the page is read for their sake, in milliseconds. */
