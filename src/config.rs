@@ -2,15 +2,19 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::django::SecretKeys;
 use crate::order::{Currency, LateAfter, OrderLink};
-use crate::store::DatabaseUrl;
+use crate::proxy::Proxy;
+use crate::store::{DatabaseUrl, SignOn};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -136,6 +140,9 @@ pub struct Service {
     /// Who has the forms that change orders.
     #[command(flatten)]
     pub forms: Forms,
+    /// Who signs people on, and where the pages are.
+    #[command(flatten)]
+    pub django: Django,
 }
 
 /// Who has the forms that change orders.
@@ -168,6 +175,94 @@ pub struct OwnForms {
     pub own_forms_bypass_django: bool,
 }
 
+/// Who signs people on: the service itself, or the Django that owns the tables; and where the pages are. What Django's settings say
+/// can't be read from its database, so that what differs from its defaults must be said here.
+#[derive(Debug, Clone, Args)]
+pub struct Django {
+    /// Sign people on by Django's sessions: the file has its SECRET_KEY. The environment variable DJANGO_SECRET_KEY may have it instead.
+    #[arg(long, env = "DJANGO_SECRET_KEY_FILE", value_name = "FILE")]
+    pub django_secret_key_file: Option<PathBuf>,
+    /// A file with Django's SECRET_KEY_FALLBACKS, one a line; or DJANGO_SECRET_KEY_FALLBACKS, likewise.
+    #[arg(long, env = "DJANGO_SECRET_KEY_FALLBACKS_FILE", value_name = "FILE")]
+    pub django_secret_key_fallbacks_file: Option<PathBuf>,
+    /// Django's SESSION_COOKIE_NAME.
+    #[arg(long, env = "DJANGO_SESSION_COOKIE", default_value = "sessionid", value_name = "NAME", value_parser = cookie_name)]
+    pub django_session_cookie: String,
+    /// Django's SESSION_ENGINE, by its last word.
+    #[arg(long, env = "DJANGO_SESSION_ENGINE", default_value = "db", value_name = "db|cached_db", value_parser = session_engine)]
+    pub django_session_engine: SessionEngine,
+    /// Where people sign in at Django.
+    #[arg(long, env = "HOST_LOGIN_PATH", default_value = "/accounts/login/", value_name = "PATH", value_parser = path)]
+    pub host_login_path: String,
+    /// Where people sign out at Django.
+    #[arg(long, env = "HOST_LOGOUT_PATH", default_value = "/accounts/logout/", value_name = "PATH", value_parser = path)]
+    pub host_logout_path: String,
+    /// What stands before the paths of the pages, as /live/; with a secret key that is the default, else / is.
+    #[arg(long, env = "PREFIX", value_name = "PATH", value_parser = prefix)]
+    pub prefix: Option<String>,
+}
+
+/// Where Django keeps the sessions: a row ends with the session in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEngine {
+    /// In rows.
+    Db,
+    /// In rows, and for its own use in a cache as well.
+    CachedDb,
+}
+
+impl Django {
+    /// Who signs people on.
+    ///
+    /// # Errors
+    /// If a key can't be read or is none.
+    pub fn sign_on(&self) -> anyhow::Result<SignOn> {
+        let Some((key, from)) = secret("DJANGO_SECRET_KEY", "--django-secret-key-file", &self.django_secret_key_file)?
+        else {
+            let given = &self.django_secret_key_fallbacks_file;
+            let fallbacks = secret("DJANGO_SECRET_KEY_FALLBACKS", "--django-secret-key-fallbacks-file", given)?;
+            return match fallbacks {
+                None => Ok(SignOn::Own),
+                Some((_, from)) => {
+                    bail!("{from}: there are fallbacks and no key: give --django-secret-key-file as well")
+                }
+            };
+        };
+        let given = &self.django_secret_key_fallbacks_file;
+        let fallbacks = secret("DJANGO_SECRET_KEY_FALLBACKS", "--django-secret-key-fallbacks-file", given)?;
+        let (fallbacks, fallbacks_from) = fallbacks.unwrap_or_default();
+        SecretKeys::parse(&key, b"").with_context(|| from.clone())?;
+        let keys = SecretKeys::parse(&key, &fallbacks).with_context(|| fallbacks_from)?;
+        Ok(SignOn::Django(keys))
+    }
+
+    /// What stands before the paths of the pages.
+    #[must_use]
+    pub fn prefix(&self, sign_on: &SignOn) -> &str {
+        let usual = match sign_on {
+            SignOn::Own => "/",
+            SignOn::Django(_) => "/live/",
+        };
+        self.prefix.as_deref().unwrap_or(usual)
+    }
+}
+
+/// A secret from the environment or from a file, and which of them it was.
+fn secret(variable: &str, flag: &str, file: &Option<PathBuf>) -> anyhow::Result<Option<(Vec<u8>, String)>> {
+    // of the command line others could read it
+    let said = std::env::var_os(variable).map(OsStringExt::into_vec);
+    match (said, file) {
+        (None, None) => Ok(None),
+        (Some(said), None) => Ok(Some((said, variable.to_owned()))),
+        (None, Some(file)) => {
+            let from = format!("{flag} {}", file.display());
+            let said = std::fs::read(file).with_context(|| from.clone())?;
+            Ok(Some((said, from)))
+        }
+        (Some(_), Some(_)) => bail!("{variable} and {flag} are both given: expected one of them"),
+    }
+}
+
 /// Arguments of `migrate`.
 #[derive(Debug, Clone, Args)]
 pub struct Migrate {
@@ -198,6 +293,15 @@ pub struct Doctor {
     /// What `serve` is started with.
     #[command(flatten)]
     pub own: OwnForms,
+    /// Examine nothing, and print what a proxy before the host must be told of a service that is started with these arguments.
+    #[arg(long, value_name = "PROXY")]
+    pub proxy: Option<Proxy>,
+    /// Where the service listens.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = address)]
+    pub listen: SocketAddr,
+    /// Who signs people on, and where the pages are.
+    #[command(flatten)]
+    pub django: Django,
 }
 
 /// Arguments of `detach`.
@@ -279,6 +383,58 @@ fn pool_size(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|size| (2..=500).contains(size)).ok_or("expected a number of connections from 2 to 500")
 }
 
+fn path(text: &str) -> Result<String, &'static str> {
+    let is_path = text.starts_with('/') && !text.starts_with("//") && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_plain = !text.contains(['?', '#', '\\', '"', '<', '>']);
+    if is_path && is_plain {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a path on the same site such as /accounts/login/")
+    }
+}
+
+/// The first words of paths that the host has itself.
+const HOSTS_OWN: [&str; 3] = ["accounts", "orders", "static"];
+
+fn prefix(text: &str) -> Result<String, &'static str> {
+    let expected =
+        "expected / or a path that begins and ends with a slash, such as /live/, of letters, digits, - and _";
+    if text == "/" {
+        return Ok(text.to_owned());
+    }
+    let words = text.strip_prefix('/').and_then(|text| text.strip_suffix('/')).ok_or(expected)?;
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
+    if !words.split('/').all(is_word) {
+        return Err(expected);
+    }
+    if words.split('/').next().is_some_and(|first| HOSTS_OWN.contains(&first)) {
+        return Err("expected another path: the host has pages of its own below /accounts/, /orders/ and /static/");
+    }
+    Ok(text.to_owned())
+}
+
+fn cookie_name(text: &str) -> Result<String, &'static str> {
+    let fits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c));
+    if fits { Ok(text.to_owned()) } else { Err("expected the name of a cookie such as sessionid") }
+}
+
+fn session_engine(text: &str) -> Result<SessionEngine, &'static str> {
+    match text {
+        "db" => Ok(SessionEngine::Db),
+        "cached_db" => Ok(SessionEngine::CachedDb),
+        "cache" | "file" => {
+            Err("expected db or cached_db: of sessions in a cache or in files no row tells whether they have ended; \
+                                 set Django's SESSION_ENGINE to django.contrib.sessions.backends.cached_db")
+        }
+        "signed_cookies" => {
+            Err("expected db or cached_db: a session that is in its cookie alone can't be ended by anybody; set \
+                                 Django's SESSION_ENGINE to django.contrib.sessions.backends.cached_db")
+        }
+        _ => Err("expected db or cached_db"),
+    }
+}
+
 fn username(text: &str) -> Result<String, &'static str> {
     let allowed = |c: char| c.is_alphanumeric() || "@.+-_".contains(c);
     let fits = !text.is_empty() && text.chars().count() <= 150 && text.chars().all(allowed);
@@ -314,6 +470,18 @@ mod tests {
             ("--host-edit-path", "/orders/edit/", "with {id} in it"),
             ("--host-cancel-path", "javascript:{id}", "http or https"),
             ("--host-order-path", "//evil/{id}/", "expected a path"),
+            ("--prefix", "live", "begins and ends with a slash"),
+            ("--prefix", "/live", "begins and ends with a slash"),
+            ("--prefix", "//live/", "begins and ends with a slash"),
+            ("--prefix", "/../", "begins and ends with a slash"),
+            ("--prefix", "/{id}/", "begins and ends with a slash"),
+            ("--prefix", "/orders/", "pages of its own"),
+            ("--host-login-path", "https://evil.example/", "on the same site"),
+            ("--host-logout-path", "//evil.example/", "on the same site"),
+            ("--django-session-cookie", "a=b", "such as sessionid"),
+            ("--django-session-engine", "cache", "cached_db"),
+            ("--django-session-engine", "file", "cached_db"),
+            ("--django-session-engine", "signed_cookies", "can't be ended"),
         ] {
             let error = parse(&["serve", "--database-url", "postgresql://h/d", flag, value]).unwrap_err();
             let text = error.to_string();

@@ -55,12 +55,16 @@
 //! | [`order`] | ids, codes, money, filter, page, row, change, statistics: pure | nothing |
 //! | [`cursor`] | snapshot, revision, epoch: pure | nothing |
 //! | [`password`] | Django's password formats | nothing |
+//! | [`django`] | what Django writes of who is signed in: keys, signatures, sessions; pure | nothing |
 //! | [`http`] | the accept loop, and connections that a handler takes over | nothing |
-//! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor |
+//! | [`proxy`] | what a proxy before host and service must be told | nothing |
+//! | [`seldom`] | what is said in the log once in a while | nothing |
+//! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor |
-//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, http |
+//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, seldom, http |
 //! | [`ops`] | metrics and health | live, store |
-//! | [`config`] | arguments and environment | store, order |
+//! | [`config`] | arguments and environment | store, order, django, proxy |
+//! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
 //! | [`server`] | everything put together | all of these |
 //! | [`doctor`] | the diagnosis | store |
 //! | [`demo`] | private cluster, demonstration | server, config, store, order, password |
@@ -70,12 +74,16 @@
 pub mod config;
 pub mod cursor;
 pub mod demo;
+pub mod django;
 pub mod doctor;
 pub mod http;
 pub mod live;
 pub mod ops;
 pub mod order;
 pub mod password;
+pub mod proxy;
+pub mod seldom;
 pub mod server;
+pub mod sign_on_check;
 pub mod store;
 pub mod web;

@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use oncare_live::config::{Cli, Command, CreateUser, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall};
 use oncare_live::server::{Listeners, run};
-use oncare_live::store::{Attached, Detached, NewUser, Removed, Store, Verdict, chain};
-use oncare_live::{demo, doctor, password};
+use oncare_live::store::{Attached, Detached, NewUser, Removed, SignOn, Store, Verdict, chain, session_grant};
+use oncare_live::{demo, doctor, password, proxy::snippet, sign_on_check};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -91,17 +91,26 @@ async fn migrate(Migrate { database, create_tables, rebuild_statistics }: Migrat
     Ok(())
 }
 
-async fn examine(Doctor { database, cost, grants, own }: &Doctor) -> anyhow::Result<ExitCode> {
+async fn examine(arguments: &Doctor) -> anyhow::Result<ExitCode> {
+    let Doctor { database, cost, grants, own, proxy, listen, django } = arguments;
+    if let Some(proxy) = proxy {
+        print!("{}", snippet(*proxy, *listen, django.prefix(&django.sign_on()?)));
+        return Ok(ExitCode::SUCCESS);
+    }
     let url = database.url()?;
     if let Some(role) = grants {
         let statements = Store::new(url, 2)?.grants(role, own.own_forms).await?;
         statements.iter().for_each(|statement| println!("{statement}"));
+        if let SignOn::Django(_) = django.sign_on()? {
+            println!("{}", session_grant(role));
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let mut findings = doctor::examine(&url).await;
     if own.own_forms {
         findings.extend(doctor::own_forms(&url, own.own_forms_bypass_django).await);
     }
+    findings.extend(sign_on_check::examine(&url, django).await);
     if *cost {
         findings.extend(doctor::cost(&url).await);
     }

@@ -8,13 +8,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Service};
+use crate::config::{self, Django, Service};
 use crate::http;
 use crate::live::Live;
 use crate::ops::{self, Ops};
 use crate::password::Passwords;
-use crate::store::{BYPASSED, DatabaseUrl, Sessions, Store, StoreError};
-use crate::web::{self, App, Forms, HostPages, WebSettings};
+use crate::sign_on_check;
+use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
+use crate::web::{self, App, Forms, Host, HostPages, Site, WebSettings};
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
@@ -58,12 +59,24 @@ pub async fn run(
     service: Service,
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), StoreError> {
+) -> anyhow::Result<()> {
+    let sign_on = service.django.sign_on()?;
     let store = Store::new(url, service.pool_size)?;
     let forms = forms(&store, service.forms).await?;
-    let live = Live::new(store.clone(), service.time_zone);
+    let sessions = Sessions::new(&store, &sign_on);
+    let live = Live::new(store.clone(), sessions.clone(), service.time_zone);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     live.start(service.retention, &tasks, &background);
+    if let SignOn::Django(keys) = &sign_on {
+        let (store, django, keys) = (store.clone(), service.django.clone(), keys.clone());
+        let stopped = background.clone().cancelled_owned();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stopped => {}
+                () = sign_on_check::say_at_start(&store, &django, &keys) => {}
+            }
+        });
+    }
 
     let settings = WebSettings {
         zone: service.time_zone,
@@ -72,12 +85,14 @@ pub async fn run(
         poll_interval: service.poll_interval,
         session_lifetime: service.session_lifetime,
         forms,
+        site: site(&service.django, &sign_on),
     };
     let app = App {
         store: store.clone(),
-        sessions: Sessions::new(&store),
+        sessions,
         live: Arc::clone(&live),
         passwords: Passwords::default(),
+        two_cookies: Arc::default(),
         settings: Arc::new(settings),
     };
     let ops = Ops { store, live: Arc::clone(&live), stopping: requests.clone() };
@@ -124,4 +139,17 @@ async fn forms(store: &Store, configured: config::Forms) -> Result<Forms, StoreE
         }
     }
     Ok(Forms::Own { bypass_django })
+}
+
+/// Where this installation has its pages, and who signs people on.
+fn site(django: &Django, sign_on: &SignOn) -> Site {
+    let host = match sign_on {
+        SignOn::Own => None,
+        SignOn::Django(_) => Some(Host {
+            session_cookie: django.django_session_cookie.clone(),
+            login: django.host_login_path.clone(),
+            logout: django.host_logout_path.clone(),
+        }),
+    };
+    Site::new(django.prefix(sign_on), host)
 }

@@ -14,7 +14,7 @@ pub use cluster::{Cluster, ClusterError, Durability};
 
 use crate::config::Demo;
 use crate::server::{Listeners, run as serve};
-use crate::store::{DatabaseUrl, Store};
+use crate::store::{DatabaseUrl, SignOn, Store};
 
 const DATABASE: &str = "oncare";
 
@@ -26,6 +26,9 @@ pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow:
     let Demo { mut service, data_dir, database_port } = arguments;
     // nothing else manages its database
     service.forms.own.own_forms = true;
+    if let SignOn::Django(_) = service.django.sign_on()? {
+        anyhow::bail!("the demonstration signs people in itself: leave out the secret key of Django");
+    }
     let listeners = Listeners::bind(&service)?;
     let address = listeners.web.local_addr().context("could not tell the address")?;
     let cluster = Cluster::start(&data_dir.join("postgresql"), database_port, Durability::Full).await?;

@@ -14,7 +14,7 @@ use super::meter::{CLIENT_GONE, Meter, role};
 use super::watched::{Audience, Watched};
 use crate::cursor::{Cursor, Epoch, Revision};
 use crate::order::{RepId, Scope};
-use crate::store::SessionHash;
+use crate::store::SessionKey;
 
 /// Streams that one session may have open. Beyond, its oldest is replaced.
 const STREAMS_PER_SESSION: usize = 24;
@@ -34,7 +34,7 @@ pub struct Subscriber {
     /// Whose orders it tells of.
     pub scope: Scope,
     /// The session it was opened with.
-    pub session: SessionHash,
+    pub session: SessionKey,
 }
 
 /// Which streams are open, by scope, and whether the listener is live.
@@ -176,7 +176,7 @@ impl Hub {
     }
 
     /// Ends the streams of sessions.
-    pub fn end_sessions(&self, is_over: impl Fn(SessionHash) -> bool) {
+    pub fn end_sessions(&self, is_over: impl Fn(SessionKey) -> bool) {
         self.each(|mailbox| {
             if is_over(mailbox.session) {
                 mailbox.close(Bye::SignedOut);
@@ -191,7 +191,7 @@ impl Hub {
     }
 
     /// The sessions that have streams open, of one rep each or of all orders.
-    pub(super) fn sessions(&self, of_all: bool) -> Vec<SessionHash> {
+    pub(super) fn sessions(&self, of_all: bool) -> Vec<SessionKey> {
         let mut sessions = Vec::new();
         let channels = self.lock();
         let chosen = channels.watched.iter().filter(|(scope, _)| (**scope == Scope::All) == of_all);

@@ -9,7 +9,7 @@ use futures_util::task::AtomicWaker;
 use super::bye::Bye;
 use super::frame::Frame;
 use crate::cursor::Revision;
-use crate::store::SessionHash;
+use crate::store::SessionKey;
 
 /// Frames that wait for one stream at most. Beyond, the stream reads its state anew, which is one frame.
 const CAPACITY: usize = 16;
@@ -37,7 +37,7 @@ pub(super) struct Mailbox {
     /// Of streams, the one with the smaller number was opened earlier.
     pub(super) number: u64,
     /// The session that the stream was opened with.
-    pub(super) session: SessionHash,
+    pub(super) session: SessionKey,
     inbox: Mutex<Inbox>,
     reader: AtomicWaker,
 }
@@ -55,7 +55,7 @@ struct Inbox {
 }
 
 impl Mailbox {
-    pub(super) fn new(number: u64, session: SessionHash) -> Self {
+    pub(super) fn new(number: u64, session: SessionKey) -> Self {
         Self { number, session, inbox: Mutex::default(), reader: AtomicWaker::new() }
     }
 
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn mailbox() -> Mailbox {
-        Mailbox::new(1, SessionHash([0; 32]))
+        Mailbox::new(1, SessionKey([0; 32]))
     }
 
     fn frame() -> Arc<Frame> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::hub::Hub;
-use crate::store::{Role, SessionHash, Store, StoreError};
+use crate::store::{Role, SessionKey, Sessions, StoreError};
 
 /// How often the open streams' sessions are checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -17,11 +17,11 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const CHECKED_AT_ONCE: usize = 1_000;
 
 /// Checks for ever.
-pub(super) async fn run(store: &Store, hub: &Hub) {
+pub(super) async fn run(sessions: &Sessions, hub: &Hub) {
     let mut failing = false;
     loop {
         tokio::time::sleep(if failing { RETRY_PAUSE } else { CHECK_INTERVAL }).await;
-        let outcome = check_all(store, hub).await;
+        let outcome = check_all(sessions, hub).await;
         match outcome {
             Ok(()) if failing => tracing::info!("checking the open streams' sessions again"),
             Err(ref error) if !failing => {
@@ -33,17 +33,17 @@ pub(super) async fn run(store: &Store, hub: &Hub) {
     }
 }
 
-async fn check_all(store: &Store, hub: &Hub) -> Result<(), StoreError> {
-    for (roles, sessions) in [(Role::OF_ONE_REP, hub.sessions(false)), (Role::OF_ALL_ORDERS, hub.sessions(true))] {
-        check(store, hub, roles, &sessions).await?;
+async fn check_all(sessions: &Sessions, hub: &Hub) -> Result<(), StoreError> {
+    for (roles, open) in [(Role::OF_ONE_REP, hub.sessions(false)), (Role::OF_ALL_ORDERS, hub.sessions(true))] {
+        check(sessions, hub, roles, &open).await?;
     }
     Ok(())
 }
 
 /// Ends the streams of those of the sessions that don't hold any more for a user with one of the roles.
-async fn check(store: &Store, hub: &Hub, roles: &[&str], sessions: &[SessionHash]) -> Result<(), StoreError> {
-    for sessions in sessions.chunks(CHECKED_AT_ONCE) {
-        let ended: HashSet<_> = store.ended_sessions(sessions, roles).await?.into_iter().collect();
+async fn check(sessions: &Sessions, hub: &Hub, roles: &[&str], open: &[SessionKey]) -> Result<(), StoreError> {
+    for open in open.chunks(CHECKED_AT_ONCE) {
+        let ended: HashSet<_> = sessions.ended(open, roles).await?.into_iter().collect();
         if !ended.is_empty() {
             hub.end_sessions(|session| ended.contains(&session));
         }

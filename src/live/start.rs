@@ -31,7 +31,7 @@ impl Live {
         match task {
             Task::Listener => listener::run(self).await,
             Task::Fold => fold_task::run(&self.store, &self.meter, retention).await,
-            Task::Sessions => session_check::run(&self.store, &self.hub).await,
+            Task::Sessions => session_check::run(&self.sessions, &self.hub).await,
             Task::Strangers => stranger_check::run(&self.store, &self.meter).await,
         }
     }

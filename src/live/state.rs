@@ -11,7 +11,7 @@ use super::meter::Meter;
 use super::recency::Recency;
 use crate::cursor::Revision;
 use crate::order::Scope;
-use crate::store::{Store, Syncs};
+use crate::store::{Sessions, Store, Syncs};
 
 /// What the live side is made of.
 pub struct Live {
@@ -21,6 +21,7 @@ pub struct Live {
     pub meter: Arc<Meter>,
     pub(super) recency: Recency,
     pub(super) store: Store,
+    pub(super) sessions: Sessions,
     pub(super) syncs: Syncs,
     pub(super) zone: Tz,
     pub(super) started: Instant,
@@ -29,7 +30,7 @@ pub struct Live {
 impl Live {
     /// Prepares the live side; `Live::start` makes it move.
     #[must_use]
-    pub fn new(store: Store, zone: Tz) -> Arc<Self> {
+    pub fn new(store: Store, sessions: Sessions, zone: Tz) -> Arc<Self> {
         let meter = Arc::new(Meter::default());
         let hub = Arc::new(Hub::new(Arc::clone(&meter)));
         Arc::new(Self {
@@ -38,6 +39,7 @@ impl Live {
             recency: Recency::default(),
             syncs: Syncs::new(&store),
             store,
+            sessions,
             zone,
             started: Instant::now(),
         })

@@ -5,11 +5,11 @@
 //! | `database/` | the URL, TLS, the pool and its lending, transactions, snapshots, statements, errors | nothing |
 //! | `rows/` | columns of orders, statistics and events, and their mapping; whom an event concerns | database |
 //! | `tail/` | what happened since a snapshot: batch, missed changes, sync, fold, sleep, canary | rows, database |
-//! | `people/` | users, sessions, preferences, the bell, saved views | rows, database |
+//! | `people/` | users, sessions of ours and the host's, preferences, the bell, saved views | rows, database |
 //! | `orders/` | dashboard, list, one order, who looks at it, edit, change of status | people, rows, database |
 //! | `schema/` | what is defined in the database: migrate, inspect, grants, detach, uninstall, what forms need; the doctor's measurements | tail, database |
 //!
-//! All but `schema/` also know the orders' types or the cursor.
+//! All but `schema/` also know the orders' types or the cursor; `people/` knows what Django writes of who is signed in.
 
 mod database;
 mod orders;
@@ -24,12 +24,13 @@ pub use orders::{
     WriteOutcome,
 };
 pub use people::{
-    Account, ListedChange, MOST_MUTED, MOST_UNREAD, Mark, MuteOutcome, MutedOrder, NEWEST_CHANGES, NewUser, Newest,
-    Preferences, ReadUpto, Role, SavedView, SessionHash, Sessions, SignedIn, UserRecord,
+    Account, HostSessionTable, HostSessionsSeen, ListedChange, MOST_MUTED, MOST_UNREAD, Mark, MuteOutcome, MutedOrder,
+    NEWEST_CHANGES, NewUser, Newest, Preferences, ReadUpto, Role, SavedView, SessionKey, Sessions, SignOn, SignedIn,
+    UserRecord,
 };
 pub use rows::Listed;
 pub use schema::{
     Applied, Attached, BYPASSED, Cost, Detached, Finding, Removed, SchemaState, Stranger, TriggerState, Verdict,
-    oldest_supported_version, rights,
+    oldest_supported_version, rights, session_grant,
 };
 pub use tail::{Batch, Changed, Folded, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};

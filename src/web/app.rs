@@ -8,7 +8,9 @@ use chrono_tz::Tz;
 use crate::live::Live;
 use crate::order::{Currency, LateAfter, OrderLink};
 use crate::password::Passwords;
+use crate::seldom::Seldom;
 use crate::store::{Sessions, Store};
+use crate::web::address::Site;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -21,6 +23,8 @@ pub struct App {
     pub live: Arc<Live>,
     /// The checking of passwords.
     pub passwords: Passwords,
+    /// When it was said last that a browser sends the host's cookie twice.
+    pub two_cookies: Arc<Seldom>,
     /// What was configured.
     pub settings: Arc<WebSettings>,
 }
@@ -40,6 +44,8 @@ pub struct WebSettings {
     pub session_lifetime: Duration,
     /// Who has the forms that change orders.
     pub forms: Forms,
+    /// Where the pages are, and who signs people on.
+    pub site: Site,
 }
 
 /// Who has the forms that change orders.

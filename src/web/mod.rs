@@ -2,9 +2,10 @@
 //!
 //! | room | what lives there |
 //! |---|---|
+//! | `address.rs` | where the pages of this installation are: the only place that knows |
 //! | `app.rs` | what every handler is given: the store, the live side, what was configured |
 //! | `request/` | who asks, and so what they may see (`session.rs`); what is asked: forms, queries; why not: a failure, as a value |
-//! | `page/` | what every page has: shell, assets, addresses, where orders are changed; the login; the page of a failure |
+//! | `page/` | what every page has: shell, assets, where orders are changed; the login, or the way to the host's and back; the page of a failure |
 //! | `stream/` | opening a stream, and writing it on a connection that it takes over |
 //! | `lists/` | a rep's list and that of all orders: page, JSON, export, saved views |
 //! | `order/` | one order's page with its timeline, and who looks at it; editing, cancelling, its status |
@@ -12,6 +13,7 @@
 //!
 //! The last three do not know one another. Below is every route.
 
+mod address;
 mod app;
 mod lists;
 mod news;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::{Router, http};
 use tower::ServiceBuilder;
@@ -33,6 +36,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
+pub use address::{Host, Site};
 pub use app::{App, Forms, HostPages, WebSettings};
 use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
@@ -48,8 +52,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// twelve bytes each in a form.
 const BODY_LIMIT: usize = 256 * 1_024;
 
-/// Every route.
+/// Every route, below the prefix of the pages; all but the pages also without it, where the host's own page asks for them.
 pub fn router(app: App) -> Router {
+    let site = &app.settings.site;
     let pages = Router::new()
         .route("/", get(login::home))
         .route("/accounts/login/", get(login::form).post(login::sign_in))
@@ -106,5 +111,15 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(guard::refuse_cross_site))
         .layer(from_fn(failure::in_one_form))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT));
-    pages.merge(api).merge(assets).layer(answers).merge(streams).layer(everything).with_state(app)
+    let routes = match site.root() {
+        "" => pages.merge(api).merge(assets).layer(answers).merge(streams),
+        root => {
+            let below = pages.merge(api.clone()).merge(assets.clone()).layer(answers.clone()).merge(streams.clone());
+            let home = site.home();
+            let to_home = Router::new().route(root, get(async move || Redirect::to(&home)));
+            let besides = api.merge(assets).fallback(failure::not_found).layer(answers).merge(streams);
+            Router::new().nest(&site.home(), below).merge(to_home).merge(besides)
+        }
+    };
+    routes.layer(everything).with_state(app)
 }

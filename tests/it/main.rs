@@ -27,6 +27,7 @@ mod commands;
 mod crowds;
 mod database;
 mod defaults;
+mod django;
 mod harness;
 mod host_page;
 mod imports;

@@ -21,14 +21,13 @@ const LARGEST_READ: usize = 400;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads the answers to all the questions, in their order.
-pub(in crate::store) type Read<K, V> =
-    for<'a> fn(&'a ClientWrapper, &'a [K]) -> BoxFuture<'a, Result<Vec<V>, StoreError>>;
+type Read<K, V> = dyn for<'a> Fn(&'a ClientWrapper, &'a [K]) -> BoxFuture<'a, Result<Vec<V>, StoreError>> + Send + Sync;
 
 /// Gathers questions while a read is under way and answers them with the next. An answer is always from a read that began
 /// after its question was asked; a lone question is read at once.
 pub(in crate::store) struct Gather<K, V> {
     connections: Connections,
-    read: Read<K, V>,
+    read: Arc<Read<K, V>>,
     waiting: Arc<Mutex<Waiting<K, V>>>,
 }
 
@@ -38,9 +37,15 @@ struct Waiting<K, V> {
 }
 
 impl<K: Send + Sync + 'static, V: Send + 'static> Gather<K, V> {
-    pub(in crate::store) fn new(store: &Store, read: Read<K, V>) -> Self {
+    pub(in crate::store) fn new(
+        store: &Store,
+        read: impl for<'a> Fn(&'a ClientWrapper, &'a [K]) -> BoxFuture<'a, Result<Vec<V>, StoreError>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
         let waiting = Waiting { questions: Vec::new(), readers: 0 };
-        Self { connections: store.connections.clone(), read, waiting: Arc::new(Mutex::new(waiting)) }
+        Self { connections: store.connections.clone(), read: Arc::new(read), waiting: Arc::new(Mutex::new(waiting)) }
     }
 
     /// The answer to one question.
@@ -60,13 +65,13 @@ impl<K: Send + Sync + 'static, V: Send + 'static> Gather<K, V> {
         if is_reader_needed {
             // of its own, as whoever asked may go while others wait for the same read
             let reader = Reader { waiting: Arc::clone(&self.waiting), is_counted: true };
-            tokio::spawn(read_while_asked(self.connections.clone(), self.read, reader));
+            tokio::spawn(read_while_asked(self.connections.clone(), Arc::clone(&self.read), reader));
         }
         answered.await.unwrap_or_else(|_| Err(StoreError::unreadable("an answer", "the read was given up")))
     }
 }
 
-async fn read_while_asked<K: Sync, V>(connections: Connections, read: Read<K, V>, mut reader: Reader<K, V>) {
+async fn read_while_asked<K: Sync, V>(connections: Connections, read: Arc<Read<K, V>>, mut reader: Reader<K, V>) {
     loop {
         let client = connections.borrow(PATIENCE).await;
         let Some((questions, askers)) = reader.take() else { return };

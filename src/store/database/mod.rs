@@ -17,7 +17,7 @@ pub(super) use error::{Attempt, words_of};
 pub use error::{StoreError, chain};
 pub(super) use gather::Gather;
 pub use link::Link;
-pub(super) use pool::{BRIEFLY, Lease, Lent};
+pub(super) use pool::{BRIEFLY, Lease, Lent, lend};
 pub(super) use snapshot::{
     BEGIN, BEGIN_WITH_ORDERS, PRESENT, SELECT_PRESENT, cursor_of, host_transaction, one_snapshot, present,
     unless_standby,

@@ -1,7 +1,8 @@
 //! The sessions of this service.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::fmt;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
@@ -12,13 +13,31 @@ use tokio_postgres::Row;
 use super::user::{Role, UserRecord};
 use crate::cursor::Revision;
 use crate::order::{RepId, UserId};
-use crate::store::database::{
-    Attempt, BRIEFLY, Gather, PRESENT, Store, StoreError, cursor_of, rows, text, unless_standby,
-};
+use crate::store::database::{Attempt, BRIEFLY, PRESENT, Store, StoreError, cursor_of, rows, text, unless_standby};
 
-/// SHA-256 of a session's token: what the database knows of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionHash(pub [u8; 32]);
+/// By what the database knows a session: of our own SHA-256 of its token, of the host's the key that its cookie has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey(pub [u8; 32]);
+
+impl SessionKey {
+    /// The key of a session of the host's, which has 32 letters and digits of ASCII; what else a cookie may say is none.
+    #[must_use]
+    pub fn from_host(key: &str) -> Option<Self> {
+        key.as_bytes().try_into().ok().filter(|key: &[u8; 32]| key.iter().all(u8::is_ascii_alphanumeric)).map(Self)
+    }
+
+    /// The same as the host has it.
+    pub(super) fn of_host(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+/// Whoever has the host's key has the session.
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
 
 /// A user who is signed in, as of this request.
 #[derive(Debug, Clone)]
@@ -32,7 +51,7 @@ pub struct SignedIn {
     /// What they may do.
     pub role: Role,
     /// The session they came with.
-    pub session: SessionHash,
+    pub session: SessionKey,
     /// The state of the database in which this was so.
     pub as_of: Revision,
 }
@@ -45,26 +64,6 @@ impl SignedIn {
     }
 }
 
-/// Looks sessions up: one statement for all that are asked for at the same time. Cheap to clone.
-#[derive(Clone)]
-pub struct Sessions(Arc<Gather<SessionHash, Option<SignedIn>>>);
-
-impl Sessions {
-    /// Looks them up in this store.
-    #[must_use]
-    pub fn new(store: &Store) -> Self {
-        Self(Arc::new(Gather::new(store, check_sessions)))
-    }
-
-    /// Who is signed in with that session, if it holds.
-    ///
-    /// # Errors
-    /// If the database can't be reached.
-    pub async fn signed_in(&self, session: SessionHash) -> Result<Option<SignedIn>, StoreError> {
-        self.0.ask(session).await
-    }
-}
-
 impl Store {
     /// Begins a session. It ends when it expires, is deleted, or the password is no longer the one that was checked.
     ///
@@ -72,7 +71,7 @@ impl Store {
     /// If the database can't be reached.
     pub async fn begin_session(
         &self,
-        session: SessionHash,
+        session: SessionKey,
         user: &UserRecord,
         expires_at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
@@ -93,7 +92,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn end_session(&self, session: SessionHash) -> Result<(), StoreError> {
+    pub async fn end_session(&self, session: SessionKey) -> Result<(), StoreError> {
         let client = self.client().await?;
         client
             .execute("delete from live.session where token_hash = $1", &[&session.0.as_slice()])
@@ -106,15 +105,15 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn ended_sessions(
+    pub(super) async fn ended_sessions(
         &self,
-        sessions: &[SessionHash],
+        sessions: &[SessionKey],
         roles: &[&str],
-    ) -> Result<Vec<SessionHash>, StoreError> {
+    ) -> Result<Vec<SessionKey>, StoreError> {
         let client = self.client_for(BRIEFLY).await?;
         let hashes: Vec<&[u8]> = sessions.iter().map(|session| session.0.as_slice()).collect();
         let rows = rows(&*client, &ENDED, &[&hashes, &roles]).await.attempt("check the open streams' sessions")?;
-        rows.iter().map(|row| session_hash(row, "token_hash")).collect()
+        rows.iter().map(session_key).collect()
     }
 }
 
@@ -131,9 +130,9 @@ static ENDED: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Checks many sessions at once.
-fn check_sessions<'a>(
+pub(super) fn check_sessions<'a>(
     client: &'a ClientWrapper,
-    sessions: &'a [SessionHash],
+    sessions: &'a [SessionKey],
 ) -> BoxFuture<'a, Result<Vec<Option<SignedIn>>, StoreError>> {
     async move {
         let hashes: Vec<&[u8]> = sessions.iter().map(|session| session.0.as_slice()).collect();
@@ -148,7 +147,7 @@ fn check_sessions<'a>(
         let mut holding: HashMap<&[u8], SignedIn> = HashMap::with_capacity(rows.len());
         for row in &rows {
             if let Some(hash) = row.get::<_, Option<&[u8]>>("token_hash") {
-                holding.insert(hash, signed_in(row, as_of)?);
+                holding.insert(hash, signed_in(row, session_key(row)?, as_of)?);
             }
         }
         Ok(sessions.iter().map(|session| holding.get(session.0.as_slice()).cloned()).collect())
@@ -156,18 +155,18 @@ fn check_sessions<'a>(
     .boxed()
 }
 
-fn signed_in(row: &Row, as_of: Revision) -> Result<SignedIn, StoreError> {
+/// The user in a row's columns.
+pub(super) fn signed_in(row: &Row, session: SessionKey, as_of: Revision) -> Result<SignedIn, StoreError> {
     let username = text(row, "username")?;
     let full_name = format!("{} {}", text(row, "first_name")?, text(row, "last_name")?);
     let name = match full_name.trim() {
         "" => username.clone(),
         name => name.to_owned(),
     };
-    let session = session_hash(row, "token_hash")?;
     Ok(SignedIn { id: UserId(row.get("id")), username, name, role: Role::of(&text(row, "role")?), session, as_of })
 }
 
-fn session_hash(row: &Row, column: &str) -> Result<SessionHash, StoreError> {
-    let hash = row.get::<_, &[u8]>(column).try_into();
-    hash.map(SessionHash).map_err(|cause| StoreError::unreadable("a session", cause))
+fn session_key(row: &Row) -> Result<SessionKey, StoreError> {
+    let hash = row.get::<_, &[u8]>("token_hash").try_into();
+    hash.map(SessionKey).map_err(|cause| StoreError::unreadable("a session", cause))
 }

@@ -56,6 +56,16 @@ pub fn rights(own_forms: bool) -> impl Iterator<Item = String> {
     schemas.chain([FUNCTIONS.to_owned()]).chain(tables)
 }
 
+/// What is read besides where the host, a Django, signs people on.
+const SESSIONS: (&str, &str) = ("public.django_session", "select");
+
+/// The statement that grants a role to read the host's sessions.
+#[must_use]
+pub fn session_grant(role: &str) -> String {
+    let (table, privilege) = SESSIONS;
+    format!("grant {privilege} on {table} to {};", quoted(role))
+}
+
 /// A name as SQL has it, whatever is in it.
 #[must_use]
 pub(in crate::store) fn quoted(name: &str) -> String {
@@ -310,6 +320,7 @@ mod tests {
         let users = needs.get_mut("public.accounts_user").unwrap();
         assert!(users.remove("insert"));
         needs.entry("live.migration".to_owned()).or_default().insert("select");
+        assert_eq!(needs.remove(SESSIONS.0), Some(BTreeSet::from([SESSIONS.1])));
         let listed = |rights: &[(&str, &'static str)]| -> Needs {
             rights.iter().map(|(table, privileges)| ((*table).to_owned(), privileges.split(", ").collect())).collect()
         };

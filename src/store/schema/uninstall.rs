@@ -120,7 +120,8 @@ impl Store {
         for grantee in
             role.map(str::to_owned).into_iter().chain(grantees.into_iter().filter(|name| Some(name.as_str()) != role))
         {
-            let statements: Vec<String> = revocations(client, &grantee).await?;
+            let mut statements: Vec<String> = revocations(client, &grantee).await?;
+            statements.extend(session_revocation(client, &grantee).await?);
             if role == Some(grantee.as_str()) {
                 let outcome = without_queueing_writers(client, &statements.join("\n"), "").await;
                 outcome.attempt("take back what the role was granted")?;
@@ -137,6 +138,21 @@ async fn revocations(client: &Client, role: &str) -> Result<Vec<String>, StoreEr
     let sequences = sequences(client, true).await?;
     let of_host = rights(true).filter(|right| right.ends_with("schema public") || right.contains(" on public."));
     Ok(of_host.chain(sequences).map(|right| format!("revoke {right} from {};", quoted(role))).collect())
+}
+
+/// The sessions of a host that signs people on, where the role may read them by a grant of its own.
+async fn session_revocation(client: &Client, role: &str) -> Result<Option<String>, StoreError> {
+    let granted = client
+        .query_one(
+            "select exists (
+                 select from pg_class c cross join lateral aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
+                 where c.relnamespace = to_regnamespace('public') and c.relname = 'django_session' and r.rolname = $1
+                     and a.grantee <> c.relowner and a.privilege_type = 'SELECT')",
+            &[&role],
+        )
+        .await
+        .attempt("look who may read the host's sessions")?;
+    Ok(granted.get::<_, bool>(0).then(|| format!("revoke select on public.django_session from {};", quoted(role))))
 }
 
 /// A cascade would drop whatever of the host's names something in the schema: views, keys, functions, defaults, policies. Only the

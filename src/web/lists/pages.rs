@@ -10,7 +10,6 @@ use super::view::{Line, ListView, parse};
 use crate::order::{Column, PAGE_SIZE, Scope, Status, Summary, grouped, iso_time};
 use crate::store::{Dashboard, Listed, Shown, SignedIn, StatusSince};
 use crate::web::app::App;
-use crate::web::page::address;
 use crate::web::page::failure::sentence;
 use crate::web::page::host::{Changing, UNAVAILABLE};
 use crate::web::page::live::LiveData;
@@ -121,12 +120,16 @@ fn waiting() -> String {
 }
 
 /// An address of former times: the list finds an order by its number as well.
-pub(crate) async fn find(OrderReader { user }: OrderReader, RawQuery(query): RawQuery) -> Redirect {
+pub(crate) async fn find(
+    State(app): State<App>,
+    OrderReader { user }: OrderReader,
+    RawQuery(query): RawQuery,
+) -> Redirect {
     let query = query.unwrap_or_default();
     let number = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "number").map(|(_, value)| value);
-    let list = address::list(user.as_rep().map_or(Scope::All, Scope::Rep));
+    let list = app.settings.site.list(user.as_rep().map_or(Scope::All, Scope::Rep));
     match number.as_deref().map(str::trim) {
-        None | Some("") => Redirect::to(list),
+        None | Some("") => Redirect::to(&list),
         Some(number) => {
             let searched = form_urlencoded::Serializer::new(String::new()).append_pair("q", number).finish();
             Redirect::to(&format!("{list}?{searched}"))
@@ -165,11 +168,11 @@ async fn list_page(
         first_answer,
         blank: (scope == Scope::All).then(Line::blank),
         segments: segments(&summary),
-        list: ListView::new(address::list(scope), query, (filter, invalid), pagination, lines, views),
+        list: ListView::new(app.settings.site.list(scope), query, (filter, invalid), pagination, lines, views),
         page_size: PAGE_SIZE,
         headings: Column::ALL,
         offers: offers(content, &changing, user),
-        can_select: scope == Scope::All && matches!(changing, Changing::Here),
+        can_select: scope == Scope::All && matches!(changing, Changing::Here(_)),
         unavailable: matches!(changing, Changing::Unavailable).then(|| sentence(UNAVAILABLE)),
         created_from: from.map(iso_time).unwrap_or_default(),
         created_before: before.map(iso_time).unwrap_or_default(),
@@ -187,7 +190,7 @@ fn offers(content: Content, changing: &Changing<'_>, user: &SignedIn) -> Vec<Off
             [Deed::Edit, Deed::Cancel].into_iter().filter_map(offer).collect()
         }
         (_, Changing::OnHost(pages)) => vec![Offer::always("Change", pages.order.clone())],
-        (_, Changing::Here | Changing::Unavailable) => Vec::new(),
+        (_, Changing::Here(_) | Changing::Unavailable) => Vec::new(),
     }
 }
 

@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use crate::order::{Filter, Invalid, Scope};
 use crate::store::SavedView;
 use crate::web::app::App;
-use crate::web::page::address;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
 use crate::web::request::session::ListReader;
@@ -29,7 +28,7 @@ pub(crate) async fn save<R: ListReader>(State(app): State<App>, reader: R, form:
     if !app.store.save_view(user.id, scope, &view).await? {
         return Err(Failure::Conflict("there are 30 saved views already; delete one first".to_owned()));
     }
-    Ok(back(scope, &view.query))
+    Ok(back(&app, scope, &view.query))
 }
 
 /// Deletes the view of that name, and leads back to the list.
@@ -41,9 +40,9 @@ pub(crate) async fn delete<R: ListReader>(State(app): State<App>, reader: R, for
         app.store.delete_view(user.id, scope, &name).await?;
     }
     let filter = Filter::parse(form.field("query").trim_start_matches('?')).unwrap_or_default();
-    Ok(back(scope, &filter.query(1)))
+    Ok(back(&app, scope, &filter.query(1)))
 }
 
-fn back(scope: Scope, query: &str) -> Response {
-    Redirect::to(&format!("{}{query}", address::list(scope))).into_response()
+fn back(app: &App, scope: Scope, query: &str) -> Response {
+    Redirect::to(&format!("{}{query}", app.settings.site.list(scope))).into_response()
 }

@@ -14,7 +14,7 @@ use crate::store::{Listed, SavedView};
 /// A list as a page shows it.
 pub(super) struct ListView {
     /// Where the page is.
-    pub(super) path: &'static str,
+    pub(super) path: String,
     pub(super) filter: Filter,
     pub(super) pagination: Pagination,
     pub(super) lines: Vec<Line>,
@@ -121,7 +121,7 @@ impl Line {
 
 impl ListView {
     pub(super) fn new(
-        path: &'static str,
+        path: String,
         query: &str,
         (filter, invalid): (Filter, Vec<Invalid>),
         pagination: Pagination,

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::order::Invalid;
 use crate::store::{MOST_MUTED, MuteOutcome};
+use crate::web::address::local_path;
 use crate::web::app::App;
-use crate::web::page::address::{self, local_path};
 use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
@@ -42,6 +42,6 @@ pub(crate) async fn change(
         let answer = Json(json!({ "order_id": id, "muted": muted }));
         return Ok(([(header::CACHE_CONTROL, "no-store")], answer).into_response());
     }
-    let order = address::order(id);
+    let order = app.settings.site.order(id);
     Ok(Redirect::to(local_path(form.field("next")).unwrap_or(&order)).into_response())
 }

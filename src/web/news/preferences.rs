@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use crate::order::Status;
 use crate::store::{MutedOrder, Preferences, SignedIn};
 use crate::web::app::App;
-use crate::web::page::address::PREFERENCES;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
@@ -50,7 +49,7 @@ pub(crate) async fn save(
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, html).into_response());
     }
     app.store.save_preferences(&user, &preferences).await?;
-    Ok(Redirect::to(&format!("{PREFERENCES}?saved")).into_response())
+    Ok(Redirect::to(&format!("{}?saved", app.settings.site.preferences())).into_response())
 }
 
 /// What a form says, and what in it says nothing. Checkboxes that are not sent are off.

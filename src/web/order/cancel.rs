@@ -10,7 +10,6 @@ use super::refusal::{locked, refused, refused_now};
 use crate::order::{OrderId, Standing, Status, Wanted};
 use crate::store::WriteOutcome;
 use crate::web::app::App;
-use crate::web::page::address;
 use crate::web::page::host::{shows_form, takes_form};
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::accept::accepts_json;
@@ -68,7 +67,7 @@ pub(crate) async fn cancel(
     let is_known = |present: &Standing| was.as_ref().is_none_or(|was| was.version() == present.version());
     let is_allowed = |status: &Status| Deed::Cancel.is_allowed(&reader.user, status);
     match app.store.cancel_order(id, &reason, is_known, &reader.user, is_allowed).await? {
-        WriteOutcome::Done => Ok(Redirect::to(&address::order(id)).into_response()),
+        WriteOutcome::Done => Ok(Redirect::to(&app.settings.site.order(id)).into_response()),
         WriteOutcome::Refused => Err(refused_now(&app, &reader, id, Deed::Cancel).await?),
         WriteOutcome::Locked if accepts_json(&headers) => Err(Failure::Conflict(locked("the order"))),
         WriteOutcome::Locked => {

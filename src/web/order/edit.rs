@@ -11,7 +11,6 @@ use super::timeline::last_changed;
 use crate::order::{DeliveryMethod, Entry, OrderId, Status, display_time};
 use crate::store::{Edit, OrderDetail, SignedIn, WriteOutcome};
 use crate::web::app::App;
-use crate::web::page::address;
 use crate::web::page::failure::sentence;
 use crate::web::page::host::{shows_form, takes_form};
 use crate::web::page::shell::{Shell, render};
@@ -107,7 +106,7 @@ pub(crate) async fn save(
     let is_known = |present: &Edit| known.is_empty() || known == version(present);
     let is_allowed = |status: &Status| Deed::Edit.is_allowed(&reader.user, status);
     match app.store.edit_order(id, &again.edit, is_known, &reader.user, is_allowed).await? {
-        WriteOutcome::Done => Ok(Redirect::to(&address::order(id)).into_response()),
+        WriteOutcome::Done => Ok(Redirect::to(&app.settings.site.order(id)).into_response()),
         WriteOutcome::Refused if accepts_json(&headers) => Err(refused_now(&app, &reader, id, Deed::Edit).await?),
         WriteOutcome::Locked if accepts_json(&headers) => Err(Failure::Conflict(locked(&again.number))),
         WriteOutcome::Locked => {

@@ -13,7 +13,6 @@ use super::timeline::EntryView;
 use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Scope, Standing, Status, Wanted, display_time, iso_time};
 use crate::store::{OrderDetail, Role, SignedIn};
 use crate::web::app::App;
-use crate::web::page::address;
 use crate::web::page::failure::sentence;
 use crate::web::page::host::{Changing, UNAVAILABLE};
 use crate::web::page::live::LiveData;
@@ -32,7 +31,7 @@ struct OrderPage {
     /// What the page is told of the streams and the API.
     live: LiveData,
     /// Where the list is that the order is on.
-    back: &'static str,
+    back: String,
     created: String,
     created_iso: String,
     reached: Vec<(&'static str, String)>,
@@ -138,7 +137,7 @@ pub(super) async fn show(
     let is_rep = user.role == Role::SalesRep;
     let scope = user.as_rep().map_or(Scope::All, Scope::Rep);
     let changing = Changing::of(app).await?;
-    let form = (!is_rep && matches!(changing, Changing::Here)).then(|| StatusForm::of(&order, attempt, app));
+    let form = (!is_rep && matches!(changing, Changing::Here(_))).then(|| StatusForm::of(&order, attempt, app));
     let allowed = |deed: Deed| changing.link(deed).filter(|_| deed.is_allowed(user, &order.row.status));
     let (edit, cancel) = (allowed(Deed::Edit).map(|link| link.of(id)), allowed(Deed::Cancel).map(|link| link.of(id)));
     let shell = Shell::for_user(app, user);
@@ -146,7 +145,7 @@ pub(super) async fn show(
     let display = |at: DateTime<Utc>| display_time(at, zone);
     let html = render(&OrderPage {
         live: LiveData::new(app, scope, &order.cursor),
-        back: address::list(scope),
+        back: app.settings.site.list(scope),
         is_rep,
         created: order.row.created_at.map_or_else(|| "–".to_owned(), display),
         created_iso: order.row.created_at.map(iso_time).unwrap_or_default(),
@@ -161,7 +160,7 @@ pub(super) async fn show(
         cancel,
         change: match changing {
             Changing::OnHost(pages) if !is_rep => Some(pages.order.of(id)),
-            Changing::OnHost(_) | Changing::Here | Changing::Unavailable => None,
+            Changing::OnHost(_) | Changing::Here(_) | Changing::Unavailable => None,
         },
         unavailable: matches!(changing, Changing::Unavailable).then(|| sentence(UNAVAILABLE)),
         entries: timeline.into_iter().map(|entry| EntryView::of(entry, user.as_rep(), &shell, zone)).collect(),

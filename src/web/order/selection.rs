@@ -14,8 +14,8 @@ use super::refusal::locked;
 use super::status::wanted;
 use crate::order::{OrderId, OrderKey, Standing, counted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
+use crate::web::address::local_path;
 use crate::web::app::App;
-use crate::web::page::address::local_path;
 use crate::web::page::host::takes_form;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::accept::accepts_json;
@@ -102,7 +102,7 @@ pub(crate) async fn change(
     if accepts_json(&headers) {
         return Ok(([(header::CACHE_CONTROL, "no-store")], Json(selection)).into_response());
     }
-    let next = local_path(form.field("next")).unwrap_or("/").to_owned();
+    let next = local_path(form.field("next")).map_or_else(|| app.settings.site.home(), str::to_owned);
     render(&SelectionPage { shell: Shell::for_user(&app, &user), selection, wanted: change.wanted.label(), next })
 }
 

@@ -10,7 +10,6 @@ use super::refusal::locked;
 use crate::order::{OrderId, PaymentStatus, Status, Wanted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
 use crate::web::app::App;
-use crate::web::page::address;
 use crate::web::page::host::takes_form;
 use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Failure;
@@ -36,7 +35,7 @@ pub(crate) async fn change(
             let (_, outcome) =
                 app.store.change_status(id, was.as_ref(), &change, &user).await?.ok_or(Failure::NotFound)?;
             match outcome {
-                StatusOutcome::Changed => return Ok(Redirect::to(&address::order(id)).into_response()),
+                StatusOutcome::Changed => return Ok(Redirect::to(&app.settings.site.order(id)).into_response()),
                 StatusOutcome::Refused(refusal) => Why::Refused(refusal),
                 StatusOutcome::Locked => Why::Locked,
                 StatusOutcome::Overtaken => Why::Overtaken,

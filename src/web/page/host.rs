@@ -1,9 +1,9 @@
 //! Where orders are changed: on the pages of the application that manages them, the host; or by forms of the service's own, as long as
 //! these can do their work.
 
-use super::address::ORDERS;
 use crate::order::OrderLink;
 use crate::store::StoreError;
+use crate::web::address::Site;
 use crate::web::app::{App, Forms, HostPages};
 use crate::web::request::deed::Deed;
 use crate::web::request::failure::Failure;
@@ -17,8 +17,8 @@ const ON_HOST: &str = "orders are changed in the application that manages them, 
 pub(crate) enum Changing<'a> {
     /// By links to the host's pages.
     OnHost(&'a HostPages),
-    /// By forms.
-    Here,
+    /// By forms of this site.
+    Here(&'a Site),
     /// Not at all, while the forms lack something.
     Unavailable,
 }
@@ -29,7 +29,7 @@ impl<'a> Changing<'a> {
             Forms::OfHost(pages) => Ok(Self::OnHost(pages)),
             Forms::Own { bypass_django } => {
                 let obstacles = app.store.recent_form_obstacles(*bypass_django).await?;
-                Ok(if obstacles.is_empty() { Self::Here } else { Self::Unavailable })
+                Ok(if obstacles.is_empty() { Self::Here(&app.settings.site) } else { Self::Unavailable })
             }
         }
     }
@@ -39,15 +39,15 @@ impl<'a> Changing<'a> {
         match (self, deed) {
             (Self::OnHost(pages), Deed::Edit) => Some(pages.edit.clone()),
             (Self::OnHost(pages), Deed::Cancel) => Some(pages.cancel.clone()),
-            (Self::Here, Deed::Edit) => own("edit"),
-            (Self::Here, Deed::Cancel) => own("cancel"),
+            (Self::Here(site), Deed::Edit) => own(site, "edit"),
+            (Self::Here(site), Deed::Cancel) => own(site, "cancel"),
             (Self::Unavailable, _) => None,
         }
     }
 }
 
-fn own(form: &str) -> Option<OrderLink> {
-    format!("{ORDERS}{{id}}/{form}/").parse().ok()
+fn own(site: &Site, form: &str) -> Option<OrderLink> {
+    format!("{}{{id}}/{form}/", site.orders()).parse().ok()
 }
 
 /// Lets somebody see a form only where it can do its work.

@@ -9,8 +9,8 @@ pub(crate) const MOST_VISIBLE: usize = 100;
 
 /// Where a page asks for what is new, for whom, and from which state on.
 pub(crate) struct LiveData {
-    pub(crate) api: &'static str,
-    pub(crate) events: &'static str,
+    pub(crate) api: String,
+    pub(crate) events: String,
     pub(crate) scope: String,
     pub(crate) cursor: String,
     pub(crate) revision: String,
@@ -21,13 +21,9 @@ pub(crate) struct LiveData {
 
 impl LiveData {
     pub(crate) fn new(app: &App, scope: Scope, cursor: &Cursor) -> Self {
-        let (api, events) = match scope {
-            Scope::Rep(_) => ("/orders/api/sales-rep/dashboard/", "/orders/api/sales-rep/events/"),
-            Scope::All => ("/orders/api/pharmacist/dashboard/", "/orders/api/pharmacist/events/"),
-        };
         Self {
-            api,
-            events,
+            api: app.settings.site.api(scope, "dashboard/"),
+            events: app.settings.site.api(scope, "events/"),
             scope: scope.to_string(),
             cursor: cursor.to_string(),
             revision: cursor.revision().to_string(),

@@ -1,7 +1,6 @@
-//! What every page has: its shell, its scripts and styles, the addresses of others. And the pages of no feature: the login, and
+//! What every page has: its shell, its scripts and styles. And the pages of no feature: the login, and
 //! that of a failure.
 
-pub(super) mod address;
 pub(super) mod assets;
 pub(super) mod failure;
 pub(super) mod host;
@@ -9,3 +8,4 @@ pub(super) mod live;
 pub(super) mod login;
 mod script;
 pub(super) mod shell;
+mod way_back;

@@ -5,10 +5,10 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use chrono::Utc;
 
-use super::address;
 use super::assets::{BASE, modules};
 use crate::order::{Currency, Money, RepId, Scope, UserId, iso_time};
 use crate::store::{MOST_UNREAD, NEWEST_CHANGES, Role, SignedIn};
+use crate::web::address::{Host, Site};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
 
@@ -21,18 +21,24 @@ pub(crate) struct Shell {
     /// What the bell needs, where somebody is signed in who sees orders.
     pub(crate) bell: Option<Bell>,
     /// Where scripts and styles are.
-    pub(crate) assets: &'static str,
+    pub(crate) assets: String,
     /// Sign before amounts.
     pub(crate) currency: Currency,
     /// The zone of every clock on the page, by the name that browsers know it by.
     pub(crate) zone: &'static str,
     /// Where orders have their pages: below it, by their ids.
-    pub(crate) orders: &'static str,
+    pub(crate) orders: String,
+    /// What stands before every path of this installation.
+    pub(crate) root: String,
+    /// Where people sign in, or are led on to the host.
+    pub(crate) login: String,
+    /// Where people sign out, where that is the host.
+    pub(crate) host_logout: Option<String>,
 }
 
 /// Where the bell's changes come from, of whose orders, and for whom.
 pub(crate) struct Bell {
-    pub(crate) changes: &'static str,
+    pub(crate) changes: String,
     /// How many changes are listed there.
     pub(crate) most_listed: usize,
     /// More unread ones are only said to be more.
@@ -42,14 +48,14 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    fn of(user: &SignedIn) -> Option<Self> {
-        let (changes, scope) = match user.role {
-            Role::SalesRep => ("/orders/api/sales-rep/changes/", Scope::Rep(RepId(user.id.0))),
-            Role::Pharmacist | Role::Admin => ("/orders/api/pharmacist/changes/", Scope::All),
+    fn of(user: &SignedIn, site: &Site) -> Option<Self> {
+        let scope = match user.role {
+            Role::SalesRep => Scope::Rep(RepId(user.id.0)),
+            Role::Pharmacist | Role::Admin => Scope::All,
             Role::Other => return None,
         };
         Some(Self {
-            changes,
+            changes: site.api(scope, "changes/"),
             most_listed: NEWEST_CHANGES,
             most_unread: MOST_UNREAD,
             scope: scope.to_string(),
@@ -61,18 +67,22 @@ impl Bell {
 impl Shell {
     pub(crate) fn for_user(app: &App, user: &SignedIn) -> Self {
         let person = Some((user.name.clone(), user.role.label()));
-        Self { person, user: Some(user.id), bell: Bell::of(user), ..Self::for_nobody(app) }
+        Self { person, user: Some(user.id), bell: Bell::of(user, &app.settings.site), ..Self::for_nobody(app) }
     }
 
     pub(crate) fn for_nobody(app: &App) -> Self {
+        let site = &app.settings.site;
         Self {
             person: None,
             user: None,
             bell: None,
-            assets: &BASE,
+            assets: site.at(&BASE),
             currency: app.settings.currency.clone(),
             zone: app.settings.zone.name(),
-            orders: address::ORDERS,
+            orders: site.orders(),
+            root: site.root().to_owned(),
+            login: site.login(),
+            host_logout: site.host().map(|Host { logout, .. }| logout.clone()),
         }
     }
 

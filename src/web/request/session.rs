@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::failure::Failure;
 use crate::order::{RepId, Scope};
-use crate::store::{Role, SessionHash, SignedIn, StoreError};
+use crate::store::{Role, SessionKey, SignedIn, StoreError};
+use crate::web::address::{Host, Site};
 use crate::web::app::App;
 
 const COOKIE: &str = "oncare_live_session";
@@ -26,25 +27,32 @@ impl Token {
         Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    pub(crate) fn hash(&self) -> SessionHash {
-        SessionHash(Sha256::digest(&self.0).into())
+    pub(crate) fn hash(&self) -> SessionKey {
+        SessionKey(Sha256::digest(&self.0).into())
     }
 
     /// `Secure` where the browser came by HTTPS.
-    pub(crate) fn cookie(&self, lifetime: Duration, headers: &HeaderMap) -> String {
-        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
-        build(self.0.clone(), seconds, headers)
+    pub(crate) fn cookie(&self, lifetime: Duration, site: &Site, headers: &HeaderMap) -> String {
+        cookie_of_ours(COOKIE, self.0.clone(), lifetime, site, headers)
     }
 }
 
 /// The cookie that takes the session's place after signing out.
-pub(crate) fn no_cookie(headers: &HeaderMap) -> String {
-    build(String::new(), 0, headers)
+pub(crate) fn no_cookie(site: &Site, headers: &HeaderMap) -> String {
+    cookie_of_ours(COOKIE, String::new(), Duration::ZERO, site, headers)
 }
 
-fn build(value: String, seconds: i64, headers: &HeaderMap) -> String {
-    let max_age = cookie::time::Duration::seconds(seconds);
-    let cookie = Cookie::build((COOKIE, value)).path("/").http_only(true).same_site(SameSite::Lax).max_age(max_age);
+/// A cookie that our pages alone are sent.
+pub(crate) fn cookie_of_ours(
+    name: &'static str,
+    value: String,
+    lifetime: Duration,
+    site: &Site,
+    headers: &HeaderMap,
+) -> String {
+    let max_age = cookie::time::Duration::seconds(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+    let cookie =
+        Cookie::build((name, value)).path(site.home()).http_only(true).same_site(SameSite::Lax).max_age(max_age);
     cookie.secure(came_by_https(headers)).build().to_string()
 }
 
@@ -55,11 +63,32 @@ fn came_by_https(headers: &HeaderMap) -> bool {
         || text("forwarded").split(',').next().is_some_and(|hop| hop.contains("proto=https"))
 }
 
-fn token(headers: &HeaderMap) -> Option<Token> {
+/// What a request's cookies of that name say, in their order.
+pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut ours =
-        cookies.flat_map(Cookie::split_parse).filter_map(Result::ok).filter(|cookie| cookie.name() == COOKIE);
-    ours.next().map(|cookie| Token(cookie.value().to_owned()))
+    let pairs = cookies.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.filter(move |(found, _)| found.trim() == name).map(|(_, value)| value.trim().trim_matches('"'))
+}
+
+/// The session that a request brings. Of the host's cookie there may be one alone: nobody could say which is right.
+fn session_key(app: &App, headers: &HeaderMap) -> Option<SessionKey> {
+    let Some(Host { session_cookie, .. }) = app.settings.site.host() else {
+        return cookies(headers, COOKIE).next().map(|token| Token(token.to_owned()).hash());
+    };
+    let mut keys = cookies(headers, session_cookie);
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => SessionKey::from_host(key),
+        (None, _) => None,
+        (Some(_), Some(_)) => {
+            if app.two_cookies.is_due() {
+                tracing::warn!(
+                    cookie = session_cookie,
+                    "a browser sends two session cookies of this name: neither is believed"
+                );
+            }
+            None
+        }
+    }
 }
 
 /// Anybody who is signed in.
@@ -67,8 +96,8 @@ pub(crate) struct Visitor(pub(crate) SignedIn);
 
 /// Who sent the request, if somebody who is signed in.
 pub(crate) async fn who(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, StoreError> {
-    match token(headers) {
-        Some(token) => app.sessions.signed_in(token.hash()).await,
+    match session_key(app, headers) {
+        Some(session) => app.sessions.signed_in(session).await,
         None => Ok(None),
     }
 }

@@ -61,7 +61,8 @@ function wayBack() {
   main.className = "content";
   const link = document.createElement("a");
   link.className = "button primary";
-  link.href = `/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`;
+  const login = document.documentElement.dataset["login"] ?? "/accounts/login/";
+  link.href = `${login}?next=${encodeURIComponent(location.pathname + location.search)}`;
   link.textContent = "Sign in";
   const words = document.createElement("p");
   words.textContent = "You are signed out.";
@@ -97,5 +98,5 @@ window.addEventListener("pageshow", check);
 document.addEventListener("resume", check);
 document.addEventListener("visibilitychange", check);
 document.addEventListener("submit", ({ target }) => {
-  if (target instanceof HTMLFormElement && target.getAttribute("action") === "/accounts/logout/") tellOthers();
+  if (target instanceof HTMLFormElement && target.hasAttribute("data-signs-out")) tellOthers();
 });

@@ -1,7 +1,7 @@
 //! A client over HTTP with a cookie jar, and a reader of server-sent events.
 
 use futures_util::StreamExt;
-use reqwest::header::HeaderMap;
+use reqwest::header::{COOKIE, HeaderMap};
 use reqwest::{Client, Response, redirect};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -21,6 +21,13 @@ pub struct Browserless {
 impl Browserless {
     pub fn new(base: String) -> Self {
         let client = Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap();
+        Self { base, client }
+    }
+
+    /// One that sends these cookies, and keeps none.
+    pub fn with_cookies(base: String, cookies: &str) -> Self {
+        let headers = HeaderMap::from_iter([(COOKIE, cookies.parse().unwrap())]);
+        let client = Client::builder().default_headers(headers).redirect(redirect::Policy::none()).build().unwrap();
         Self { base, client }
     }
 

@@ -1,0 +1,47 @@
+//! The way to the host's login, and back to the page that was wanted. A host may lead on to it by `next`. One that does not leaves
+//! people on a page of its own: for them a cookie keeps the page a while, and our first page leads to it.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::web::address::{Host, Site, local_path};
+use crate::web::request::session::{cookie_of_ours, cookies};
+
+const COOKIE: &str = "oncare_live_next";
+
+/// How long somebody may take to sign in.
+const KEPT: Duration = Duration::from_secs(600);
+
+/// To the host's login, for the sake of a page.
+pub(super) fn lead_to_host(site: &Site, host: &Host, page: &str, headers: &HeaderMap) -> Response {
+    let kept = form_urlencoded::byte_serialize(page.as_bytes()).collect();
+    let cookie = cookie_of_ours(COOKIE, kept, KEPT, site, headers);
+    ([(header::SET_COOKIE, cookie)], Redirect::to(&login_for(host, page))).into_response()
+}
+
+/// The address of the host's login for the sake of a page.
+pub(super) fn login_for(host: &Host, page: &str) -> String {
+    let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", page).finish();
+    format!("{}?{next}", host.login)
+}
+
+/// The page for whose sake somebody was led to the host's login, and to which they have not come yet.
+pub(super) fn wanted(site: &Site, headers: &HeaderMap) -> Option<String> {
+    site.host()?;
+    let kept = cookies(headers, COOKIE).next()?;
+    let (page, _) = form_urlencoded::parse(kept.as_bytes()).next()?;
+    // the first page itself leads on to somebody's work
+    local_path(&page).filter(|page| *page != site.home()).map(str::to_owned)
+}
+
+/// Whether a page is kept.
+pub(super) fn is_kept(headers: &HeaderMap) -> bool {
+    cookies(headers, COOKIE).next().is_some_and(|kept| !kept.is_empty())
+}
+
+/// The cookie that takes the kept page's place.
+pub(super) fn forget(site: &Site, headers: &HeaderMap) -> String {
+    cookie_of_ours(COOKIE, String::new(), Duration::ZERO, site, headers)
+}
