@@ -42,6 +42,7 @@ mod rights;
 mod screenshots;
 mod sessions;
 mod shop;
+mod shop_live;
 mod statistics;
 mod status;
 mod streams;

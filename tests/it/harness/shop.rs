@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use oncare_live::store::session_grant;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -42,6 +43,9 @@ pub struct Shop {
 }
 
 impl Shop {
+    /// What it signs its sessions with.
+    pub const SECRET_KEY: &str = "of a shop that serves nobody but tests";
+
     /// With the people of `people()`, nine medicines and no orders.
     pub async fn open() -> Self {
         Self::open_with(&[]).await
@@ -105,6 +109,7 @@ impl Shop {
     pub async fn install(&self) {
         migrate(&self.database.url).await;
         self.database.grant(SERVICE, false).await;
+        self.database.sql(&session_grant(SERVICE)).await;
     }
 
     /// Where the service finds the database, as its own role.
@@ -132,7 +137,10 @@ fn static_files(programs: &Path) -> PathBuf {
 fn in_shop(programs: &Path, program: &str, database: &Database) -> Command {
     let mut command = Command::new(programs.join("bin").join(program));
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop"));
-    command.env("SHOP_DATABASE_URL", &database.url).env("SHOP_TIME_ZONE", ZONE);
+    command
+        .env("SHOP_DATABASE_URL", &database.url)
+        .env("SHOP_TIME_ZONE", ZONE)
+        .env("SHOP_SECRET_KEY", Shop::SECRET_KEY);
     command.env("SHOP_STATIC_ROOT", static_files(programs));
     command
 }

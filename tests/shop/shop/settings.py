@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import django
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-SECRET_KEY = os.environ.get("SHOP_SECRET_KEY", "of a shop that serves nobody but tests")
+SECRET_KEY = os.environ.get("SHOP_SECRET_KEY", "of no installation")
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 
