@@ -92,7 +92,7 @@ async fn an_empty_or_mistyped_database_is_named_and_left_as_it_is() {
     for arguments in [&["migrate"][..], &["serve", "--migrate"]] {
         let (status, text) = run(&[arguments, &url].concat()).await;
         assert!(status == Some(1) && text.contains(&named), "{text}");
-        assert!(text.contains("migrate --create-tables") && text.contains("Nothing was changed"), "{text}");
+        assert!(text.contains("migrate --create-tables") && text.contains("nothing was changed"), "{text}");
     }
     let (status, text) = run(&[&["doctor"][..], &url].concat()).await;
     assert!(status == Some(1) && text.contains(&named) && text.contains("--create-tables"), "{text}");
