@@ -485,11 +485,7 @@ async fn in_all(browser: &Browser, windows: &[WindowHandle; 2], expression: &str
 async fn the_preferences_say_what_this_browser_makes_of_them_and_are_the_same_in_every_browser() {
     let database = Database::new().await;
     let service = Service::start(&database).await;
-    let browser = Browser::open(&service.base()).await;
-    // one without a screen has the answer of somebody who was asked
-    let unanswered =
-        json!({ "permission": { "name": "notifications" }, "setting": "prompt", "origin": service.base() });
-    browser.devtools("Browser.setPermission", unanswered).await;
+    let browser = Browser::whole(&service.base()).await;
     browser.sign_in("ana").await;
     browser.goto("/orders/orders/").await;
     browser.click(".preferences-link").await;

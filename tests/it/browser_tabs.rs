@@ -29,7 +29,7 @@ struct Scene {
 impl Scene {
     /// So many tabs of ana's, all live.
     async fn new(tabs: usize) -> Self {
-        let scene::Scene { database, service, proxy, browser } = scene::Scene::new().await;
+        let scene::Scene { database, service, proxy, browser } = scene::Scene::of_tabs().await;
         let first = browser.client.window().await.unwrap();
         let mut scene = Self { database, service, proxy, browser, tabs: vec![first] };
         for _ in 1..tabs {

@@ -17,8 +17,8 @@ const MOVES = new Set(["insert", "arrived", "delete", "left"]);
 /** What the shop's lists are filtered and ordered by. */
 const PLACING = new Set(["status", "created_at"]);
 
-/** Between two reads of the list for the sake of what moves rows at least this long, in milliseconds. */
-const READ_PAUSE = 500;
+/** How far reads of the list for the sake of what moves rows are apart, in milliseconds. */
+const READS_APART = 500;
 
 /**
  * The list of a page of the shop, kept true: what is told of its rows is shown at once, and where rows may come, go or move, the
@@ -30,9 +30,6 @@ export class HostList {
   #filter;
   #connection;
   #book = new Book();
-  #readAt = -Infinity;
-  /** @type {ReturnType<typeof setTimeout> | undefined} until the list may be read again */
-  #pause;
   /** Whether the page was made without a table, as there were no orders. */
   #isBare;
 
@@ -93,7 +90,7 @@ export class HostList {
   /** @param {Patch} patch */
   #take({ orders, changes }) {
     for (const row of orders) this.#book.take(row, changes.filter(({ order_key }) => order_key === row.key));
-    if (orders.some(({ removed }) => removed) || changes.some(moves)) this.#readSoon();
+    if (orders.some(({ removed }) => removed) || changes.some(moves)) this.#connection.readSoon(READS_APART);
   }
 
   /**
@@ -128,15 +125,6 @@ export class HostList {
       this.#markup.show(known, shown);
       this.#book.rows.show(known.key, known);
     }
-  }
-
-  #readSoon() {
-    const wait = Math.max(0, this.#readAt + READ_PAUSE - performance.now());
-    this.#pause ??= setTimeout(() => {
-      this.#pause = undefined;
-      this.#readAt = performance.now();
-      this.#connection.readSoon();
-    }, wait);
   }
 }
 

@@ -183,9 +183,12 @@ export class Connection {
     this.#records.delete(patches);
   }
 
-  /** Something that the page was told may have changed its list: it is read soon. What is shown is no less true until then. */
-  readSoon() {
-    const wait = Math.max(GATHERING, this.#gatheredAt + READS_APART - performance.now());
+  /**
+   * Something that the page was told may have changed its list: it is read soon. What is shown is no less true until then.
+   * @param {number} [apart] how far such reads are apart, in milliseconds
+   */
+  readSoon(apart = READS_APART) {
+    const wait = Math.max(GATHERING, this.#gatheredAt + apart - performance.now());
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
       this.#gatheredAt = performance.now();

@@ -67,13 +67,20 @@ static DRIVING: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// Browsers without a trace of the tests that have closed them, for the next tests: to start one takes as long as many a test.
-static IDLE: Mutex<Vec<Client>> = Mutex::new(Vec::new());
+static IDLE: [Mutex<Vec<Client>>; 2] = [const { Mutex::new(Vec::new()) }; 2];
 
 /// Chromium without the parts that only a person at a screen needs: tests take two thirds of the time. Where it is not installed
 /// the whole one does as well.
 const WITHOUT_A_SCREEN: &str = "/usr/bin/chromium-headless-shell";
 
-async fn start() -> Client {
+/// Whether a browser has all that a person at a screen needs.
+#[derive(Clone, Copy)]
+enum Kind {
+    WithoutAScreen,
+    Whole,
+}
+
+async fn start(kind: Kind) -> Client {
     let mut options = json!({ "args": [
         "--headless=new",
         "--no-sandbox",
@@ -86,7 +93,7 @@ async fn start() -> Client {
         "--disable-sync",
         "--window-size=1280,1000",
     ] });
-    if Path::new(WITHOUT_A_SCREEN).exists() {
+    if matches!(kind, Kind::WithoutAScreen) && Path::new(WITHOUT_A_SCREEN).exists() {
         options["binary"] = json!(WITHOUT_A_SCREEN);
     }
     let mut capabilities = serde_json::Map::new();
@@ -102,17 +109,27 @@ async fn start() -> Client {
 pub struct Browser {
     pub client: Client,
     base: String,
+    kind: Kind,
 }
 
 impl Browser {
     /// One that knows nothing. The base is the service's address.
     pub async fn open(base: &str) -> Self {
-        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Self::of(Kind::WithoutAScreen, base).await
+    }
+
+    /// One that asks people what pages may do, and whose tabs come to the front one after the other.
+    pub async fn whole(base: &str) -> Self {
+        Self::of(Kind::Whole, base).await
+    }
+
+    async fn of(kind: Kind, base: &str) -> Self {
+        let idle = IDLE[kind as usize].lock().unwrap_or_else(PoisonError::into_inner).pop();
         let client = match idle {
             Some(client) => client,
-            None => start().await,
+            None => start(kind).await,
         };
-        Self { client, base: base.to_owned() }
+        Self { client, base: base.to_owned(), kind }
     }
 
     /// Where scripts are not run.
@@ -156,11 +173,15 @@ impl Browser {
 
     /// The dashboard of somebody, live.
     pub async fn live_dashboard(base: &str, username: &str, query: &str) -> Self {
-        let browser = Self::open(base).await;
-        browser.sign_in(username).await;
-        browser.goto(&format!("/orders/orders/{query}")).await;
-        browser.state("live").await;
-        browser
+        Self::open(base).await.on_live_dashboard(username, query).await
+    }
+
+    /// Signs in and waits until the dashboard is live.
+    pub async fn on_live_dashboard(self, username: &str, query: &str) -> Self {
+        self.sign_in(username).await;
+        self.goto(&format!("/orders/orders/{query}")).await;
+        self.state("live").await;
+        self
     }
 
     /// Waits until the badge says that state.
@@ -277,7 +298,7 @@ impl Browser {
     /// Ends all of its pages.
     pub async fn close(self) {
         self.forget_everything().await;
-        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(self.client);
+        IDLE[self.kind as usize].lock().unwrap_or_else(PoisonError::into_inner).push(self.client);
     }
 
     /// Leaves one new tab, to which nothing that was set for another applies, and no cookie, permission or stored data.

@@ -15,6 +15,15 @@ pub struct Scene {
 
 impl Scene {
     pub async fn new() -> Self {
+        Self::in_browser(async |base| Browser::open(base).await).await
+    }
+
+    /// The same in a browser whose tabs come to the front one after the other.
+    pub async fn of_tabs() -> Self {
+        Self::in_browser(async |base| Browser::whole(base).await).await
+    }
+
+    async fn in_browser(open: impl AsyncFnOnce(&str) -> Browser) -> Self {
         let database = Database::new().await;
         database
             .orders(
@@ -23,7 +32,7 @@ impl Scene {
             .await;
         let service = Service::start(&database).await;
         let proxy = Proxy::start(service.web).await;
-        let browser = Browser::live_dashboard(&format!("http://{}", proxy.address), "ana", "").await;
+        let browser = open(&format!("http://{}", proxy.address)).await.on_live_dashboard("ana", "").await;
         Self { database, service, proxy, browser }
     }
 }
