@@ -565,16 +565,18 @@ async fn a_lost_session_is_said_with_the_way_back() {
 async fn nothing_flashes_where_less_motion_is_wanted() {
     let (database, service) = some_orders().await;
     let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
-    let animations = "document.querySelector('tr[data-order-id=\"1\"] [data-cell=status]').getAnimations().length";
+    // it is marked, and the mark fades
+    let marks = "(cell => Number(cell.matches('[data-changed]')) + cell.getAnimations().length)(\
+        document.querySelector('tr[data-order-id=\"1\"] [data-cell=status]'))";
     database.sql("update orders_order set status = 'confirmed' where id = 1").await;
     browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Confirmed").await;
-    assert_eq!(browser.script(animations).await, 1);
-    browser.until(&format!("{animations} === 0")).await;
+    assert_eq!(browser.script(marks).await, 1);
+    browser.until(&format!("{marks} === 0")).await;
     let reduced = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });
     browser.devtools("Emulation.setEmulatedMedia", reduced).await;
     database.sql("update orders_order set status = 'shipped' where id = 1").await;
     browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Shipped").await;
-    assert_eq!(browser.script(animations).await, 0);
+    assert_eq!(browser.script(marks).await, 0);
     browser.close().await;
 }
 

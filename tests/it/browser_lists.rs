@@ -621,7 +621,7 @@ async fn of_more_orders_than_are_known_it_is_said_that_they_are_more() {
             // a stream tells all of them, where the page knows what is on its list; an answer has a page of them
             let words = match (way.state, query) {
                 ("live", "") => "30 orders entered · Update",
-                _ => "At least 20 orders entered · Update",
+                _ => "20+ orders entered · Update",
             };
             println!("{query} {}", way.state);
             browser.wait_for_text("#list-notice", words).await;

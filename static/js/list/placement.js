@@ -156,7 +156,7 @@ export class Placement {
   }
 
   /**
-   * `3 orders entered and 1 no longer matches · Update`, or nothing.
+   * `3 orders entered and 1 no longer matches · Update`, with `20+` where more may have entered; or nothing.
    * @param {boolean} [withEntered] false to say nothing of orders that entered
    */
   words(withEntered = true) {
@@ -171,7 +171,9 @@ export class Placement {
       return `${at === 0 ? counted(count, "order", "orders") : countText(count)} ${what}`;
     });
     if (parts.length === 0) return "";
-    return `${entered > 0 && this.isCut ? "At least " : ""}${LIST.format(parts)} · Update`;
+    const words = `${LIST.format(parts)} · Update`;
+    // more may have entered on pages that are not known
+    return entered > 0 && this.isCut ? words.replace(" ", "+ ") : words;
   }
 
   /**
