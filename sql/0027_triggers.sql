@@ -66,7 +66,7 @@ $$;
 -- deadlock, lacks memory, disk or stack, gets no lock, is ended. (OTHERS leaves out a statement that is cancelled.)
 create or replace function live.is_of_the_transaction(state text) returns boolean
 language sql immutable as $$
-    select left(state, 2) in ('40', '53', '54', '55', '57', '58')
+    select left(state, 2) in ('40', '53', '57', '58') or state in ('54001', '55006', '55P03')
 $$;
 
 -- Orders are recorded row by row when they are inserted or updated: matching the rows of a statement before and after would

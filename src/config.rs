@@ -195,8 +195,8 @@ pub struct Django {
     /// Where people sign in at Django.
     #[arg(long, env = "HOST_LOGIN_PATH", default_value = "/accounts/login/", value_name = "PATH", value_parser = path)]
     pub host_login_path: String,
-    /// Where people sign out at Django.
-    #[arg(long, env = "HOST_LOGOUT_PATH", default_value = "/accounts/logout/", value_name = "PATH", value_parser = path)]
+    /// The page at which people find Django's sign-out: since Django 5 that is a form, which no link can stand for.
+    #[arg(long, env = "HOST_LOGOUT_PATH", default_value = "/orders/", value_name = "PATH", value_parser = path)]
     pub host_logout_path: String,
     /// What stands before the paths of the pages, as /live/; with a secret key that is the default, else / is.
     #[arg(long, env = "PREFIX", value_name = "PATH", value_parser = prefix)]

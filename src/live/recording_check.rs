@@ -22,11 +22,12 @@ const ARRIVAL_POLL: Duration = Duration::from_millis(100);
 
 /// Looks for ever.
 pub(super) async fn run(store: &Store, hub: &Hub) {
-    let mut check = Check { store, hub, triggers: None, is_owed: false };
+    let mut check = Check { store, hub, fingerprint: None, is_owed: false };
     let mut was_failing = false;
     loop {
         match check.look().await {
             Ok(Look::MadeUp) => sleep(INTERVAL).await,
+            Ok(Look::Behind) => sleep(RETRY_PAUSE).await,
             Ok(Look::Nothing) => tokio::select! {
                 () = sleep(INTERVAL) => {}
                 () = hub.unrecorded() => sleep(RETRY_PAUSE).await,
@@ -47,6 +48,8 @@ pub(super) async fn run(store: &Store, hub: &Hub) {
 enum Look {
     /// All orders were read, as some changes had not been recorded.
     MadeUp,
+    /// Somebody is to migrate first.
+    Behind,
     /// There was nothing to be made up for, or it can't be yet.
     Nothing,
 }
@@ -54,23 +57,28 @@ enum Look {
 struct Check<'a> {
     store: &'a Store,
     hub: &'a Hub,
-    /// What told one state of the triggers from another at the last look.
-    triggers: Option<String>,
+    /// What told one state of the triggers, and of what they read, from another at the last look.
+    fingerprint: Option<String>,
     /// Whether changes may have gone unrecorded that are not made up for.
     is_owed: bool,
 }
 
 impl Check<'_> {
     async fn look(&mut self) -> Result<Look, StoreError> {
-        let Some(Recording { faults, unreadable, triggers }) = self.store.recording().await? else {
-            // whoever migrates builds the statistics anew
+        let Some(Recording { faults, unreadable, fingerprint }) = self.store.recording().await? else {
             self.hub.set_faults(Vec::new());
             return Ok(Look::Nothing);
         };
-        let were_replaced = self.triggers.replace(triggers.clone()).is_some_and(|before| before != triggers);
+        let is_behind = fingerprint.is_none();
+        let before = std::mem::replace(&mut self.fingerprint, fingerprint);
+        let were_replaced = before.is_some() && self.fingerprint.is_some() && before != self.fingerprint;
         self.is_owed |= were_replaced || unreadable.is_some() || !faults.is_empty();
         if !faults.is_empty() {
             self.say(faults);
+            if is_behind {
+                // whoever migrates builds the statistics anew
+                return Ok(Look::Behind);
+            }
             self.store.distrust_statistics().await?;
             return Ok(Look::Nothing);
         }
@@ -79,6 +87,10 @@ impl Check<'_> {
             let what = unreadable.map_or_else(String::new, |reason| format!(" ({reason})"));
             self.say(vec![format!("changes went unrecorded{what}; everything is read anew")]);
             self.store.rebuild_statistics().await?;
+            if self.store.recording().await?.is_some_and(|recording| recording.unreadable.is_some()) {
+                // another one was met meanwhile
+                return Ok(Look::MadeUp);
+            }
             self.is_owed = false;
             let present = self.store.present().await?;
             let arrival = async {

@@ -529,6 +529,18 @@ async fn the_doctor_measures_what_it_costs_and_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn what_changed_while_nothing_watched_is_in_the_statistics_whoever_attaches() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'pending', 5), (2, 1, 'pending', 'paid', 7)").await;
+    let store = database.store();
+    store.rebuild_statistics().await.unwrap();
+    store.detach().await.unwrap();
+    database.sql("update orders_order set status = 'shipped', total_amount = 70 where id = 2").await;
+    // as where the attaching is broken off before it is done
+    assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn attached_again_pages_are_live_and_exact_and_what_people_have_is_kept() {
     let database = Database::new().await;
     database

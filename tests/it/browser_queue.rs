@@ -76,9 +76,7 @@ async fn of_more_new_orders_than_a_page_has_each_is_where_it_belongs() {
         browser.point_at("tr[data-order-id='28'] [data-cell=customer]").await;
         ways.database.orders(&orders(29..=53, "pending")).await;
         browser
-            .until(
-                "/^\\d+\\+? orders entered · Update$/.test(document.getElementById('list-notice').textContent)",
-            )
+            .until("/^\\d+\\+? orders entered · Update$/.test(document.getElementById('list-notice').textContent)")
             .await;
         browser.point_at("h1, .bar").await;
         let all = if way.state == "live" { format!("{},{all}", newest(29..=53)) } else { newest(34..=53) };

@@ -142,10 +142,10 @@ async fn who_is_signed_in_at_the_host_is_signed_in_here() {
     }
     let html = ana.get("/live/orders/orders/").await.text().await.unwrap();
     assert!(html.contains("ana Tester") && html.contains("data-orders=\"/live/orders/orders/\""), "{html}");
-    assert!(html.contains("href=\"/accounts/logout/\">Sign out"), "people sign out at the host");
+    assert!(html.contains("href=\"/orders/\">Sign out at the shop"), "people sign out at the host");
     let addresses = html.split("=\"/").skip(1).map(|rest| rest.split('"').next().unwrap());
     let elsewhere: Vec<&str> = addresses.filter(|path| !path.is_empty() && !path.starts_with("live/")).collect();
-    assert_eq!(elsewhere, ["accounts/logout/"]);
+    assert_eq!(elsewhere, ["orders/"]);
     assert_eq!(location(&ana.get("/live/").await), "/live/orders/orders/");
     assert_eq!(location(&ana.get("/live").await), "/live/");
     // the host's own pages are not here
@@ -167,7 +167,7 @@ async fn nothing_is_written_to_the_hosts_sessions() {
     let before = host.database.value(state).await;
     let mut stream = ana.events().await;
     ana.get("/live/orders/orders/").await;
-    assert_eq!(location(&ana.post("/live/accounts/logout/", &[]).await), "/accounts/logout/");
+    assert_eq!(location(&ana.post("/live/accounts/logout/", &[]).await), "/orders/");
     assert_eq!(
         location(&ana.post("/live/accounts/login/", &[("username", "ben")]).await),
         "/accounts/login/?next=%2Flive%2F"

@@ -183,6 +183,30 @@ async fn a_column_that_is_added_again_is_read_by_sessions_that_were_open() {
     assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new());
 }
 
+/// No trigger tells what a table that is altered has in it afterwards.
+#[tokio::test]
+async fn a_column_that_was_made_anew_between_two_looks_is_read_anew() {
+    let database = Database::new().await;
+    database.orders("(1, 1::bigint, 'delivered', 'paid', 10), (2, 1, 'delivered', 'paid', 20)").await;
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    let mut stream = ana.events().await;
+    until_pinged(&mut stream, "live").await;
+    database
+        .sql(
+            "begin; alter table orders_order drop column total_amount;
+             alter table orders_order add column total_amount numeric(10, 2) not null default 7; commit",
+        )
+        .await;
+    eventually_within(A_MINUTE, "it is noticed", async || {
+        let (_, answer) = ana.json("/orders/api/sales-rep/dashboard/").await;
+        (answer["statistics"]["total_revenue"] == 14.0).then_some(())
+    })
+    .await;
+    assert_eq!(database.store().statistics_that_differ().await.unwrap(), Vec::<String>::new());
+    service.ready().await;
+}
+
 /// What the host's transaction has to know of is not taken for something that can't be read.
 #[tokio::test]
 async fn errors_of_the_hosts_transaction_are_its_own() {

@@ -71,6 +71,15 @@ pub(in crate::store) const TRIGGERS: [(&str, &str, &str); 8] = [
     ("orders_orderitem", "live_truncate", "record_truncate"),
 ];
 
+/// Has the statistics built anew, in the transaction after which changes go unrecorded, or went so until it.
+pub(in crate::store) const DISTRUST_STATISTICS: &str = "do $$
+    begin
+        if to_regclass('live.fold') is not null then
+            update live.fold set system_identifier = 0 where system_identifier <> 0;
+        end if;
+    end
+    $$;";
+
 /// The index that is ours where the host has none like it.
 pub(in crate::store) const LIST_INDEX: &str = "public.orders_order_live_list_idx";
 

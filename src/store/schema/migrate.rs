@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
+use super::definition::{DISTRUST_STATISTICS, DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
 use super::host::{self, HostTables};
 use super::inspect::{TriggerState, changed_functions, has_list_index, server, triggers};
 use super::rights::{as_grants, lacking_to_look, lacking_to_migrate};
@@ -164,7 +164,7 @@ async fn put_back(client: &Client) -> Result<(), StoreError> {
     let failed = |error: tokio_postgres::Error| {
         StoreError::Unsuitable(format!("could not put functions and triggers back: {}", words_of(&error)))
     };
-    without_queueing_writers(client, &sql.join("\n;\n"), "").await.map_err(failed)
+    without_queueing_writers(client, &sql.join("\n;\n"), DISTRUST_STATISTICS).await.map_err(failed)
 }
 
 async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, StoreError> {

@@ -38,18 +38,24 @@ pub struct Recording {
     pub faults: Vec<String>,
     /// What a trigger ran into that could not read a change, where statistics were not built anew since.
     pub unreadable: Option<String>,
-    /// Another one means that the triggers were made or switched anew: between two looks something may have gone unrecorded.
-    pub triggers: String,
+    /// Another one means that the triggers were made or switched anew, or what they read was: between two looks something may have gone
+    /// unrecorded. None where the schema has yet to become this version's.
+    pub fingerprint: Option<String>,
 }
 
 impl Store {
-    /// How well changes are recorded; `None` where the schema is of another version, whose triggers are not known here.
+    /// How well changes are recorded; `None` where the schema is of a newer version, whose triggers are not known here.
     ///
     /// # Errors
     /// If the database can't be reached.
     pub async fn recording(&self) -> Result<Option<Recording>, StoreError> {
-        if self.schema().await? != SchemaState::Current {
-            return Ok(None);
+        match self.schema().await? {
+            SchemaState::Current => {}
+            SchemaState::Newer(_) => return Ok(None),
+            SchemaState::Behind(pending) => {
+                let fault = format!("schema live lacks {}: run oncare-live migrate", pending.join(", "));
+                return Ok(Some(Recording { faults: vec![fault], unreadable: None, fingerprint: None }));
+            }
         }
         let client = self.client().await?;
         let mut faults: Vec<String> = triggers(&client)
@@ -95,12 +101,16 @@ impl Store {
                 "select (select u.reason from live.unreadable u order by u.xid desc limit 1),
                      coalesce((select string_agg(format('%s/%s/%s', t.oid, t.xmin, p.xmin), ' ' order by t.oid)
                          from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-                         where p.pronamespace = to_regnamespace('live') and not t.tgisinternal), '')",
-                &[],
+                         where p.pronamespace = to_regnamespace('live') and not t.tgisinternal), '')
+                     || coalesce((select string_agg(format(' %s/%s/%s/%s', a.attrelid, a.attnum, a.atttypid, a.xmin), ''
+                             order by n.place)
+                         from unnest($1::text[], $2::text[]) with ordinality n (relation, name, place)
+                         join pg_attribute a on a.attrelid = to_regclass('public.' || n.relation) and a.attname = n.name), '')",
+                &[&relations, &columns],
             )
             .await
             .attempt("look for what could not be read")?;
-        Ok(Some(Recording { faults, unreadable: row.get(0), triggers: row.get(1) }))
+        Ok(Some(Recording { faults, unreadable: row.get(0), fingerprint: Some(row.get(1)) }))
     }
 
     /// Has statistics counted from the orders until somebody builds them anew, as changes may go unrecorded.

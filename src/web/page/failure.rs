@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use super::shell::Shell;
-use super::way_back::{forget, is_kept, lead_to_host, login_for, wanted};
+use super::way_back::{forget, is_kept, lead_to_host, led_for, login_for};
 use crate::web::address::local_path;
 use crate::web::app::App;
 use crate::web::request::accept::accepts_json;
@@ -42,7 +42,7 @@ pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
             let page = if method.is_safe() { Some(here.to_owned()) } else { form_page(&uri, &headers) };
             let page = page.unwrap_or_else(|| site.home());
             // led to the host a moment ago, and back by it: again would be for ever
-            let was_led = wanted(site, &headers).is_some_and(|wanted| wanted == page);
+            let was_led = led_for(site, &headers).is_some_and(|wanted| wanted == page);
             if was_led && cookies(&headers, &host.session_cookie).next().is_some() {
                 let message = "You are not signed in here. If you are at the other pages, sign out there and in again; if that \
                                does not help, tell your administrator: the log says why.";

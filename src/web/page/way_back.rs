@@ -28,12 +28,16 @@ pub(super) fn login_for(host: &Host, page: &str) -> String {
 }
 
 /// The page for whose sake somebody was led to the host's login, and to which they have not come yet.
-pub(super) fn wanted(site: &Site, headers: &HeaderMap) -> Option<String> {
+pub(super) fn led_for(site: &Site, headers: &HeaderMap) -> Option<String> {
     site.host()?;
     let kept = cookies(headers, COOKIE).next()?;
     let (page, _) = form_urlencoded::parse(kept.as_bytes()).next()?;
-    // the first page itself leads on to somebody's work
-    local_path(&page).filter(|page| *page != site.home()).map(str::to_owned)
+    local_path(&page).map(str::to_owned)
+}
+
+/// The same, where it is another than the first page, which itself leads on to somebody's work.
+pub(super) fn wanted(site: &Site, headers: &HeaderMap) -> Option<String> {
+    led_for(site, headers).filter(|page| *page != site.home())
 }
 
 /// Whether a page is kept.
