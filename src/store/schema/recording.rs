@@ -102,7 +102,7 @@ impl Store {
                      coalesce((select string_agg(format('%s/%s/%s', t.oid, t.xmin, p.xmin), ' ' order by t.oid)
                          from pg_trigger t join pg_proc p on p.oid = t.tgfoid
                          where p.pronamespace = to_regnamespace('live') and not t.tgisinternal), '')
-                     || coalesce((select string_agg(format(' %s/%s/%s/%s', a.attrelid, a.attnum, a.atttypid, a.xmin), ''
+                     || coalesce((select string_agg(format(' %s/%s', a.attrelid, a.attnum), ''
                              order by n.place)
                          from unnest($1::text[], $2::text[]) with ordinality n (relation, name, place)
                          join pg_attribute a on a.attrelid = to_regclass('public.' || n.relation) and a.attname = n.name), '')",
