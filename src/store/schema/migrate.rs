@@ -201,12 +201,8 @@ async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, Store
             return Err(StoreError::Unsuitable(format!("{}; {harmless}", refusal.chain())));
         }
     };
-    let is_attached = async || -> Result<bool, StoreError> {
-        Ok(triggers(client).await?.iter().all(|(_, state)| *state == TriggerState::Current)
-            && changed_functions(client).await?.is_empty())
-    };
     // who finds all as it should be need own nothing
-    if SchemaState::of(&done) != SchemaState::Current || !is_attached().await? || !has_list_index(client).await? {
+    if SchemaState::of(&done) != SchemaState::Current || !is_attached(client).await? || !has_list_index(client).await? {
         refuse_if_lacking(client, &lacking_to_migrate(client).await?).await?;
     }
     if done.is_empty() {
@@ -235,7 +231,7 @@ async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, Store
         .execute("insert into live.incarnation default values on conflict do nothing", &[])
         .await
         .attempt("name the server's incarnation")?;
-    let changed = !is_attached().await?;
+    let changed = !is_attached(client).await?;
     if changed {
         put_back(client).await?;
     }
@@ -269,9 +265,13 @@ async fn make_harmless(client: &Client, done: &[(i32, String)]) -> Result<(), St
     for migration in pending.filter(|m| ![Kind::HostTables, Kind::ConcurrentIndex].contains(&m.kind)) {
         apply(client, migration, true).await?;
     }
-    let is_changed = triggers(client).await?.iter().any(|(_, state)| *state != TriggerState::Current)
-        || !changed_functions(client).await?.is_empty();
-    if is_changed { put_back(client).await } else { Ok(()) }
+    if is_attached(client).await? { Ok(()) } else { put_back(client).await }
+}
+
+/// Whether triggers and functions are this version's.
+async fn is_attached(client: &Client) -> Result<bool, StoreError> {
+    Ok(triggers(client).await?.iter().all(|(_, state)| *state == TriggerState::Current)
+        && changed_functions(client).await?.is_empty())
 }
 
 /// The lock belongs to the session and goes with it.
