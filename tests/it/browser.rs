@@ -27,7 +27,7 @@ async fn some_orders() -> (Database, Service) {
 async fn the_first_paint_is_complete_without_javascript() {
     let (_database, service) = some_orders().await;
     let browser = Browser::without_javascript(&service.base()).await;
-    browser.sign_in("ana").await;
+    browser.sign_in_on_page("ana").await;
     for (id, text) in [
         ("stat-total-orders", "4"),
         ("stat-pending-orders", "1"),

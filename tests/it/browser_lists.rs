@@ -289,6 +289,7 @@ async fn a_view_that_was_saved_is_there_in_every_browser_of_the_account_until_it
         // somebody else in the same browser has none of it
         other.client.delete_all_cookies().await.unwrap();
         other.sign_in("ben").await;
+        other.goto(REP).await;
         assert_eq!((other.ids().await, other.script(SAVED).await), ("7".to_owned(), json!("")));
         other.close().await;
 

@@ -494,7 +494,7 @@ async fn a_session_that_is_over_ends_each_of_its_tabs_seen_or_not_and_none_of_a_
             scene.open().await;
             scene.browser.client.delete_all_cookies().await.unwrap();
         }
-        scene.browser.sign_in("ana").await;
+        scene.browser.sign_in_on_page("ana").await;
         scene.browser.goto("/orders/orders/").await;
         scene.browser.state("live").await;
     }

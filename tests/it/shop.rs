@@ -472,7 +472,7 @@ async fn behind_nginx_in_a_browser_the_page_shows_at_once() {
             true => Browser::trusting(&format!("https://{}", nginx.tls)).await,
             false => Browser::open(&nginx.base()).await,
         };
-        browser.sign_in("ana").await;
+        browser.sign_in_on_page("ana").await;
         browser.goto("/orders/orders/").await;
         browser.state("live").await;
         let protocol = browser.script("performance.getEntriesByType('navigation')[0].nextHopProtocol").await;
