@@ -1,7 +1,7 @@
 //! The service as a process of its own, which can be killed.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
@@ -47,10 +47,9 @@ pub fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// The program that is tested: the one that was built with the tests, or a mutant's, which is built where the next one
-/// takes its place.
-pub fn program() -> PathBuf {
-    std::env::var_os("MUTANT_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_oncare-live").into(), PathBuf::from)
+/// The program that is tested.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_oncare-live"))
 }
 
 impl Instance {
