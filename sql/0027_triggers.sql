@@ -41,32 +41,88 @@ $$;
 -- written would take one for each row, and from the 65th on every snapshot in the cluster would cost more.
 --
 -- In the block stand: each value that the INSERT takes, by the casts that it takes them by, within num_nulls(), which
--- evaluates all of its arguments; and our own table as a constant, so that the block fails where the table is gone.
+-- evaluates all of its arguments; and live.must_take_events() with our own table as a constant, so that the block fails where the
+-- table is gone or can't take the event.
+
+-- Some errors are not of what was read but of the host's transaction, which has to know of them: it can't be serialized, is in a
+-- deadlock, lacks memory, disk or stack, gets no lock, is ended. (OTHERS leaves out a statement that is cancelled.) Each function
+-- raises those again, and names them itself: a handler that needs anything of schema live could fail where somebody took away
+-- the schema from its owner. Then nothing can be noted either, and the service finds that out when it looks.
 
 -- Notes that a change could not be read. Until somebody has read all orders anew, statistics are counted from the orders. What
--- is wrong with our own tables fails nothing either. A transaction leaves one note, however much it changes.
+-- is wrong with our own tables fails nothing either. A transaction leaves one note, however much it changes. It stays where the
+-- event that tells of it at once can't be written: then it is found later.
 create or replace function live.note_unreadable(what_failed text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     insert into live.unreadable (reason) values (what_failed) on conflict do nothing;
     if found then
-        insert into live.order_event (operation) values ('unreadable');
-        if live.listener_sleeps() then
-            perform live.notify();
-        end if;
+        begin
+            insert into live.order_event (operation) values ('unreadable');
+            if live.listener_sleeps() then
+                perform live.notify();
+            end if;
+        exception
+            when transaction_rollback or insufficient_resources or operator_intervention or system_error
+                or statement_too_complex or object_in_use or lock_not_available then
+                raise;
+            when others then
+        end;
     end if;
-exception when others then
-    if live.is_of_the_transaction(sqlstate) then
+exception
+    when transaction_rollback or insufficient_resources or operator_intervention or system_error
+        or statement_too_complex or object_in_use or lock_not_available then
         raise;
-    end if;
+    when others then
 end
 $$;
 
--- Whether an error is not of what was read but of the host's transaction, which has to know of it: it can't be serialized, is in a
--- deadlock, lacks memory, disk or stack, gets no lock, is ended. (OTHERS leaves out a statement that is cancelled.)
-create or replace function live.is_of_the_transaction(state text) returns boolean
-language sql immutable as $$
-    select left(state, 2) in ('40', '53', '57', '58') or state in ('54001', '55006', '55P03')
+-- True, or fails where an INSERT of these functions into our own table would fail the host's write: somebody took away the right
+-- to it, a column, a default or the end of its numbers, or added what rows have to keep to. It stands in each block with the
+-- table and its sequence as constants and says that it is immutable, so that PostgreSQL asks it when it plans and not for each row,
+-- and once more after one of them was altered. What others hang on that table that may fail, a trigger or an index on an
+-- expression, is theirs.
+create or replace function live.must_take_events(events regclass, numbers regclass) returns boolean
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+    writer oid := (select p.proowner from pg_proc p where p.oid = 'live.record_update()'::regprocedure);
+    obstacle text := coalesce(
+        (select format('%I may not insert into it', pg_get_userbyid(writer))
+         where not has_schema_privilege(writer, 'live', 'usage') or not has_table_privilege(writer, events, 'insert')),
+        (select format('it lacks the column %s of type %s', needed.name, needed.type)
+         from (values ('operation', 'text'), ('order_id', 'bigint'), ('order_number', 'text'), ('old_sales_rep_id', 'bigint'),
+             ('new_sales_rep_id', 'bigint'), ('old_status', 'text'), ('new_status', 'text'), ('old_payment_status', 'text'),
+             ('new_payment_status', 'text'), ('old_total', 'numeric'), ('new_total', 'numeric'), ('items_delta', 'integer'),
+             ('other', 'jsonb')) needed (name, type)
+         where not exists (
+             select from pg_attribute a
+             where a.attrelid = events and a.attname = needed.name and not a.attisdropped
+                 and format_type(a.atttypid, a.atttypmod) = needed.type)
+         limit 1),
+        (select format('its column %I has no default', a.attname)
+         from pg_attribute a
+         where a.attrelid = events and a.attnum > 0 and not a.attisdropped and a.attname <> 'operation'
+             and a.attnotnull and not a.atthasdef and a.attidentity = ''
+         limit 1),
+        (select format('it has the constraint %I', c.conname)
+         from pg_constraint c
+         where c.conrelid = events and c.contype not in ('p', 'n')
+         limit 1),
+        (select format('it has the unique index %s', i.indexrelid::regclass)
+         from pg_index i where i.indrelid = events and i.indisunique and not i.indisprimary limit 1),
+        (select 'row-level security is on for it'
+         from pg_class c
+         where c.oid = events and c.relrowsecurity and (c.relforcerowsecurity or c.relowner <> writer)),
+        (select format('its numbers end at %s', s.seqmax)
+         from pg_sequence s
+         where s.seqrelid = numbers and s.seqmax < 9223372036854775807)
+    );
+begin
+    if obstacle is not null then
+        raise exception 'no event can be written to %: %', events, obstacle;
+    end if;
+    return true;
+end
 $$;
 
 -- Orders are recorded row by row when they are inserted or updated: matching the rows of a statement before and after would
@@ -82,17 +138,21 @@ begin
     begin
         if num_nulls(new.id::bigint, new.order_number::text, new.sales_rep_id::bigint, new.status::text,
                 new.payment_status::text, new.total_amount::numeric) is not null
-            and 'public.orders_order'::regclass is not null and 'live.order_event'::regclass is not null
+            and 'public.orders_order'::regclass is not null and live.must_take_events('live.order_event', 'live.order_event_id_seq')
             and live.listener_sleeps()
         then
             perform live.notify();
         end if;
-    exception when others then
-        if live.is_of_the_transaction(sqlstate) then
+    exception
+        when transaction_rollback or insufficient_resources or operator_intervention or system_error
+            or statement_too_complex or object_in_use or lock_not_available then
             raise;
-        end if;
-        perform live.note_unreadable(sqlerrm);
-        return null;
+        when others then
+            begin
+                perform live.note_unreadable(sqlerrm);
+            exception when syntax_error_or_access_rule_violation then
+            end;
+            return null;
     end;
     insert into live.order_event (operation, order_id, order_number, new_sales_rep_id, new_status, new_payment_status, new_total)
     values (coalesce('insert', 'public.orders_order'::regclass::text), new.id::bigint, new.order_number::text,
@@ -124,7 +184,7 @@ begin
                 and old.id::bigint = new.id::bigint and old.order_number::text = new.order_number::text
                 and old.customer_name::text = new.customer_name::text
                 and old.created_at::timestamptz = new.created_at::timestamptz
-                and 'public.orders_order'::regclass is not null and 'live.order_event'::regclass is not null
+                and 'public.orders_order'::regclass is not null and live.must_take_events('live.order_event', 'live.order_event_id_seq')
             then
                 if live.listener_sleeps() then
                     perform live.notify();
@@ -151,12 +211,16 @@ begin
             if live.listener_sleeps() then
                 perform live.notify();
             end if;
-        exception when others then
-            if live.is_of_the_transaction(sqlstate) then
+        exception
+            when transaction_rollback or insufficient_resources or operator_intervention or system_error
+                or statement_too_complex or object_in_use or lock_not_available then
                 raise;
-            end if;
-            perform live.note_unreadable(sqlerrm);
-            return null;
+            when others then
+                begin
+                    perform live.note_unreadable(sqlerrm);
+                exception when syntax_error_or_access_rule_violation then
+                end;
+                return null;
         end;
         if is_another then
             insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, old_status, old_payment_status, old_total)
@@ -208,7 +272,7 @@ begin
         perform count(num_nulls(o.id::bigint, o.order_number::text, o.sales_rep_id::bigint, o.status::text,
             o.payment_status::text, o.total_amount::numeric))
         from old_rows o
-        where 'live.order_event'::regclass is not null
+        where live.must_take_events('live.order_event', 'live.order_event_id_seq')
         having count(*) > 0;
         if not found then
             return null;
@@ -216,12 +280,16 @@ begin
         if live.listener_sleeps() then
             perform live.notify();
         end if;
-    exception when others then
-        if live.is_of_the_transaction(sqlstate) then
+    exception
+        when transaction_rollback or insufficient_resources or operator_intervention or system_error
+            or statement_too_complex or object_in_use or lock_not_available then
             raise;
-        end if;
-        perform live.note_unreadable(sqlerrm);
-        return null;
+        when others then
+            begin
+                perform live.note_unreadable(sqlerrm);
+            exception when syntax_error_or_access_rule_violation then
+            end;
+            return null;
     end;
     insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, old_status, old_payment_status, old_total)
     select 'delete', o.id::bigint, o.order_number::text, o.sales_rep_id::bigint, o.status::text, o.payment_status::text,
@@ -243,12 +311,16 @@ begin
         perform live.notify();
     end if;
     return null;
-exception when others then
-    if live.is_of_the_transaction(sqlstate) then
+exception
+    when transaction_rollback or insufficient_resources or operator_intervention or system_error
+        or statement_too_complex or object_in_use or lock_not_available then
         raise;
-    end if;
-    perform live.note_unreadable(sqlerrm);
-    return null;
+    when others then
+        begin
+            perform live.note_unreadable(sqlerrm);
+        exception when syntax_error_or_access_rule_violation then
+        end;
+        return null;
 end
 $$;
 
@@ -256,6 +328,8 @@ $$;
 create or replace function live.record_items() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+    changed bigint[];
+    changes integer[];
     orders bigint[];
     numbers text[];
     reps bigint[];
@@ -263,44 +337,44 @@ declare
 begin
     begin
         if tg_op = 'INSERT' then
-            select array_agg(o.id::bigint), array_agg(o.order_number::text), array_agg(o.sales_rep_id::bigint),
-                array_agg(c.items::integer)
-            into orders, numbers, reps, deltas
-            from (select order_id, count(*) as items from new_rows group by order_id) c
-            cross join lateral (select * from public.orders_order o where o.id = c.order_id limit 1) o
-            where 'live.order_event'::regclass is not null;
+            select array_agg(c.id), array_agg(c.items) into changed, changes
+            from (select order_id::bigint as id, count(*)::integer as items from new_rows group by order_id) c;
         elsif tg_op = 'DELETE' then
-            select array_agg(o.id::bigint), array_agg(o.order_number::text), array_agg(o.sales_rep_id::bigint),
-                array_agg(-c.items::integer)
-            into orders, numbers, reps, deltas
-            from (select order_id, count(*) as items from old_rows group by order_id) c
-            cross join lateral (select * from public.orders_order o where o.id = c.order_id limit 1) o
-            where 'live.order_event'::regclass is not null;
+            select array_agg(c.id), array_agg(c.items) into changed, changes
+            from (select order_id::bigint as id, -count(*)::integer as items from old_rows group by order_id) c;
         else
-            select array_agg(o.id::bigint), array_agg(o.order_number::text), array_agg(o.sales_rep_id::bigint),
-                array_agg(c.items::integer)
-            into orders, numbers, reps, deltas
+            select array_agg(c.id), array_agg(c.items) into changed, changes
             from (
-                select i.order_id, sum(i.items) as items
+                select i.order_id::bigint as id, sum(i.items)::integer as items
                 from (select order_id, 1 as items from new_rows union all select order_id, -1 from old_rows) i
                 group by i.order_id
                 having sum(i.items) <> 0
-            ) c
-            cross join lateral (select * from public.orders_order o where o.id = c.order_id limit 1) o
-            where 'live.order_event'::regclass is not null;
+            ) c;
         end if;
+        if changed is null then
+            return null;
+        end if;
+        select array_agg(o.id::bigint), array_agg(o.order_number::text), array_agg(o.sales_rep_id::bigint), array_agg(c.items)
+        into orders, numbers, reps, deltas
+        from unnest(changed, changes) c (id, items)
+        cross join lateral (select * from public.orders_order o where o.id = c.id limit 1) o
+        where live.must_take_events('live.order_event', 'live.order_event_id_seq');
         if orders is null then
             return null;
         end if;
         if live.listener_sleeps() then
             perform live.notify();
         end if;
-    exception when others then
-        if live.is_of_the_transaction(sqlstate) then
+    exception
+        when transaction_rollback or insufficient_resources or operator_intervention or system_error
+            or statement_too_complex or object_in_use or lock_not_available then
             raise;
-        end if;
-        perform live.note_unreadable(sqlerrm);
-        return null;
+        when others then
+            begin
+                perform live.note_unreadable(sqlerrm);
+            exception when syntax_error_or_access_rule_violation then
+            end;
+            return null;
     end;
     insert into live.order_event (operation, order_id, order_number, old_sales_rep_id, new_sales_rep_id, items_delta)
     select 'items', c.id, c.number, c.rep, c.rep, c.delta from unnest(orders, numbers, reps, deltas) c (id, number, rep, delta);
@@ -309,6 +383,7 @@ end
 $$;
 
 -- of earlier versions
+drop function if exists live.is_of_the_transaction(text);
 drop function if exists live.notify(text);
 drop function if exists live.notify(bigint[]);
 

@@ -41,8 +41,7 @@ pub struct Subscriber {
 pub struct Hub {
     channels: Mutex<Channels>,
     listener: Mutex<ListenerState>,
-    /// Why changes may go unrecorded, or what was is not made up for yet.
-    faults: Mutex<Vec<String>>,
+    faults: Mutex<Faults>,
     /// A change was found that could not be recorded.
     unrecorded: Notify,
     opened: Notify,
@@ -50,6 +49,13 @@ pub struct Hub {
     /// How many streams there are, for whoever needs no more than that.
     open: AtomicUsize,
     meter: Arc<Meter>,
+}
+
+/// Why changes may go unrecorded, or what was is not made up for yet.
+struct Faults {
+    known: Vec<String>,
+    /// How many changes were met that could not be recorded.
+    met: u64,
 }
 
 #[derive(Default)]
@@ -76,7 +82,7 @@ impl Hub {
         Self {
             channels: Mutex::default(),
             listener: Mutex::new(ListenerState::Degraded("the listener is starting".to_owned())),
-            faults: Mutex::new(vec!["the triggers have not been looked at yet".to_owned()]),
+            faults: Mutex::new(Faults { known: vec!["the triggers have not been looked at yet".to_owned()], met: 0 }),
             unrecorded: Notify::new(),
             opened: Notify::new(),
             next: AtomicU64::new(0),
@@ -223,12 +229,12 @@ impl Hub {
     /// Why changes may go unrecorded; nothing where all are.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock_faults().known.clone()
     }
 
     /// Whether every change is recorded, and those that were not are made up for.
     pub(super) fn records_all(&self) -> bool {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.lock_faults().known.is_empty()
     }
 
     /// Keeps the listener's state, and tells every stream where it changed.
@@ -238,15 +244,35 @@ impl Hub {
 
     /// Keeps why changes may go unrecorded, and tells every stream where it changed whether they do.
     pub(super) fn set_faults(&self, faults: Vec<String>) {
-        self.tell_if_changed(|| *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults);
+        self.tell_if_changed(|| self.lock_faults().known = faults);
+    }
+
+    /// A look that began when so many unrecorded changes had been met has found that all is recorded, or made up for it. Of those
+    /// that were met since then it knows nothing.
+    pub(super) fn clear_faults(&self, met: u64) {
+        self.tell_if_changed(|| {
+            let mut faults = self.lock_faults();
+            if faults.met == met {
+                faults.known.clear();
+            }
+        });
+    }
+
+    /// How many changes were met that could not be recorded: for [`Hub::clear_faults`].
+    pub(super) fn unrecorded_met(&self) -> u64 {
+        self.lock_faults().met
     }
 
     /// The listener met a change that could not be recorded. Whoever looks after that knows more where it is known already.
     pub(super) fn met_unrecorded(&self) {
-        if self.records_all() {
-            self.set_faults(vec!["a trigger could not read a change".to_owned()]);
-            self.unrecorded.notify_one();
-        }
+        self.tell_if_changed(|| {
+            let mut faults = self.lock_faults();
+            faults.met += 1;
+            if faults.known.is_empty() {
+                faults.known.push("a trigger could not read a change".to_owned());
+            }
+        });
+        self.unrecorded.notify_one();
     }
 
     /// Returns when such a change was met since this was last asked.
@@ -264,6 +290,10 @@ impl Hub {
 
     fn each(&self, mut visit: impl FnMut(&Mailbox)) {
         self.lock().watched.values().flatten().for_each(|mailbox| visit(mailbox));
+    }
+
+    fn lock_faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listener(&self) -> MutexGuard<'_, ListenerState> {
@@ -318,5 +348,29 @@ impl Drop for Subscription {
         drop(channels);
         self.hub.open.fetch_sub(1, Relaxed);
         self.hub.meter.closed(role(self.scope), self.reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_met_during_a_look_is_not_taken_for_made_up() {
+        let hub = Hub::new(Arc::default());
+        hub.clear_faults(hub.unrecorded_met());
+        assert!(hub.records_all());
+        let before = hub.unrecorded_met();
+        hub.set_faults(vec!["everything is read anew".to_owned()]);
+        hub.met_unrecorded();
+        hub.clear_faults(before);
+        assert_eq!(hub.faults(), ["everything is read anew"]);
+        timeout(Duration::from_secs(5), hub.unrecorded()).await.expect("who looks is told, though a fault was known");
+        hub.clear_faults(hub.unrecorded_met());
+        assert!(hub.records_all());
     }
 }

@@ -18,6 +18,7 @@ use super::frame::Frame;
 use super::heard::Heard;
 use super::hub::ListenerState;
 use super::lateness::Lateness;
+use super::outage::Outage;
 use super::pace::{Pace, SHORTEST_PAUSE};
 use super::state::Live;
 use super::watched::Audience;
@@ -60,15 +61,18 @@ struct Stand {
 /// Listens for ever.
 pub(super) async fn run(live: &Live) {
     let mut stand = None;
+    let mut outage = Outage::default();
     let mut backoff = FIRST_BACKOFF;
     loop {
         let connected_at = Instant::now();
-        let Err(error) = listen(live, &mut stand).await;
+        let Err(error) = listen(live, &mut stand, &mut outage).await;
         live.meter.set_awake(false);
         if connected_at.elapsed() > LONGEST_BACKOFF {
             backoff = FIRST_BACKOFF;
         }
-        tracing::warn!(error = error.chain(), "the listener lost the database; reconnecting");
+        if outage.fails(&error.chain()) {
+            tracing::warn!(error = error.chain(), "the listener can't read; it reconnects until it can");
+        }
         live.hub.set_listener_state(ListenerState::Degraded(error.chain()));
         let share = rand::rng().random_range(0.5..1.0);
         sleep(backoff.mul_f64(share)).await;
@@ -80,7 +84,7 @@ pub(super) async fn run(live: &Live) {
 enum Never {}
 
 /// One connection's life.
-async fn listen(live: &Live, stand: &mut Option<Stand>) -> Result<Never, StoreError> {
+async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> Result<Never, StoreError> {
     let heard = Arc::new(Heard::default());
     let link = {
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
@@ -99,6 +103,7 @@ async fn listen(live: &Live, stand: &mut Option<Stand>) -> Result<Never, StoreEr
         live,
         heard: &heard,
         risen: &risen,
+        outage,
         link,
         stand: known,
         may_sleep,
@@ -138,6 +143,8 @@ struct Tail<'a> {
     heard: &'a Heard,
     /// That it rose is to be told to the other instances.
     risen: &'a Notify,
+    /// Over once something was read.
+    outage: &'a mut Outage,
     link: Link,
     stand: &'a mut Stand,
     /// Not where writers may want to prepare their transactions, which PostgreSQL refuses to those that notify.
@@ -263,6 +270,7 @@ impl Tail<'_> {
         let present = within(READ_PATIENCE, "read the present within 20 s", self.link.present()).await?;
         // a stream may have opened meanwhile
         self.tell_nothing_up_to(Arc::new(present));
+        self.has_read();
         Ok(())
     }
 
@@ -272,6 +280,13 @@ impl Tail<'_> {
         self.live.hub.resync(&state);
         self.live.recency.jumped_to(state.revision());
         self.stand.cursor = state;
+    }
+
+    fn has_read(&mut self) {
+        self.heard.has_read();
+        if let Some(outage) = self.outage.is_over() {
+            tracing::info!("the listener is back after {} s", outage.as_secs());
+        }
     }
 
     /// Reads what happened since the cursor and delivers it.
@@ -286,12 +301,11 @@ impl Tail<'_> {
                 tracing::error!(error = error.chain(), "a batch is skipped; every stream reads its state anew");
                 live.meter.batches_skipped.fetch_add(1, Relaxed);
                 self.jump().await?;
-                self.heard.has_read();
                 return Ok(read);
             }
             outcome => outcome?,
         };
-        self.heard.has_read();
+        self.has_read();
         let cursor = Arc::new(cursor);
         live.meter.batches.fetch_add(1, Relaxed);
         match news {
@@ -344,7 +358,15 @@ impl Tail<'_> {
         }
         // if need be again, together with the statistics: they must be of one snapshot
         let wanted = |batch: &Batch| &unknown(batch) | &ahead;
-        within(READ_PATIENCE, attempted, self.link.read_batch_and_statistics(cursor, followed.reps(), wanted)).await
+        let read = self.link.read_batch_and_statistics(cursor, followed.reps(), wanted);
+        match within(READ_PATIENCE, attempted, read).await {
+            // those that can't be read keep nobody else from being told what happened
+            Err(error) if error.is_of_the_data() => {
+                let read = self.link.read_batch_and_readable_statistics(cursor, followed.reps(), wanted);
+                within(READ_PATIENCE, attempted, read).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Whose events the next read is to tell.

@@ -9,7 +9,7 @@
 //! Beside that way: `recency.rs` answers polls when nothing changed; `fold_task.rs` folds and prunes; `session_check.rs` ends
 //! streams of ended sessions; `stranger_check.rs` finds other sessions that hold the sleep lock; `recording_check.rs` finds out
 //! that changes go unrecorded, as the host altered what the triggers read, and makes up for it once they are. `start.rs` starts these
-//! tasks, `supervise.rs` restarts them, `within.rs` gives up what takes too long, `state.rs` holds what they share, `meter.rs` counts.
+//! tasks, `supervise.rs` restarts them, `within.rs` gives up what takes too long, `outage.rs` keeps the log short, `state.rs` holds what they share, `meter.rs` counts.
 
 mod baseline;
 mod bye;
@@ -22,6 +22,7 @@ mod lateness;
 mod listener;
 mod mailbox;
 mod meter;
+mod outage;
 mod pace;
 #[cfg(test)]
 mod pace_simulation;

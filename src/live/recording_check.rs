@@ -1,19 +1,24 @@
 //! Looks now and then whether every change is recorded. The host may alter at any time what the triggers read, drop its tables or
 //! switch triggers off. Then pages are not live, and statistics are counted from the orders. Once all is recorded again, statistics
-//! are built anew: that begins another epoch, in which every listener and stream reads anew.
+//! are built anew: that begins another epoch, in which every listener and stream reads anew. With the statistics is kept what
+//! recorded changes when they were built, so that what was altered and put back between two looks is found as well, also where
+//! no service ran meanwhile.
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::hub::Hub;
-use crate::store::{Recording, Store, StoreError};
+use crate::store::{Doubt, Recording, Store, StoreError};
 
 /// How often is looked.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How soon again where that failed, or an unrecorded change was met. Not twice in a row: all orders may be read each time.
+/// How soon again, at the earliest, where that failed, or an unrecorded change was met.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause after all orders were read is so many times as long as that took, up to the interval.
+const REST: u32 = 9;
 
 /// How long the listener may take to come to the new epoch until pages are told that they are live, and how often that is
 /// looked at.
@@ -22,16 +27,15 @@ const ARRIVAL_POLL: Duration = Duration::from_millis(100);
 
 /// Looks for ever.
 pub(super) async fn run(store: &Store, hub: &Hub) {
-    let mut check = Check { store, hub, fingerprint: None, is_owed: false };
+    let mut check = Check { store, hub, is_owed: false, rested: Instant::now() };
     let mut was_failing = false;
     loop {
         match check.look().await {
-            Ok(Look::MadeUp) => sleep(INTERVAL).await,
-            Ok(Look::Behind) => sleep(RETRY_PAUSE).await,
-            Ok(Look::Nothing) => tokio::select! {
+            Ok(Look::Done) => tokio::select! {
                 () = sleep(INTERVAL) => {}
-                () = hub.unrecorded() => sleep(RETRY_PAUSE).await,
+                () = hub.unrecorded() => sleep_until(check.rested).await,
             },
+            Ok(Look::Unfinished) => sleep_until(check.rested).await,
             Err(error) => {
                 if !std::mem::replace(&mut was_failing, true) {
                     tracing::warn!(error = error.chain(), "could not look whether changes are recorded; trying on");
@@ -46,50 +50,46 @@ pub(super) async fn run(store: &Store, hub: &Hub) {
 
 /// What came of a look.
 enum Look {
-    /// All orders were read, as some changes had not been recorded.
-    MadeUp,
-    /// Somebody is to migrate first.
-    Behind,
-    /// There was nothing to be made up for, or it can't be yet.
-    Nothing,
+    /// There is nothing more to do, or it can't be done yet.
+    Done,
+    /// Somebody is to migrate first, or another change went unrecorded while all orders were read.
+    Unfinished,
 }
 
 struct Check<'a> {
     store: &'a Store,
     hub: &'a Hub,
-    /// What told one state of the triggers, and of what they read, from another at the last look.
-    fingerprint: Option<String>,
-    /// Whether changes may have gone unrecorded that are not made up for.
+    /// Whether changes went unrecorded, or were about to, that are not made up for.
     is_owed: bool,
+    /// Not before this is looked again, where all orders may be read.
+    rested: Instant,
 }
 
 impl Check<'_> {
     async fn look(&mut self) -> Result<Look, StoreError> {
-        let Some(Recording { faults, unreadable, fingerprint }) = self.store.recording().await? else {
-            self.hub.set_faults(Vec::new());
-            return Ok(Look::Nothing);
+        self.rested = Instant::now() + RETRY_PAUSE;
+        let met = self.hub.unrecorded_met();
+        let Some(Recording { faults, is_behind, unreadable, doubt }) = self.store.recording().await? else {
+            self.hub.clear_faults(met);
+            return Ok(Look::Done);
         };
-        let is_behind = fingerprint.is_none();
-        let before = std::mem::replace(&mut self.fingerprint, fingerprint);
-        let were_replaced = before.is_some() && self.fingerprint.is_some() && before != self.fingerprint;
-        self.is_owed |= were_replaced || unreadable.is_some() || !faults.is_empty();
+        self.is_owed |= doubt == Doubt::Grave || unreadable.is_some() || !faults.is_empty();
         if !faults.is_empty() {
             self.say(faults);
             if is_behind {
                 // whoever migrates builds the statistics anew
-                return Ok(Look::Behind);
+                return Ok(Look::Unfinished);
             }
             self.store.distrust_statistics().await?;
-            return Ok(Look::Nothing);
+            return Ok(Look::Done);
         }
-        let is_owed = self.is_owed;
-        if is_owed {
+        if self.is_owed {
             let what = unreadable.map_or_else(String::new, |reason| format!(" ({reason})"));
             self.say(vec![format!("changes went unrecorded{what}; everything is read anew")]);
-            self.store.rebuild_statistics().await?;
+            self.read_all().await?;
             if self.store.recording().await?.is_some_and(|recording| recording.unreadable.is_some()) {
                 // another one was met meanwhile
-                return Ok(Look::MadeUp);
+                return Ok(Look::Unfinished);
             }
             self.is_owed = false;
             let present = self.store.present().await?;
@@ -101,9 +101,24 @@ impl Check<'_> {
             // a listener that has lost the database is not live anyway
             let _ = timeout(ARRIVAL_PATIENCE, arrival).await;
             tracing::info!("every change is recorded again, and those that were not are made up for");
+        } else if doubt == Doubt::Slight {
+            // most probably nobody has missed anything: no page need say that it may have
+            tracing::info!(
+                "a table of orders was written anew, or rights in schema live changed: everything is read anew"
+            );
+            self.read_all().await?;
+        } else {
+            self.store.keep_recording().await?;
         }
-        self.hub.set_faults(Vec::new());
-        Ok(if is_owed { Look::MadeUp } else { Look::Nothing })
+        self.hub.clear_faults(met);
+        Ok(Look::Done)
+    }
+
+    async fn read_all(&mut self) -> Result<(), StoreError> {
+        let begun_at = Instant::now();
+        self.store.rebuild_statistics().await?;
+        self.rested = Instant::now() + (begun_at.elapsed() * REST).clamp(RETRY_PAUSE, INTERVAL);
+        Ok(())
     }
 
     fn say(&self, faults: Vec<String>) {

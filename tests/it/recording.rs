@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use oncare_live::doctor;
+use oncare_live::store::{DatabaseUrl, Doubt, Store};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::harness::database::{Database, order_sql, people};
-use crate::harness::http::Events;
+use crate::harness::database::{Database, connect, order_sql, people};
+use crate::harness::http::{Browserless, Events};
 use crate::harness::service::Service;
 use crate::harness::{eventually, eventually_within};
 
@@ -20,6 +21,21 @@ const ITEM: &str = "insert into orders_orderitem (order_id, medicine_id, quantit
 /// Orders and items without keys, so that any row can be entered twice, whatever columns there are.
 async fn loose() -> Database {
     let database = Database::new().await;
+    loosen(&database).await;
+    database
+}
+
+/// The same, of somebody who is no superuser.
+async fn of_an_owner() -> Database {
+    let database = Database::new_of("oncare_owner", "template template0").await;
+    database.sql(include_str!("../../sql/0001_oncare_tables.sql")).await;
+    database.store().migrate().await.unwrap();
+    database.sql(&people()).await;
+    loosen(&database).await;
+    database
+}
+
+async fn loosen(database: &Database) {
     database
         .orders(
             "(1, 1::bigint, 'pending', 'paid', 10), (2, 1, 'shipped', 'paid', 20), (3, null, 'pending', 'paid', 30)",
@@ -41,7 +57,6 @@ async fn loose() -> Database {
         )
         .await;
     database.store().fold().await.unwrap();
-    database
 }
 
 /// Statements that fire each trigger, whatever the columns are called.
@@ -186,12 +201,8 @@ async fn a_column_that_is_added_again_is_read_by_sessions_that_were_open() {
 /// No trigger tells what a table that is altered has in it afterwards.
 #[tokio::test]
 async fn a_column_that_was_made_anew_between_two_looks_is_read_anew() {
-    let database = Database::new().await;
-    database.orders("(1, 1::bigint, 'delivered', 'paid', 10), (2, 1, 'delivered', 'paid', 20)").await;
-    let service = Service::start(&database).await;
-    let ana = service.signed_in("ana").await;
-    let mut stream = ana.events().await;
-    until_pinged(&mut stream, "live").await;
+    let Watched { database, service, ana, .. } =
+        Watched::new("(1, 1::bigint, 'delivered', 'paid', 10), (2, 1, 'delivered', 'paid', 20)").await;
     database
         .sql(
             "begin; alter table orders_order drop column total_amount;
@@ -246,6 +257,26 @@ async fn no_row_takes_a_transaction_id_of_its_own() {
     assert_eq!(database.value("select count(*) from live.unreadable").await, "1");
 }
 
+/// A service with these orders, and a page of a rep's that is live.
+struct Watched {
+    database: Database,
+    service: Service,
+    ana: Browserless,
+    stream: Events,
+}
+
+impl Watched {
+    async fn new(orders: &str) -> Self {
+        let database = Database::new().await;
+        database.orders(orders).await;
+        let service = Service::start(&database).await;
+        let ana = service.signed_in("ana").await;
+        let mut stream = ana.events().await;
+        until_pinged(&mut stream, "live").await;
+        Self { database, service, ana, stream }
+    }
+}
+
 async fn until_pinged(stream: &mut Events, listener: &str) {
     let told = async { while stream.wait_for("ping").await.data["listener"] != listener {} };
     tokio::time::timeout(A_MINUTE, told).await.unwrap_or_else(|_| panic!("no ping says {listener}"));
@@ -280,12 +311,8 @@ async fn problems(database: &Database) -> String {
 
 #[tokio::test]
 async fn a_renamed_column_is_named_everywhere_and_made_up_for() {
-    let database = Database::new().await;
-    database.orders("(1, 1::bigint, 'pending', 'paid', 10), (2, 1, 'shipped', 'paid', 20)").await;
-    let service = Service::start(&database).await;
-    let ana = service.signed_in("ana").await;
-    let mut stream = ana.events().await;
-    until_pinged(&mut stream, "live").await;
+    let Watched { database, service, mut stream, .. } =
+        Watched::new("(1, 1::bigint, 'pending', 'paid', 10), (2, 1, 'shipped', 'paid', 20)").await;
     assert_eq!(service.metric("oncare_live_triggers_intact").await, 1.0);
 
     database.sql("alter table orders_order rename column customer_name to buyer").await;
@@ -323,12 +350,7 @@ async fn a_renamed_column_is_named_everywhere_and_made_up_for() {
 
 #[tokio::test]
 async fn what_a_disabled_trigger_missed_is_made_up_for() {
-    let database = Database::new().await;
-    database.orders("(1, 1::bigint, 'pending', 'paid', 10)").await;
-    let service = Service::start(&database).await;
-    let ana = service.signed_in("ana").await;
-    let mut stream = ana.events().await;
-    until_pinged(&mut stream, "live").await;
+    let Watched { database, service, ana, mut stream } = Watched::new("(1, 1::bigint, 'pending', 'paid', 10)").await;
     let poll = async |tag: &str| {
         let answer = ana.get_with("/orders/api/sales-rep/dashboard/", &[("if-none-match", tag)]).await;
         (answer.status().as_u16(), answer.headers()["etag"].to_str().unwrap().to_owned())
@@ -359,12 +381,7 @@ async fn what_a_disabled_trigger_missed_is_made_up_for() {
 /// Too short for anybody to have looked meanwhile.
 #[tokio::test]
 async fn what_was_missed_in_a_moment_is_made_up_for_as_well() {
-    let database = Database::new().await;
-    database.orders("(1, 1::bigint, 'pending', 'paid', 10)").await;
-    let service = Service::start(&database).await;
-    let ana = service.signed_in("ana").await;
-    let mut stream = ana.events().await;
-    until_pinged(&mut stream, "live").await;
+    let Watched { database, service, mut stream, .. } = Watched::new("(1, 1::bigint, 'pending', 'paid', 10)").await;
     let session = database.client().await;
     for statement in [
         "alter table orders_order disable trigger \"!live_insert\"",
@@ -378,15 +395,219 @@ async fn what_was_missed_in_a_moment_is_made_up_for_as_well() {
     assert_folded_and_exact(&database).await;
 }
 
+/// What leaves changes unrecorded and is over before anybody looks.
+const UNSEEN: [(&str, &str); 6] = [
+    (
+        "a trigger switched off and on",
+        "alter table orders_order disable trigger \"!live_update\"; update orders_order set status = 'delivered', total_amount = 7;
+         alter table orders_order enable always trigger \"!live_update\"",
+    ),
+    (
+        "a trigger dropped and put back",
+        "drop trigger \"!live_update\" on orders_order; update orders_order set status = 'delivered', total_amount = 7;
+         create trigger \"!live_update\" after update on orders_order for each row execute function live.record_update();
+         alter table orders_order enable always trigger \"!live_update\"",
+    ),
+    (
+        "values made anew by a type",
+        "alter table orders_order alter status type varchar(20) using 'delivered', alter total_amount type numeric(10, 2) using 7",
+    ),
+    (
+        "columns made anew",
+        "alter table orders_order drop status cascade, drop total_amount;
+         alter table orders_order add status varchar(20) not null default 'delivered', add total_amount numeric(10, 2) not null default 7",
+    ),
+    (
+        "columns in the place of others",
+        "update orders_order set internal_notes = 'delivered', subtotal = 7; alter table orders_order rename status to was;
+         alter table orders_order rename total_amount to cost; alter table orders_order rename internal_notes to status;
+         alter table orders_order rename subtotal to total_amount; alter table orders_order rename was to internal_notes;
+         alter table orders_order rename cost to subtotal",
+    ),
+    (
+        "a function replaced and put back",
+        "do $do$ declare was text := pg_get_functiondef('live.record_update'::regproc); begin
+             create or replace function live.record_update() returns trigger language plpgsql as 'begin return null; end';
+             update orders_order set status = 'delivered', total_amount = 7;
+             execute was; end $do$",
+    ),
+];
+
+#[tokio::test]
+async fn what_was_missed_while_no_service_ran_is_made_up_for() {
+    for (what, unseen) in UNSEEN {
+        let database = Database::new().await;
+        database.orders("(1, 1::bigint, 'pending', 'paid', 10), (2, 1, 'pending', 'paid', 20)").await;
+        database.store().fold().await.unwrap();
+        database.sql(unseen).await;
+        assert_ne!(database.store().statistics_that_differ().await.unwrap(), Vec::<String>::new(), "{what}");
+        let service = Service::start(&database).await;
+        assert_eq!(database.store().statistics_that_differ().await.unwrap(), Vec::<String>::new(), "{what}");
+        let ana = service.signed_in("ana").await;
+        assert_eq!(ana.dashboard("").await["statistics"]["total_revenue"], 14.0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_missed_is_told_from_what_the_host_does_every_day() {
+    let database = Database::new().await;
+    database.orders("(1, 1::bigint, 'pending', 'paid', 10)").await;
+    let store = database.store();
+    let role = format!("reader_{}", database.name);
+    let grant = format!("create role {role}; grant select on all tables in schema live to {role}");
+    for (change, doubt) in [
+        ("vacuum full orders_order, orders_orderitem", Doubt::None),
+        ("cluster orders_order using orders_order_pkey", Doubt::None),
+        ("reindex table orders_order; analyze orders_order", Doubt::None),
+        ("vacuum full pg_trigger, pg_attribute; vacuum freeze pg_trigger, pg_attribute, pg_class", Doubt::None),
+        ("truncate orders_order cascade", Doubt::None),
+        ("alter table orders_order alter status type varchar(50), alter order_number type text", Doubt::None),
+        ("alter table orders_order add note text not null default '', add rolled float8 default random()", Doubt::None),
+        ("create index on orders_order (customer_name)", Doubt::None),
+        ("alter table orders_order rename customer_name to buyer; alter table orders_order rename buyer to customer_name", Doubt::None),
+        ("alter table orders_order disable trigger user; alter table orders_order enable always trigger \"!live_insert\",
+              enable always trigger \"!live_update\", enable always trigger live_delete, enable always trigger \"!live_truncate\"", Doubt::Grave),
+        ("alter table orders_order alter customer_name type text using upper(customer_name)", Doubt::Slight),
+        (&grant, Doubt::Slight),
+    ] {
+        for statement in if change.starts_with("vacuum") { change.split("; ").collect() } else { vec![change] } {
+            database.sql(statement).await;
+        }
+        let recording = store.recording().await.unwrap().unwrap();
+        assert_eq!((recording.doubt, recording.faults), (doubt, vec![]), "{change}");
+        if doubt != Doubt::None {
+            store.rebuild_statistics().await.unwrap();
+            assert_eq!(store.recording().await.unwrap().unwrap().doubt, Doubt::None, "{change}, read anew");
+        }
+        // as after each look
+        store.keep_recording().await.unwrap();
+    }
+    // what an unlogged table loses in a crash no trigger tells; another token tells the crash
+    database.sql("alter table orders_orderstatushistory set unlogged; alter table orders_orderitem set unlogged; alter table orders_order set unlogged").await;
+    store.rebuild_statistics().await.unwrap();
+    assert_eq!(store.recording().await.unwrap().unwrap().doubt, Doubt::None);
+    database.sql("update live.incarnation set token = gen_random_uuid()").await;
+    assert_eq!(store.recording().await.unwrap().unwrap().doubt, Doubt::Grave);
+}
+
+/// Rows that a change of type may have changed are read anew, and as it may as well have changed nothing no page says that it is
+/// not live.
+#[tokio::test]
+async fn rows_that_are_written_anew_are_read_anew_without_a_flicker() {
+    let Watched { database, mut stream, .. } = Watched::new("(1, 1::bigint, 'pending', 'paid', 10)").await;
+    database.sql("alter table orders_order alter customer_name type varchar(200) using upper(customer_name)").await;
+    let told = async {
+        loop {
+            let event = stream.next().await.expect("the stream goes on");
+            match event.name.as_str() {
+                "sync" => return,
+                "ping" => assert_eq!(event.data["listener"], "live"),
+                other => panic!("{other}"),
+            }
+        }
+    };
+    tokio::time::timeout(A_MINUTE, told).await.expect("the stream is told to read anew");
+    until_pinged(&mut stream, "live").await;
+}
+
+/// As soon as one make-up is over another change can't be read.
+#[tokio::test]
+async fn what_goes_unrecorded_after_a_make_up_is_made_up_for_as_soon() {
+    let Watched { database, mut stream, .. } = Watched::new("(1, 1::bigint, 'pending', 'paid', 10)").await;
+    for time in ["first", "second"] {
+        database.sql(&format!("select live.note_unreadable('the {time} time')")).await;
+        // a look follows by itself after ten seconds
+        eventually_within(Duration::from_secs(8), time, async || {
+            (database.value("select count(*) from live.unreadable").await == "0").then_some(())
+        })
+        .await;
+        stream.wait_for("sync").await;
+        until_pinged(&mut stream, "live").await;
+    }
+}
+
+/// What somebody may do to our own tables, and whether changes are recorded all the same.
+fn harms(owner: &str) -> Vec<(String, bool)> {
+    [
+        (format!("revoke insert on live.order_event from {owner}"), false),
+        (format!("revoke insert on live.unreadable from {owner}"), true),
+        (format!("revoke all on all tables in schema live from {owner}"), false),
+        (format!("revoke all on schema live from {owner}"), false),
+        ("alter schema live owner to postgres_like".to_owned(), false),
+        ("alter table live.order_event drop column app_user".to_owned(), true),
+        ("alter table live.order_event drop column other".to_owned(), false),
+        ("alter table live.order_event alter new_status type varchar(20)".to_owned(), false),
+        ("alter table live.order_event alter xid drop default".to_owned(), false),
+        ("alter table live.order_event alter id drop identity".to_owned(), false),
+        ("alter table live.order_event add told_to text not null default ''; alter table live.order_event alter told_to drop default".to_owned(), false),
+        ("alter table live.order_event add constraint of_mine check (order_id < 0) not valid".to_owned(), false),
+        ("create unique index of_mine on live.order_event (operation) where id < 0".to_owned(), false),
+        ("alter sequence live.order_event_id_seq maxvalue 1000".to_owned(), false),
+        ("alter table live.order_event enable row level security, force row level security".to_owned(), false),
+        ("alter table live.order_event rename to gone".to_owned(), false),
+        ("drop function live.note_unreadable(text)".to_owned(), true),
+        ("drop function live.note_unreadable(text); alter table live.order_event drop column other".to_owned(), false),
+        ("drop function live.must_take_events(regclass, regclass)".to_owned(), false),
+        ("drop function live.other_changes(text, text, text, text, timestamptz, timestamptz)".to_owned(), true),
+    ]
+    .into()
+}
+
+/// A column that only readers need is missed by the listener, which says so.
+#[tokio::test]
+async fn no_harm_to_our_own_tables_fails_a_write_or_goes_unsaid() {
+    for (harm, is_recorded) in harms("oncare_owner") {
+        let database = of_an_owner().await;
+        let open = database.client().await;
+        write_all(&open, "orders_order", "before").await;
+        database.store().fold().await.unwrap();
+        let admin = connect(&database.url.replace("oncare_owner:oncare_owner@", "oncare:oncare@")).await;
+        admin.batch_execute(&harm.replace("postgres_like", "oncare")).await.unwrap();
+        write_all(&open, "orders_order", &format!("{harm}, in a session that was open")).await;
+        write_all(&database.client().await, "orders_order", &format!("{harm}, in a new session")).await;
+        open.batch_execute("update orders_order set total_amount = total_amount + 1 where id = 1").await.unwrap();
+        // as the cluster's owner, who may still look
+        let url = database.url.replace("oncare_owner:oncare_owner@", "oncare:oncare@");
+        let store = Store::new(DatabaseUrl::parse(&url).unwrap(), 2).unwrap();
+        let recording = store.recording().await;
+        let is_said = recording.is_err() || recording.is_ok_and(|recording| !recording.unwrap().faults.is_empty());
+        assert!(is_said || is_recorded, "{harm}");
+        if is_recorded && harm.contains("column app_user") {
+            assert_eq!(store.statistics_that_differ().await.unwrap(), Vec::<String>::new(), "{harm}");
+        }
+    }
+}
+
+/// What triggers see of a column that is computed when it is read is nothing.
+#[tokio::test]
+async fn a_column_that_is_computed_when_it_is_read_is_a_fault() {
+    let database = Database::new().await;
+    database.sql("alter table orders_order drop total_amount, add total_amount numeric(10, 2) generated always as (subtotal + 1) stored").await;
+    let store = database.store();
+    assert_eq!(store.recording().await.unwrap().unwrap().faults, Vec::<String>::new());
+    if database.version().await < 18 {
+        return;
+    }
+    database.sql("alter table orders_order drop total_amount, add total_amount numeric(10, 2) generated always as (subtotal + 1) virtual").await;
+    let faults = store.recording().await.unwrap().unwrap().faults;
+    assert!(faults.join("").contains("orders_order.total_amount is computed when it is read"), "{faults:?}");
+}
+
+/// Nobody who reads them knows of rows that are hidden.
+#[tokio::test]
+async fn what_row_level_security_hides_later_is_a_fault() {
+    let database = of_an_owner().await;
+    let store = database.store();
+    assert_eq!(store.recording().await.unwrap().unwrap().faults, Vec::<String>::new());
+    database.sql("alter table orders_order enable row level security, force row level security").await;
+    let faults = store.recording().await.unwrap().unwrap().faults;
+    assert!(faults.join("").contains("row-level security may hide rows of public.orders_order"), "{faults:?}");
+}
+
 /// The tables are dropped, with triggers and index, and made anew.
 #[tokio::test]
 async fn tables_that_are_made_anew_are_not_live_until_they_are_migrated() {
-    let database = Database::new().await;
-    database.orders("(1, 1::bigint, 'pending', 'paid', 10)").await;
-    let service = Service::start(&database).await;
-    let ana = service.signed_in("ana").await;
-    let mut stream = ana.events().await;
-    until_pinged(&mut stream, "live").await;
+    let Watched { database, service, mut stream, .. } = Watched::new("(1, 1::bigint, 'pending', 'paid', 10)").await;
 
     database
         .sql("drop table orders_orderstatushistory, orders_orderitem, orders_order, inventory_medicine, accounts_user")
@@ -416,8 +637,8 @@ async fn tables_that_are_made_anew_are_not_live_until_they_are_migrated() {
 /// the search path is empty.
 #[tokio::test]
 async fn what_is_restored_into_the_tables_is_recorded() {
-    let database = Database::new().await;
-    database.orders("(1, 1::bigint, 'pending', 'paid', 10), (2, 2, 'shipped', 'paid', 20)").await;
+    let Watched { database, service, ana, .. } =
+        Watched::new("(1, 1::bigint, 'pending', 'paid', 10), (2, 2, 'shipped', 'paid', 20)").await;
     database.sql(ITEM).await;
     database
         .sql(
@@ -425,10 +646,6 @@ async fn what_is_restored_into_the_tables_is_recorded() {
              create table kept_people as table accounts_user; create table kept_medicines as table inventory_medicine",
         )
         .await;
-    let service = Service::start(&database).await;
-    let ana = service.signed_in("ana").await;
-    let mut stream = ana.events().await;
-    until_pinged(&mut stream, "live").await;
     let tables = "public.accounts_user, public.inventory_medicine, public.orders_order, public.orders_orderitem,
         public.orders_orderstatushistory";
     for emptied in [

@@ -40,7 +40,7 @@ pub(in crate::store) enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-pub(in crate::store) const MIGRATIONS: [Migration; 15] = [
+pub(in crate::store) const MIGRATIONS: [Migration; 16] = [
     migration!("0001_oncare_tables", HostTables),
     migration!("0002_live_tables", Plain),
     migration!("0006_leaner_events", LocksWhatIsWritten),
@@ -48,6 +48,7 @@ pub(in crate::store) const MIGRATIONS: [Migration; 15] = [
     migration!("0020_positions", LocksWhatIsWritten),
     migration!("0023_fold_database", LocksWhatIsWritten),
     migration!("0025_unreadable", Plain),
+    migration!("0028_fold_recording", LocksWhatIsWritten),
     migration!("0026_live_functions", Functions),
     migration!("0027_triggers", LocksWhatIsWritten),
     migration!("0014_viewing", Plain),
@@ -70,15 +71,6 @@ pub(in crate::store) const TRIGGERS: [(&str, &str, &str); 8] = [
     ("orders_orderitem", "live_delete", "record_items"),
     ("orders_orderitem", "live_truncate", "record_truncate"),
 ];
-
-/// Has the statistics built anew, in the transaction after which changes go unrecorded, or went so until it.
-pub(in crate::store) const DISTRUST_STATISTICS: &str = "do $$
-    begin
-        if to_regclass('live.fold') is not null then
-            update live.fold set system_identifier = 0 where system_identifier <> 0;
-        end if;
-    end
-    $$;";
 
 /// The index that is ours where the host has none like it.
 pub(in crate::store) const LIST_INDEX: &str = "public.orders_order_live_list_idx";

@@ -361,7 +361,7 @@ fn wrong_columns(table: &Table, columns: &[Row]) -> Vec<String> {
 }
 
 /// A policy that lets the role see every row hides none, unless a restrictive one does.
-async fn hidden(client: &Client) -> Result<Vec<String>, StoreError> {
+pub(in crate::store) async fn hidden(client: &Client) -> Result<Vec<String>, StoreError> {
     let names: Vec<String> = TABLES.iter().map(|table| format!("public.{}", table.name)).collect();
     let rows = client
         .query(

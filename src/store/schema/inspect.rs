@@ -242,6 +242,12 @@ pub(in crate::store) async fn changed_functions(client: &Client) -> Result<Vec<&
     Ok(functions().filter(|name| !is_right(name)).collect())
 }
 
+/// Those of them that say what happened. How the listener is woken matters less: it looks by itself.
+pub(in crate::store) async fn changed_recorders(client: &Client) -> Result<Vec<&'static str>, StoreError> {
+    let says = |name: &str| name == "note_unreadable" || TRIGGERS.iter().any(|(_, _, called)| *called == name);
+    Ok(changed_functions(client).await?.into_iter().filter(|name| says(name)).collect())
+}
+
 /// Whether a valid, complete index with the list's leading columns exists, ours or the host's own.
 pub(in crate::store) async fn has_list_index(client: &Client) -> Result<bool, StoreError> {
     let row = client

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::definition::{DISTRUST_STATISTICS, DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
+use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
 use super::host::{self, HostTables};
 use super::inspect::{TriggerState, changed_functions, has_list_index, server, triggers};
 use super::rights::{as_grants, lacking_to_look, lacking_to_migrate};
 use crate::store::database::{Attempt, BRIEFLY, DatabaseUrl, Link, Store, StoreError, words_of};
-use crate::store::tail::Folded;
+use crate::store::tail::{DISTRUST_STATISTICS, Folded};
 
 /// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
@@ -95,8 +95,8 @@ impl Store {
 
     async fn migrate_with(&self, tables: HostTables) -> Result<Applied, StoreError> {
         let applied = migrate(self.url(), tables).await?;
-        // between two migrations changes may have been recorded in the manner of neither
-        if applied.put_back || !applied.migrations.is_empty() {
+        // between two migrations changes may have been recorded in the manner of neither; who puts back distrusts them by itself
+        if !applied.migrations.is_empty() {
             self.discard_fold().await?;
         }
         self.fold_now().await?;

@@ -15,7 +15,7 @@ pub use cost::Cost;
 pub use forms::BYPASSED;
 pub use inspect::{Finding, TriggerState, Verdict};
 pub use migrate::{Applied, SchemaState, oldest_supported_version};
-pub use recording::Recording;
+pub use recording::{Doubt, Recording};
 pub use rights::{rights, session_grant};
 pub use strangers::Stranger;
 pub use uninstall::{Attached, Detached, Removed};

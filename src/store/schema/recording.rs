@@ -1,28 +1,14 @@
-//! Whether every change of the orders is recorded: what the triggers are and what they read, as it is now.
+//! Whether every change of the orders is recorded: what the triggers are, what they read, and where they write to, as it is now.
 
-use super::inspect::triggers;
+use tokio_postgres::Client;
+
+use super::host::hidden;
+use super::inspect::{changed_recorders, triggers};
 use super::migrate::SchemaState;
 use crate::store::database::{Attempt, Store, StoreError};
+use crate::store::tail::{NUMBER, READ, RECORDING, TIME, was_replaced, was_rewritten};
 
-/// What the triggers and the reads of changes need of the host's columns: relation, column, and the kind of type, as
-/// `pg_type.typcategory` has it. Which types of it serve for everything else is told by `host.rs`.
-const READ: [(&str, &str, char); 9] = [
-    ("orders_order", "id", NUMBER),
-    ("orders_order", "order_number", TEXT),
-    ("orders_order", "sales_rep_id", NUMBER),
-    ("orders_order", "customer_name", TEXT),
-    ("orders_order", "status", TEXT),
-    ("orders_order", "payment_status", TEXT),
-    ("orders_order", "total_amount", NUMBER),
-    ("orders_order", "created_at", TIME),
-    ("orders_orderitem", "order_id", NUMBER),
-];
-
-const NUMBER: char = 'N';
-const TEXT: char = 'S';
-const TIME: char = 'D';
-
-/// How a person calls such a type.
+/// How a person calls a type of that kind.
 fn called(kind: char) -> &'static str {
     match kind {
         NUMBER => "a number",
@@ -36,11 +22,24 @@ fn called(kind: char) -> &'static str {
 pub struct Recording {
     /// What keeps changes from being recorded; nothing where all of them are.
     pub faults: Vec<String>,
+    /// Whether the schema has yet to become this version's, so that no more is known.
+    pub is_behind: bool,
     /// What a trigger ran into that could not read a change, where statistics were not built anew since.
     pub unreadable: Option<String>,
-    /// Another one means that the triggers were made or switched anew, or what they read was: between two looks something may have gone
-    /// unrecorded. None where the schema has yet to become this version's.
-    pub fingerprint: Option<String>,
+    /// Whether anything may have gone unrecorded since the statistics were built, though nothing says so.
+    pub doubt: Doubt,
+}
+
+/// What tells that something may have gone unrecorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Nothing does, or the statistics are to be built anew in any case.
+    None,
+    /// A table was written anew by a change of a column's type, which may have changed what is in it; or somebody changed what is
+    /// allowed in our own schema.
+    Slight,
+    /// Triggers were made or switched anew, or columns took the place of others.
+    Grave,
 }
 
 impl Store {
@@ -54,63 +53,63 @@ impl Store {
             SchemaState::Newer(_) => return Ok(None),
             SchemaState::Behind(pending) => {
                 let fault = format!("schema live lacks {}: run oncare-live migrate", pending.join(", "));
-                return Ok(Some(Recording { faults: vec![fault], unreadable: None, fingerprint: None }));
+                return Ok(Some(Recording {
+                    faults: vec![fault],
+                    is_behind: true,
+                    unreadable: None,
+                    doubt: Doubt::None,
+                }));
             }
         }
         let client = self.client().await?;
-        let mut faults: Vec<String> = triggers(&client)
-            .await?
-            .iter()
-            .filter_map(|(name, state)| Some(format!("trigger {name}: {}", state.fault()?)))
-            .collect();
-        let (relations, columns): (Vec<&str>, Vec<&str>) =
-            READ.iter().map(|(relation, column, _)| (*relation, *column)).unzip();
-        // a domain is of the kind of what it is made of
-        let rows = client
-            .query(
-                "select to_regclass('public.' || n.relation) is not null, format_type(a.atttypid, a.atttypmod),
-                     t.typcategory::text
-                 from unnest($1::text[], $2::text[]) with ordinality n (relation, name, place)
-                 left join pg_attribute a on a.attrelid = to_regclass('public.' || n.relation) and a.attname = n.name
-                     and a.attnum > 0 and not a.attisdropped
-                 left join pg_type t on t.oid = a.atttypid
-                 order by n.place",
-                &[&relations, &columns],
-            )
-            .await
-            .attempt("look at what the triggers read")?;
-        for ((relation, column, kind), row) in READ.iter().zip(&rows) {
-            let (is_there, found): (bool, Option<&str>) = (row.get(0), row.get(1));
-            let category: Option<&str> = row.get(2);
-            match found {
-                _ if !is_there => {
-                    let missing = format!("public.{relation} is missing");
-                    if !faults.contains(&missing) {
-                        faults.push(missing);
-                    }
-                }
-                None => faults.push(format!("public.{relation} lacks the column {column}")),
-                Some(_) if category.is_some_and(|category| category.starts_with(*kind)) => {}
-                Some(found) => {
-                    faults.push(format!("public.{relation}.{column} is {found}, and must be {}", called(*kind)));
-                }
-            }
+        let mut faults = faults_of_triggers(&client).await?;
+        let hidden = hidden(&client).await?;
+        if !hidden.is_empty() {
+            faults.push(format!("row-level security may hide rows of {} from this role", hidden.join(", ")));
         }
+        faults.extend(faults_of_columns(&client).await?);
+        faults.extend(faults_of_our_tables(&client).await?);
+        // the statistics are not of here, or to be built anew, where there is no fold
         let row = client
             .query_one(
-                "select (select u.reason from live.unreadable u order by u.xid desc limit 1),
-                     coalesce((select string_agg(format('%s/%s/%s', t.oid, t.xmin, p.xmin), ' ' order by t.oid)
-                         from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-                         where p.pronamespace = to_regnamespace('live') and not t.tgisinternal), '')
-                     || coalesce((select string_agg(format(' %s/%s', a.attrelid, a.attnum), ''
-                             order by n.place)
-                         from unnest($1::text[], $2::text[]) with ordinality n (relation, name, place)
-                         join pg_attribute a on a.attrelid = to_regclass('public.' || n.relation) and a.attname = n.name), '')",
-                &[&relations, &columns],
+                &format!(
+                    "with now as materialized (select {} as recording)
+                     select (select u.reason from live.unreadable u order by u.xid desc limit 1),
+                         coalesce({}, false), coalesce({}, false)
+                     from now left join live.fold f on live.folded() is not null",
+                    *RECORDING,
+                    format_args!("f.singleton and ({})", was_replaced("f.recording", "now.recording")),
+                    format_args!("f.singleton and ({})", was_rewritten("f.recording", "now.recording")),
+                ),
+                &[],
             )
             .await
             .attempt("look for what could not be read")?;
-        Ok(Some(Recording { faults, unreadable: row.get(0), fingerprint: Some(row.get(1)) }))
+        let doubt = match (row.get(1), row.get(2)) {
+            (true, _) => Doubt::Grave,
+            (false, true) => Doubt::Slight,
+            (false, false) => Doubt::None,
+        };
+        Ok(Some(Recording { faults, is_behind: false, unreadable: row.get(0), doubt }))
+    }
+
+    /// Keeps with the statistics what records changes now, where that gives no doubt: of what is known to have lost nothing, the
+    /// next look must not ask again.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn keep_recording(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let sql = format!(
+            "with now as materialized (select {} as recording)
+             update live.fold f set recording = now.recording from now
+             where f.recording <> now.recording and not ({}) and not ({})",
+            *RECORDING,
+            was_replaced("f.recording", "now.recording"),
+            was_rewritten("f.recording", "now.recording"),
+        );
+        client.execute(&sql, &[]).await.attempt("keep what records changes")?;
+        Ok(())
     }
 
     /// Has statistics counted from the orders until somebody builds them anew, as changes may go unrecorded.
@@ -120,4 +119,77 @@ impl Store {
     pub async fn distrust_statistics(&self) -> Result<(), StoreError> {
         self.discard_fold().await
     }
+}
+
+async fn faults_of_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
+    let triggers = triggers(client).await?;
+    let faulty = triggers.iter().filter_map(|(name, state)| Some(format!("trigger {name}: {}", state.fault()?)));
+    let changed = changed_recorders(client).await?.into_iter();
+    Ok(faulty.chain(changed.map(|name| format!("function live.{name} is not the one of this version"))).collect())
+}
+
+async fn faults_of_columns(client: &Client) -> Result<Vec<String>, StoreError> {
+    let relations: Vec<&str> = READ.iter().map(|(relation, ..)| *relation).collect();
+    let columns: Vec<&str> = READ.iter().map(|(_, column, _)| *column).collect();
+    // a domain is of the kind of what it is made of
+    let rows = client
+        .query(
+            "select to_regclass('public.' || n.relation) is not null, format_type(a.atttypid, a.atttypmod),
+                 t.typcategory::text, coalesce(a.attgenerated = 'v', false)
+             from unnest($1::text[], $2::text[]) with ordinality n (relation, name, place)
+             left join pg_attribute a on a.attrelid = to_regclass('public.' || n.relation) and a.attname = n.name
+                 and a.attnum > 0 and not a.attisdropped
+             left join pg_type t on t.oid = a.atttypid
+             order by n.place",
+            &[&relations, &columns],
+        )
+        .await
+        .attempt("look at what the triggers read")?;
+    let mut faults = Vec::new();
+    for ((relation, column, kind), row) in READ.iter().zip(&rows) {
+        let (is_there, found): (bool, Option<&str>) = (row.get(0), row.get(1));
+        let (category, is_virtual): (Option<&str>, bool) = (row.get(2), row.get(3));
+        match found {
+            _ if !is_there => {
+                let missing = format!("public.{relation} is missing");
+                if !faults.contains(&missing) {
+                    faults.push(missing);
+                }
+            }
+            None => faults.push(format!("public.{relation} lacks the column {column}")),
+            Some(_) if is_virtual => faults.push(format!(
+                "public.{relation}.{column} is computed when it is read, which triggers can't see: it must be stored"
+            )),
+            Some(_) if category.is_some_and(|category| category.starts_with(*kind)) => {}
+            Some(found) => {
+                faults.push(format!("public.{relation}.{column} is {found}, and must be {}", called(*kind)));
+            }
+        }
+    }
+    Ok(faults)
+}
+
+/// What keeps the triggers from writing to our own tables.
+async fn faults_of_our_tables(client: &Client) -> Result<Vec<String>, StoreError> {
+    let mut faults = Vec::new();
+    // it fails where an event can't be written
+    if let Err(error) =
+        client.query_one("select live.must_take_events('live.order_event', 'live.order_event_id_seq')", &[]).await
+    {
+        match error.as_db_error() {
+            Some(refusal) => faults.push(refusal.message().to_owned()),
+            None => return Err(StoreError::of(error, "look whether events can be written")),
+        }
+    }
+    let rows = client
+        .query(
+            "select n.name from unnest(array['live.truncation', 'live.unreadable']) n (name)
+             join pg_proc p on p.oid = to_regprocedure('live.record_update()')
+             where not coalesce(has_table_privilege(p.proowner, to_regclass(n.name), 'insert'), false)",
+            &[],
+        )
+        .await
+        .attempt("look whether notes can be written")?;
+    faults.extend(rows.iter().map(|row| format!("nothing can be written to {}", row.get::<_, &str>(0))));
+    Ok(faults)
 }

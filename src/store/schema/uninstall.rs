@@ -3,11 +3,12 @@
 
 use tokio_postgres::Client;
 
-use super::definition::{DISTRUST_STATISTICS, DROP_LIST_INDEX, LIST_INDEX};
+use super::definition::{DROP_LIST_INDEX, LIST_INDEX};
 use super::inspect::server;
 use super::migrate::{lock, open, without_queueing_writers};
 use super::rights::{quoted, rights, sequences};
 use crate::store::database::{Attempt, Store, StoreError, words_of};
+use crate::store::tail::DISTRUST_STATISTICS;
 
 /// What was taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -132,6 +132,37 @@ impl Link {
         transaction.commit().await.attempt("end reading")?;
         Ok((batch, summaries))
     }
+
+    /// The same, where statistics of some scope can't be read: all but those. Each is read by itself.
+    ///
+    /// # Errors
+    /// If the connection is lost, or what happened can't be read.
+    pub async fn read_batch_and_readable_statistics(
+        &mut self,
+        since: &Cursor,
+        reps: Option<&[RepId]>,
+        wanted: impl FnOnce(&Batch) -> HashSet<Scope>,
+    ) -> Result<(Batch, HashMap<Scope, Summary>), StoreError> {
+        let mut transaction = one_snapshot(&mut self.client).await.attempt("begin reading")?;
+        let batch = batch(&transaction, since, reps).await?;
+        let mut readable = HashMap::new();
+        for scope in wanted(&batch) {
+            let attempt = transaction.transaction().await.attempt("begin reading statistics")?;
+            match summaries(&attempt, &HashSet::from([scope])).await {
+                Ok(summary) => {
+                    attempt.commit().await.attempt("end reading statistics")?;
+                    readable.extend(summary);
+                }
+                Err(error) if error.is_of_the_data() => {
+                    tracing::warn!(?scope, error = error.chain(), "statistics can't be read");
+                    attempt.rollback().await.attempt("end reading statistics")?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        transaction.commit().await.attempt("end reading")?;
+        Ok((batch, readable))
+    }
 }
 
 /// Whether an event `e` may concern one of the reps `$2`. Whose order an item belongs to is not known before the order is

@@ -8,10 +8,21 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use tokio_postgres::IsolationLevel;
 
+use super::recorded::RECORDING;
 use crate::store::database::{Attempt, Lease, Lent, Parameters, Store, StoreError};
 
 /// The key of the advisory lock under which one instance folds at a time: "oncafold" in ASCII.
 const FOLD_LOCK: i64 = 0x6f6e_6361_666f_6c64;
+
+/// Has the statistics built anew, if there is a summary: also for the transaction after which changes go unrecorded, or went so
+/// until it.
+pub(in crate::store) const DISTRUST_STATISTICS: &str = "do $$
+    begin
+        if to_regclass('live.fold') is not null then
+            update live.fold set system_identifier = 0 where system_identifier <> 0;
+        end if;
+    end
+    $$;";
 
 /// Events deleted in one transaction.
 const PRUNE_BATCH: i64 = 5_000;
@@ -74,9 +85,7 @@ impl Store {
     /// If the database can't be reached.
     pub(in crate::store) async fn discard_fold(&self) -> Result<(), StoreError> {
         let client = self.client().await?;
-        let sql = "update live.fold set system_identifier = 0 where system_identifier <> 0";
-        client.execute(sql, &[]).await.attempt("discard the fold")?;
-        Ok(())
+        client.batch_execute(DISTRUST_STATISTICS).await.attempt("discard the fold")
     }
 
     /// Folds what is new into the summary; builds it anew where there is none, or one of another database.
@@ -364,11 +373,12 @@ static REBUILD: LazyLock<String> = LazyLock::new(|| {
          delete from live.order_stats;
          insert into live.order_stats (sales_rep_id, status, payment_status, orders, amount)
              select sales_rep_id, status, payment_status, orders, amount from live.aggregate();
-         insert into live.fold (system_identifier, database_oid)
-             select live.system_identifier(), d.oid from pg_database d where d.datname = current_database()
+         insert into live.fold (system_identifier, database_oid, recording)
+             select live.system_identifier(), d.oid, {} from pg_database d where d.datname = current_database()
              on conflict on constraint fold_pkey do update set
-                 system_identifier = excluded.system_identifier, database_oid = excluded.database_oid, rebuilds = fold.rebuilds + 1,
-                 pruned_xid = pg_snapshot_xmax(pg_current_snapshot());
-         {MOVE_FOLD}"
+                 system_identifier = excluded.system_identifier, database_oid = excluded.database_oid, recording = excluded.recording,
+                 rebuilds = fold.rebuilds + 1, pruned_xid = pg_snapshot_xmax(pg_current_snapshot());
+         {MOVE_FOLD}",
+        *RECORDING
     )
 });
