@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::store::{
-    BYPASSED, Cost, DatabaseUrl, Finding, Link, Progress, SchemaState, Store, StoreError, TriggerState, is_canary,
-    oldest_supported_version,
+    BYPASSED, Cost, DatabaseUrl, Finding, Link, NAMING_TRIGGER, Progress, SchemaState, Store, StoreError, TriggerState,
+    is_canary, oldest_supported_version,
 };
 
 /// How long a notification may take to come back.
@@ -313,5 +313,10 @@ fn trigger_finding(trigger: &str, state: TriggerState) -> Finding {
     const REMEDY: &str = "so changes go unnoticed; run oncare-live migrate as the tables' owner: it puts the trigger back and \
                           builds the statistics anew";
     let Some(what) = state.fault() else { return Finding::good(format!("trigger {trigger}")) };
+    if trigger == NAMING_TRIGGER {
+        let what =
+            format!("{what}, so who changed an order may not be told; run oncare-live migrate as the tables' owner");
+        return Finding::warning(format!("trigger {trigger}"), what);
+    }
     Finding::bad(format!("trigger {trigger}"), format!("{what}, {REMEDY}"))
 }

@@ -1,6 +1,6 @@
 //! Server-sent events, encoded once and shared by all streams that they are for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::bye::Bye;
 use crate::cursor::{Cursor, Snapshot};
-use crate::order::{Change, FullRowJson, OrderEvent, OrderId, OrderKey, Scope, Summary, iso_time};
-use crate::store::{Listed, Sync};
+use crate::order::{Change, FullRowJson, OrderEvent, OrderId, OrderKey, Scope, Summary, entered, iso_time};
+use crate::store::{Changed, Listed, Sync};
 
 /// An encoded `patch` with what its streams need to know of it.
 #[derive(Debug)]
@@ -46,8 +46,18 @@ struct PatchJson<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
     orders: Vec<PatchedOrder<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    named: Vec<NamedChange>,
     /// Put in afterwards.
     changes: [Change; 0],
+}
+
+/// Who made a change that was told before, by its id.
+#[derive(Serialize)]
+struct NamedChange {
+    id: i64,
+    by: String,
+    user: String,
 }
 
 #[derive(Serialize)]
@@ -65,7 +75,7 @@ impl Frame {
         scope: Scope,
         summary: &Summary,
         events: &[&OrderEvent],
-        rows: &HashMap<OrderId, Listed>,
+        Changed { named, rows, .. }: &Changed,
         cursor: &Arc<Cursor>,
         zone: Tz,
     ) -> Self {
@@ -80,13 +90,19 @@ impl Frame {
                 _ => PatchedOrder::Left { id: *id, key: OrderKey(*id), removed: true },
             })
             .collect();
-        let json = PatchJson { revision: cursor.revision().to_string(), summary, orders, changes: [] };
+        let entered = entered(events.iter().copied());
+        let named = named
+            .iter()
+            .filter_map(|event| event.as_seen_by(scope, &entered))
+            .filter_map(|change| Some(NamedChange { id: change.id, by: change.by, user: change.user? }));
+        let revision = cursor.revision().to_string();
+        let json = PatchJson { revision, summary, orders, named: named.collect(), changes: [] };
         let mut text = event("patch", Some(cursor), &json);
         let end = text.split_off(text.len() - END_OF_CHANGES.len());
         // an item's event may name the rep who had the order before: this scope then gets the new row, but no change
         let own = events.iter().filter(|event| event.concerns(scope));
         let mut changes = Vec::new();
-        for (event, mut change) in own.filter_map(|event| Some((event, event.as_seen_by(scope)?))) {
+        for (event, mut change) in own.filter_map(|event| Some((event, event.as_seen_by(scope, &entered)?))) {
             if change.status.is_none() {
                 let listed = rows.get(&change.order_id).filter(|listed| scope.has(listed.rep));
                 change.status = listed.map(|listed| listed.row.status.clone());
@@ -219,11 +235,13 @@ mod tests {
             items_delta: None,
             other: Vec::new(),
             writer: crate::order::Writer::default(),
+            of_new_order: None,
         };
         let events = [event(1, 5), event(2, 6), event(3, 7), event(4, 5)];
         let cursor = Arc::new("00000000000000ff/9:9:".parse().unwrap());
         let (all, none): (Vec<&OrderEvent>, Vec<&OrderEvent>) = (events.iter().collect(), Vec::new());
-        let frame = |events| Frame::patch(Scope::All, &Summary::default(), events, &HashMap::new(), &cursor, Tz::UTC);
+        let frame =
+            |events| Frame::patch(Scope::All, &Summary::default(), events, &Changed::default(), &cursor, Tz::UTC);
         for (known, told) in
             [("5:5:", &[1, 2, 3, 4][..]), ("5:7:5", &[1, 3, 4]), ("7:7:", &[3]), ("5:8:5", &[1, 4]), ("9:9:", &[])]
         {

@@ -402,7 +402,7 @@ impl Tail<'_> {
                 return None;
             }
             let summary = self.stand.baselines.advance(scope, events, summaries.remove(&scope))?;
-            Some(Arc::new(Frame::patch(scope, summary, events, &changed.rows, cursor, self.live.zone)))
+            Some(Arc::new(Frame::patch(scope, summary, events, changed, cursor, self.live.zone)))
         };
         let frames = by_scope.into_iter().map(|(scope, events)| (scope, frame(scope, &events))).collect();
         // those that were read ahead

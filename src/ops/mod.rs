@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::{ListenerState, Live};
-use crate::store::{SchemaState, Store};
+use crate::store::{NAMING_TRIGGER, SchemaState, Store, TriggerState};
 
 /// How long the readiness check may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -98,8 +98,15 @@ async fn look(store: &Store) -> Found {
         // which triggers a newer version has is not known here
         _ if is_newer => Ok(()),
         Ok(triggers) => {
-            let faults: Vec<String> =
-                triggers.iter().filter_map(|(name, state)| Some(format!("{name}: {}", state.fault()?))).collect();
+            let said = |(name, state): &(String, TriggerState)| Some(format!("{name}: {}", state.fault()?));
+            let (naming, recording): (Vec<_>, Vec<_>) = triggers.iter().partition(|(name, _)| name == NAMING_TRIGGER);
+            warnings.extend(
+                naming
+                    .into_iter()
+                    .filter_map(said)
+                    .map(|fault| format!("{fault}; who changed an order may not be told: run oncare-live migrate")),
+            );
+            let faults: Vec<String> = recording.into_iter().filter_map(said).collect();
             let told = || format!("{}; changes go unnoticed: run oncare-live migrate", faults.join(", "));
             if faults.is_empty() { Ok(()) } else { Err(told()) }
         }

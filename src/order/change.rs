@@ -1,5 +1,7 @@
 //! What changed, from, to, by whom and when: the rows of `live.order_event`, and how those may see them who may see the orders.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -20,6 +22,8 @@ pub enum Operation {
     Delete,
     /// Its number of items changed.
     Items,
+    /// The application that changed it wrote to its history, which may say who made an earlier change.
+    History,
     /// All orders, or all items, were deleted at once; the event names no order.
     Truncate,
     /// Something that its trigger could not read; the event names no order.
@@ -29,24 +33,11 @@ pub enum Operation {
 /// Who wrote a change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Writer {
-    /// The signed-in user that the client named in `app.user`.
+    /// The signed-in user that the client named in `app.user`, else the one whom the application's history names. The database role
+    /// is no person's: an application's connections share one.
     pub user: Option<String>,
     /// The client's `application_name`.
     pub application: Option<String>,
-    /// The database role of the connection.
-    pub role: String,
-}
-
-impl Writer {
-    /// The signed-in user; else the role and the application, as `postgres (psql)`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match (&self.user, &self.application) {
-            (Some(user), _) => user.clone(),
-            (None, Some(application)) => format!("{} ({application})", self.role),
-            (None, None) => self.role.clone(),
-        }
-    }
 }
 
 /// One row of `live.order_event`.
@@ -78,6 +69,8 @@ pub struct OrderEvent {
     pub other: Vec<(String, String, String)>,
     /// Who did it.
     pub writer: Writer,
+    /// Whether the order was entered just before, for what can be a part of that; `None` for everything else.
+    pub of_new_order: Option<bool>,
 }
 
 /// One thing that changed of an order.
@@ -113,12 +106,25 @@ pub struct Change {
     pub status: Option<Status>,
     /// When.
     pub at: String,
-    /// By whom, as shown to a person.
+    /// By which person; empty where none is known.
     pub by: String,
     /// The signed-in user's login, where one did it: who has it is told no news by this.
     pub user: Option<String>,
+    /// From which application, where no person is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    /// It is a part of the entering of its order, and no news by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub part: bool,
     /// What, from and to.
     pub changed: Vec<Field>,
+}
+
+/// The orders that events enter, each with the transaction that does.
+#[must_use]
+pub fn entered<'a>(events: impl IntoIterator<Item = &'a OrderEvent>) -> HashSet<(OrderId, u64)> {
+    let inserts = events.into_iter().filter(|event| event.operation == Operation::Insert);
+    inserts.filter_map(|event| Some((event.order?, event.xid))).collect()
 }
 
 impl OrderEvent {
@@ -129,13 +135,21 @@ impl OrderEvent {
         scope.has(self.rep.0) || scope.has(self.rep.1)
     }
 
-    /// The event as the scope's people may see it. Of an order that came to a rep or went it tells no value from the other
+    /// Whether it is a part of the entering of its order: an item, or a total alone, in the transaction that enters the order or
+    /// just after. The bell's statement says the same (`IS_PART` of the store); `tests/cases/parts.json` has the cases.
+    #[must_use]
+    pub fn is_part(&self, entered: &HashSet<(OrderId, u64)>) -> bool {
+        let is_together = || self.order.is_some_and(|order| entered.contains(&(order, self.xid)));
+        self.of_new_order.is_some_and(|is_new| is_new || is_together())
+    }
+
+    /// The event as the scope's people may see it. `entered`: what else is told enters these orders. Of an order that came to a rep or went it tells no value from the other
     /// rep's time.
     #[must_use]
-    pub fn as_seen_by(&self, scope: Scope) -> Option<Change> {
+    pub fn as_seen_by(&self, scope: Scope, entered: &HashSet<(OrderId, u64)>) -> Option<Change> {
         let (before, after) = (scope.has(self.rep.0), scope.has(self.rep.1));
         let operation = match self.operation {
-            Operation::Truncate | Operation::Unreadable => return None,
+            Operation::History | Operation::Truncate | Operation::Unreadable => return None,
             Operation::Insert => "insert",
             Operation::Delete => "delete",
             Operation::Items => "items",
@@ -151,6 +165,7 @@ impl OrderEvent {
             changed.push(self.reassignment());
         }
         let status = if matches!(operation, "left" | "delete") { &self.status.0 } else { &self.status.1 };
+        let Writer { user, application } = if own { self.writer.clone() } else { Writer::default() };
         Some(Change {
             id: self.id,
             order_id: self.order?,
@@ -159,8 +174,10 @@ impl OrderEvent {
             operation,
             status: status.clone().filter(|_| own),
             at: iso_time(self.at),
-            by: if own { self.writer.name() } else { String::new() },
-            user: self.writer.user.clone().filter(|_| own),
+            by: user.clone().unwrap_or_default(),
+            application: application.filter(|_| user.is_none()),
+            user,
+            part: self.is_part(entered),
             changed,
         })
     }
@@ -224,31 +241,32 @@ mod tests {
             total: (None, None),
             items_delta: None,
             other: vec![],
-            writer: Writer { user: None, application: Some("psql".into()), role: "postgres".into() },
+            writer: Writer { user: None, application: Some("psql".into()) },
+            of_new_order: None,
         }
     }
 
     #[test]
     fn a_moved_order_tells_all_to_who_sees_all() {
-        let change = moved().as_seen_by(Scope::All).unwrap();
+        let change = moved().as_seen_by(Scope::All, &HashSet::new()).unwrap();
         let fields: Vec<&str> = change.changed.iter().map(|field| field.field.as_str()).collect();
         assert_eq!((change.operation, fields), ("update", vec!["status", "sales_rep_id"]));
     }
 
     #[test]
     fn a_moved_order_tells_neither_rep_the_others_values() {
-        let seen = |rep| moved().as_seen_by(Scope::Rep(RepId(rep))).unwrap();
+        let seen = |rep| moved().as_seen_by(Scope::Rep(RepId(rep)), &HashSet::new()).unwrap();
         let (left, arrived) = (seen(1), seen(2));
         assert_eq!((left.operation, left.changed.len()), ("left", 0));
         assert_eq!((arrived.operation, arrived.changed.len()), ("arrived", 0));
         assert_eq!((left.status, arrived.status), (Some(Status::Pending), Some(Status::Shipped)));
-        assert_eq!(left.by, "postgres (psql)");
+        assert_eq!((left.by.as_str(), left.application.as_deref()), ("", Some("psql")));
     }
 
     #[test]
     fn a_change_names_codes_and_what_people_call_them() {
         let change = OrderEvent { rep: (Some(RepId(1)), Some(RepId(1))), ..moved() };
-        let change = change.as_seen_by(Scope::Rep(RepId(1))).unwrap();
+        let change = change.as_seen_by(Scope::Rep(RepId(1)), &HashSet::new()).unwrap();
         assert_eq!(change.operation, "update");
         assert_eq!(change.changed.len(), 1);
         assert_eq!(change.changed[0].from.as_deref(), Some("pending"));

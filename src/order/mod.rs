@@ -17,7 +17,7 @@ mod statistics;
 mod timeline;
 mod transition;
 
-pub use change::{Change, Field, Operation, OrderEvent, Writer};
+pub use change::{Change, Field, Operation, OrderEvent, Writer, entered};
 pub use code::{DeliveryMethod, PaymentStatus, Status};
 pub use filter::{Filter, Invalid};
 pub use id::{OrderId, OrderKey, RepId, UserId};

@@ -59,11 +59,17 @@ impl Entry {
         recorded.or(self.history.as_ref().map(|history| history.at)).unwrap_or_default()
     }
 
-    /// Who did it: the signed-in user, else the database role and the application.
+    /// The signed-in user who did it, if one is known.
     #[must_use]
-    pub fn by(&self) -> String {
-        let history = self.history.as_ref().map(|history| history.by.clone());
-        history.or_else(|| self.recorded.as_ref().map(|recorded| recorded.event.writer.name())).unwrap_or_default()
+    pub fn by(&self) -> Option<&str> {
+        let history = self.history.as_ref().map(|history| history.by.as_str());
+        history.or_else(|| self.recorded.as_ref()?.event.writer.user.as_deref())
+    }
+
+    /// The application that did it, if it says which it is.
+    #[must_use]
+    pub fn application(&self) -> Option<&str> {
+        self.recorded.as_ref()?.event.writer.application.as_deref()
     }
 
     /// Tells it from all other entries of the order, and from itself before its history was written.
@@ -162,7 +168,8 @@ mod tests {
             total: (None, None),
             items_delta: None,
             other: vec![],
-            writer: Writer { user: None, application: None, role: "django".into() },
+            writer: Writer::default(),
+            of_new_order: None,
         };
         Recorded { id, event, reps: (None, None) }
     }
@@ -183,7 +190,7 @@ mod tests {
     #[test]
     fn a_change_and_its_history_are_one_entry_with_the_user() {
         let entries = timeline(vec![recorded(1, 0, UP, PAID)], vec![written(7, OTHER_TRANSACTION, 300, UP, PAID)]);
-        assert_eq!((entries[0].key(), entries[0].by(), entries[0].at()), ("e1h7".to_owned(), "rx".to_owned(), time(0)));
+        assert_eq!((entries[0].key(), entries[0].by(), entries[0].at()), ("e1h7".to_owned(), Some("rx"), time(0)));
         assert_eq!(entries.len(), 1);
         // so is one of the payment alone
         let (still, pays) = (("pending", "pending"), ("pending", "paid"));

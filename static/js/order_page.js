@@ -14,7 +14,7 @@ import { Renewal } from "./order/renewal.js";
 import { Revision } from "./base/revision.js";
 import { setTitle } from "./news/unread.js";
 import { Viewing } from "./order/viewing.js";
-import { counted, orderName, whatHappened } from "./base/words.js";
+import { counted, whatHappenedTo } from "./base/words.js";
 
 /** One order: whatever tells that it changed, the page reads itself anew and takes over what differs. */
 class OrderPage {
@@ -139,14 +139,15 @@ class OrderPage {
 
   /** @param {Change[]} changes of other orders, which toasts show */
   #sayOthers(changes) {
-    this.#announcer.say(changes.map((change) => `${orderName(change)}: ${whatHappened(change)}.`));
+    this.#announcer.say(changes.map((change) => `${whatHappenedTo(change)}.`));
   }
 }
 
 /** @param {Element} entry of the timeline */
 function sentence(entry) {
   const what = [...entry.querySelectorAll(".what p")].map(({ textContent }) => textContent);
-  return `${[...what, entry.querySelector("[data-by]")?.textContent].join(", ")}.`;
+  const by = entry.querySelector("[data-by]");
+  return `${[...what, ...(by ? [by.textContent] : [])].join(", ")}.`;
 }
 
 new OrderPage(element("order", HTMLElement)).start();

@@ -445,7 +445,7 @@ async fn taking_it_off_leaves_the_host_as_it_was_and_makes_no_writer_wait() {
     }
     long.batch_execute("commit").await.unwrap();
     let removed = removing.await.unwrap().unwrap();
-    assert_eq!((removed.triggers.len(), removed.schema, removed.index, removed.instances), (8, true, true, 1));
+    assert_eq!((removed.triggers.len(), removed.schema, removed.index, removed.instances), (9, true, true, 1));
     assert_eq!(removed.left_granted, Vec::<String>::new());
     assert_eq!(of_host(&database).await, before);
     database.sql("update orders_order set status = 'delivered'; delete from orders_order where id = 2").await;
@@ -569,7 +569,7 @@ async fn attached_again_pages_are_live_and_exact_and_what_people_have_is_kept() 
     for changes in 1..=2 {
         let before = database.value(kept).await;
         let detached = database.store().detach().await.unwrap();
-        assert_eq!((detached.triggers.len(), detached.index), (8, true));
+        assert_eq!((detached.triggers.len(), detached.index), (9, true));
         let triggers = verdict(&database.url, "trigger orders_order.!live_update").await;
         assert!(problem(&triggers).contains("it is missing"), "{triggers:?}");
         // the host's writes go on, and nobody notes them

@@ -78,7 +78,7 @@ async fn a_psql_update_shows_at_once_in_every_part() {
         "Status: Pending → Confirmed",
         "Payment: Pending → Paid",
         "Total: ₱1,500.00 → ₱1,600.00",
-        "by oncare (psql)",
+        "from psql",
         "just now",
     ] {
         assert!(newest.contains(part), "{part}: {newest}");

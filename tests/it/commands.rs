@@ -131,7 +131,7 @@ async fn what_is_granted_and_taken_off_is_said() {
     }
     let (status, text) = run(&[&["uninstall", "--yes"][..], &url].concat()).await;
     assert!(
-        status == Some(0) && text.contains("Took off 8 triggers") && text.contains("Dropped schema live"),
+        status == Some(0) && text.contains("Took off 9 triggers") && text.contains("Dropped schema live"),
         "{text}"
     );
 }
@@ -145,7 +145,7 @@ async fn detaching_and_uninstalling_say_what_goes_and_only_the_last_asks() {
         || (to_regnamespace('live') is not null)";
     let (status, text) = run(&[&["detach"][..], &url].concat()).await;
     assert!(
-        status == Some(0) && text.contains("Took off 8 triggers: ") && text.contains("orders_order_live_list_idx"),
+        status == Some(0) && text.contains("Took off 9 triggers: ") && text.contains("orders_order_live_list_idx"),
         "{text}"
     );
     assert_eq!(database.value(attached).await, "0 false true");
@@ -153,15 +153,15 @@ async fn detaching_and_uninstalling_say_what_goes_and_only_the_last_asks() {
     assert!(status == Some(0) && text.contains("Nothing watched the orders"), "{text}");
     let (status, text) = run(&[&["migrate"][..], &url].concat()).await;
     assert!(status == Some(0) && text.contains("Put back triggers") && text.contains("index"), "{text}");
-    assert_eq!(database.value(attached).await, "8 true true");
+    assert_eq!(database.value(attached).await, "9 true true");
 
     let (status, text) = run(&[&["uninstall"][..], &url].concat()).await;
     for part in
-        ["8 triggers: ", "orders_order_live_list_idx", "schema live: people's sessions", "oncare-live detach", "--yes"]
+        ["9 triggers: ", "orders_order_live_list_idx", "schema live: people's sessions", "oncare-live detach", "--yes"]
     {
         assert!(status == Some(1) && text.contains(part), "{part}: {text}");
     }
-    assert_eq!(database.value(attached).await, "8 true true");
+    assert_eq!(database.value(attached).await, "9 true true");
     for (answer, goes) in [("", false), ("no", false), (&database.name, true)] {
         let Some((status, text)) = at_a_terminal(&[&["uninstall"][..], &url].concat(), answer).await else { return };
         assert!(text.contains("Type the database's name"), "{text}");
@@ -170,7 +170,7 @@ async fn detaching_and_uninstalling_say_what_goes_and_only_the_last_asks() {
             (Some(i32::from(!goes)), goes),
             "{answer:?}: {text}"
         );
-        assert_eq!(database.value(attached).await, if goes { "0 false false" } else { "8 true true" });
+        assert_eq!(database.value(attached).await, if goes { "0 false false" } else { "9 true true" });
     }
 }
 

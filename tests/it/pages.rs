@@ -103,7 +103,7 @@ async fn an_order_page_shows_items_and_timeline() {
         ">1 box<",
         "₱1,500.00",
         "Payment: Pending → Paid",
-        "oncare (nightly import)",
+        ">from nightly import<",
         "by telephone",
         "Status: Draft → Pending",
         "by rx",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use oncare_live::doctor;
+use oncare_live::proxy::{Proxy, snippet};
 use oncare_live::store::DatabaseUrl;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -514,4 +515,78 @@ async fn the_middleware_of_the_guide_names_who_changed_an_order() {
     assert_eq!(rx.send("/orders/pharmacist/orders/4/", &refused).await.status(), 200);
     scene.shop.deed("Order.objects.filter(id=3).update(status='pending')").await;
     assert_eq!(scene.shop.database.value(by).await, format!("{} -", said.join(" ")));
+}
+
+#[tokio::test]
+async fn toast_and_bell_name_who_clicked_in_the_shop_and_an_order_is_one_piece_of_news() {
+    let shop = Shop::open().await;
+    enter_a_few(&shop).await;
+    let key = shop.folder.join("key");
+    std::fs::write(&key, Shop::SECRET_KEY).unwrap();
+    let service = shop.attach(&["--django-secret-key-file", key.to_str().unwrap()]).await;
+    let nginx = Nginx::before(&shop, &service, &snippet(Proxy::Nginx, service.web, "/live/")).await;
+    let (rx, ana) = (Customer::signed_in(&nginx.base(), "rx").await, Customer::signed_in(&nginx.base(), "ana").await);
+    let browser = Browser::open(&nginx.base()).await;
+    browser.goto("/accounts/login/").await;
+    browser.fill_in("[name=username]", "ana").await;
+    browser.fill_in("[name=password]", PASSWORD).await;
+    browser.follow("#login button").await;
+    // on the shop's own page and on one of the service's
+    for (page, toasts) in [("/orders/orders/", ".oncare-live-toast a"), ("/live/orders/orders/", ".toast a")] {
+        browser.goto(page).await;
+        browser.state("live").await;
+        let is_ours = toasts == ".toast a";
+        if is_ours {
+            browser.until("performance.getEntriesByType('resource').some((e) => e.name.includes('/changes/') && e.responseEnd > 0)").await;
+        }
+        let shown = |text: &str| {
+            format!("[...document.querySelectorAll('{toasts}')].map((a) => a.textContent).includes('{text}')")
+        };
+        let none = |part: &str| {
+            format!("![...document.querySelectorAll('{toasts}')].some((a) => a.textContent.includes('{part}'))")
+        };
+        let status = if is_ours {
+            ["confirmed", "processing", "Confirmed → Processing"]
+        } else {
+            ["pending", "confirmed", "Pending → Confirmed"]
+        };
+        let fields = [("status", status[1]), ("payment_status", "pending")];
+        assert_eq!(rx.send("/orders/pharmacist/orders/1/", &fields).await.status(), 302);
+        browser.until(&shown(&format!("ORD-2025-00001: {}, by rx", status[2]))).await;
+        // what she does herself is no news, and the shop enters an order and its items one by one
+        let own = if is_ours { 3 } else { 4 };
+        assert_eq!(ana.send(&format!("/orders/orders/{own}/cancel/"), &[]).await.status(), 302);
+        let (id, number) = (50 + own, format!("ORD-NEW-{own}"));
+        shop.deed(&format!(
+            "order = Order.objects.create(id={id}, order_number='{number}', sales_rep_id=1, customer_name='New')
+for medicine in (1, 2, 3):
+    OrderItem.objects.create(order=order, medicine_id=medicine, quantity=5, unit_price=10, total_price=50)
+order.total_amount = 150
+order.save()"
+        ))
+        .await;
+        browser.until(&shown(&format!("{number}: new"))).await;
+        assert_eq!(rx.send("/orders/pharmacist/orders/2/", &fields).await.status(), 302);
+        browser.until(&format!("[...document.querySelectorAll('{toasts}')].some((a) => a.textContent.startsWith('ORD-2025-00002') && a.textContent.endsWith(', by rx'))")).await;
+        for part in ["Cancelled", "items", "total", "oncare"] {
+            assert_eq!(browser.script(&none(part)).await, true, "{page}: {part}");
+        }
+    }
+    browser.click(".ring").await;
+    let listed =
+        "[...document.querySelectorAll('.bell-panel li [data-text=what]')].map(({ textContent }) => textContent)";
+    browser.until(&format!("{listed}.length > 5")).await;
+    let listed = browser.script(listed).await;
+    let expected = [
+        "Confirmed → Processing, by rx",
+        "order entered",
+        "Pending → Cancelled, by ana",
+        "Confirmed → Processing, by rx",
+        "Pending → Confirmed, by rx",
+        "order entered",
+        "Pending → Cancelled, by ana",
+        "Pending → Confirmed, by rx",
+    ];
+    assert_eq!(json!(listed.as_array().unwrap()[..8]), json!(expected));
+    browser.close().await;
 }

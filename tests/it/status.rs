@@ -230,7 +230,7 @@ async fn over_a_newer_change_nothing_is_written_and_both_versions_are_told() {
     let told = rx.post_json(ONE, &[("status", "delivered"), ("version", "shipped:paid")]).await;
     assert_eq!(told.0, 409);
     let error = told.1["error"].as_str().unwrap();
-    assert!(error.starts_with("ORD-2025-00001 was Shipped, payment Paid, and is Returned, payment Paid now (changed by oncare (nightly import), "), "{error}");
+    assert!(error.starts_with("ORD-2025-00001 was Shipped, payment Paid, and is Returned, payment Paid now (changed by the application nightly import, "), "{error}");
     assert!(error.ends_with("; you wanted Delivered."), "{error}");
 }
 
@@ -481,7 +481,7 @@ async fn an_edit_that_was_overtaken_says_by_whom_as_far_as_anybody_knows() {
     let fields = [("customer_name", "Mine"), ("version", "of an older one")];
     database.sql("set application_name = 'import'; update orders_order set customer_name = 'Theirs'").await;
     let html = ana.post("/orders/orders/1/edit/", &fields).await.text().await.unwrap();
-    assert!(html.contains("Somebody else changed this order meanwhile, last oncare (import), "), "{html}");
+    assert!(html.contains("Somebody else changed this order meanwhile, last by the application import, "), "{html}");
     assert!(html.contains("value=\"Mine\"") && html.contains("Now there: “Theirs”"));
     database
         .sql("update orders_order set customer_name = 'Mine', customer_phone = '1', updated_at = '2025-03-04 05:06Z'")

@@ -11,7 +11,7 @@ use crate::order::{Entry, History, Money, OrderId, OrderRow, Recorded, RepId, in
 use crate::store::database::{
     Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, text, value,
 };
-use crate::store::rows::{EVENT_COLUMNS, ROW_COLUMNS, amount, order_event, order_row};
+use crate::store::rows::{RECORDED_COLUMNS, ROW_COLUMNS, amount, order_event, order_row};
 
 /// How many events of an order its page shows, and how many rows of its history.
 const TIMELINE_LENGTH: i64 = 200;
@@ -124,11 +124,12 @@ async fn read_order(
         return Ok(None);
     };
     let events = format!(
-        "select {EVENT_COLUMNS}, old_rep.username as old_rep, new_rep.username as new_rep
+        "select {RECORDED_COLUMNS}, e.app_user as person, null::boolean as of_new_order,
+             old_rep.username as old_rep, new_rep.username as new_rep
          from live.events_of($1) e
          left join public.accounts_user old_rep on old_rep.id = e.old_sales_rep_id
          left join public.accounts_user new_rep on new_rep.id = e.new_sales_rep_id
-         where ($3::bigint is null or e.old_sales_rep_id = $3 or e.new_sales_rep_id = $3)
+         where e.operation <> 'history' and ($3::bigint is null or e.old_sales_rep_id = $3 or e.new_sales_rep_id = $3)
          order by e.id desc limit $2"
     );
     let (this, latest): (Parameters<'_>, Parameters<'_>) = (&[&id.0], &[&id.0, &TIMELINE_LENGTH, &only]);

@@ -1,5 +1,6 @@
 //! The newest changes of a scope, and how many of them somebody has not read: both bounded, however many there are.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use deadpool_postgres::Transaction;
@@ -10,7 +11,7 @@ use super::session::SignedIn;
 use crate::cursor::Cursor;
 use crate::order::{Change, Scope, Status};
 use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, rows};
-use crate::store::rows::{EVENT_COLUMNS, order_event};
+use crate::store::rows::{EVENT_COLUMNS, OF_NEW_ORDER, PERSON, order_event};
 
 /// How many changes are listed.
 pub const NEWEST_CHANGES: usize = 50;
@@ -79,7 +80,7 @@ impl Store {
             for row in &events {
                 // one that can't be read hides no other; the listener counts and logs it
                 let Ok(event) = order_event(row) else { continue };
-                if let Some(mut change) = event.as_seen_by(scope) {
+                if let Some(mut change) = event.as_seen_by(scope, &HashSet::new()) {
                     let present = optional_text(row, "present_status")?;
                     change.status = change.status.or_else(|| present.as_deref().map(Status::from));
                     changes.push((event.at, ListedChange { change, xid: event.xid, unread: row.get("is_unread") }));
@@ -117,15 +118,18 @@ async fn through_events(
 /// A row where there are more events than that.
 const BEYOND: &str = "select from (select from live.order_event r order by r.xid desc, r.id desc offset $1 limit 1) e";
 
-/// Whether an event `e` is no part of another one: an order and its items that were entered in one transaction are one piece of
-/// news. A page decides the same of what comes in one patch (`static/js/news/news.js`).
-const IS_WHOLE: &str = "(e.operation <> 'items' or not exists (select from live.order_event i
-     where i.order_id = e.order_id and i.xid = e.xid and i.operation = 'insert'))";
+/// Whether an event `e` is a part of the entering of its order, and no news by itself: see `OrderEvent::is_part`.
+static IS_PART: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "coalesce({OF_NEW_ORDER} or ({OF_NEW_ORDER}) is not null and exists (select from live.order_event i
+             where i.order_id = e.order_id and i.xid = e.xid and i.operation = 'insert'), false)"
+    )
+});
 
 /// Whether an event `e` is told to the rep `$1`, or to those who see all orders where that is
 /// null. Of an item's event, whose trigger may have seen another rep than the order's present one, both are asked: see
 /// `tests/cases/told.json`.
-const IS_TOLD: &str = "e.order_id is not null and ($1::bigint is null
+const IS_TOLD: &str = "e.order_id is not null and e.operation <> 'history' and ($1::bigint is null
      or (e.old_sales_rep_id = $1 or e.new_sales_rep_id = $1) and (e.operation <> 'items' or exists (
          select from public.orders_order o where o.id = e.order_id and o.sales_rep_id = $1)))";
 
@@ -138,12 +142,13 @@ const PRESENT_STATUS: &str = "(select o.status::text from public.orders_order o
 /// its stream tells (`static/js/news/is_news.js`); `tests/cases/news.json` has the cases of both.
 fn is_news() -> String {
     format!(
-        "e.app_user is distinct from $5
+        "{person} is distinct from $5
              and not exists (select from live.muted_order m where m.user_id = $4 and m.order_id = e.order_id)
              and coalesce(
                  case when $1::bigint is null or e.new_sales_rep_id = $1 then e.new_status end, e.old_status,
                  {PRESENT_STATUS}, ''
-             ) <> all ($6::text[])"
+             ) <> all ($6::text[])",
+        person = *PERSON,
     )
 }
 
@@ -153,11 +158,13 @@ const IS_UNREAD: &str = "case when $7::text is not null then not pg_visible_in_s
 
 static NEWEST: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select {EVENT_COLUMNS}, case when e.operation = 'items' then {PRESENT_STATUS} end as present_status,
+        "select {event_columns}, case when e.operation = 'items' then {PRESENT_STATUS} end as present_status,
              {is_news} and {IS_UNREAD} as is_unread
          from (select * from live.order_event r order by r.xid desc, r.id desc limit $2) e
-         where {IS_TOLD} and {IS_WHOLE}
+         where {IS_TOLD} and not {is_part}
          order by e.xid desc, e.id desc limit $3",
+        event_columns = *EVENT_COLUMNS,
+        is_part = *IS_PART,
         is_news = is_news(),
     )
 });
@@ -174,7 +181,8 @@ fn unread(may_be_unread: &str) -> String {
         "select from (
              select * from live.order_event r where {may_be_unread} order by r.xid desc, r.id desc limit $2
          ) e
-         where {IS_TOLD} and {IS_WHOLE} and {IS_UNREAD} and {is_news}
-         limit $3"
+         where {IS_TOLD} and not {is_part} and {IS_UNREAD} and {is_news}
+         limit $3",
+        is_part = *IS_PART,
     )
 }

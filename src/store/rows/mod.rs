@@ -4,7 +4,9 @@ mod event;
 mod order;
 mod statistics;
 
-pub(super) use event::{CONCERNED, EVENT_COLUMNS, order_event};
+pub(super) use event::{
+    CHANGES_STANDING, CONCERNED, EVENT_COLUMNS, OF_NEW_ORDER, PERSON, RECORDED_COLUMNS, order_event,
+};
 pub use order::Listed;
 pub(super) use order::{REP_COLUMNS, ROW_COLUMNS, amount, listed, order_row, row_rep, rows_by_id, rows_by_id_query};
 pub(super) use statistics::{SUMMARIES, TOTAL_SUMMARY, summaries, summary, summary_query};

@@ -49,8 +49,8 @@ pub(in crate::store) const MIGRATIONS: [Migration; 16] = [
     migration!("0023_fold_database", LocksWhatIsWritten),
     migration!("0025_unreadable", Plain),
     migration!("0028_fold_recording", LocksWhatIsWritten),
-    migration!("0026_live_functions", Functions),
-    migration!("0027_triggers", LocksWhatIsWritten),
+    migration!("0030_live_functions", Functions),
+    migration!("0031_triggers", LocksWhatIsWritten),
     migration!("0014_viewing", Plain),
     migration!("0016_saved_view", Plain),
     migration!("0017_accounts", Plain),
@@ -61,7 +61,7 @@ pub(in crate::store) const MIGRATIONS: [Migration; 16] = [
 ];
 
 /// The triggers: table, name, function.
-pub(in crate::store) const TRIGGERS: [(&str, &str, &str); 8] = [
+pub(in crate::store) const TRIGGERS: [(&str, &str, &str); 9] = [
     ("orders_order", "!live_insert", "record_insert"),
     ("orders_order", "!live_update", "record_update"),
     ("orders_order", "live_delete", "record_delete"),
@@ -70,7 +70,12 @@ pub(in crate::store) const TRIGGERS: [(&str, &str, &str); 8] = [
     ("orders_orderitem", "live_update", "record_items"),
     ("orders_orderitem", "live_delete", "record_items"),
     ("orders_orderitem", "live_truncate", "record_truncate"),
+    ("orders_orderstatushistory", "live_insert", "record_history"),
 ];
+
+/// The trigger without which no change goes unrecorded: nobody is told who made it, if its application names its users only in its
+/// history.
+pub const NAMING_TRIGGER: &str = "orders_orderstatushistory.live_insert";
 
 /// The index that is ours where the host has none like it.
 pub(in crate::store) const LIST_INDEX: &str = "public.orders_order_live_list_idx";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use super::definition::{TRIGGERS, defines_body, functions};
 use crate::store::database::{Attempt, BRIEFLY, Store, StoreError};
@@ -190,7 +190,7 @@ pub(in crate::store) async fn triggers(client: &Client) -> Result<Vec<(String, T
              join pg_class c on c.oid = t.tgrelid and c.relnamespace = to_regnamespace('public')
              join pg_proc p on p.oid = t.tgfoid
              join pg_namespace n on n.oid = p.pronamespace
-             where not t.tgisinternal",
+             where not t.tgisinternal and t.tgparentid = 0",
             &[],
         )
         .await
@@ -209,8 +209,13 @@ pub(in crate::store) async fn triggers(client: &Client) -> Result<Vec<(String, T
         })
     };
     let ours = TRIGGERS.iter().map(|one| (format!("{}.{}", one.0, one.1), state(*one)));
-    // of another version, or of a dump that was restored in part: each would record a change once more
-    let surplus = rows.iter().filter(|row| row.get::<_, &str>(3).starts_with("live.")).filter_map(|row| {
+    // of another version, or of a dump that was restored in part: each would record a change once more. That of a history which the
+    // host has put aside would record none.
+    let is_ours = |row: &&Row| {
+        let function: &str = row.get(3);
+        function.starts_with("live.") && function != "live.record_history"
+    };
+    let surplus = rows.iter().filter(is_ours).filter_map(|row| {
         let (table, trigger): (&str, &str) = (row.get(0), row.get(1));
         let is_known = TRIGGERS.iter().any(|one| (one.0, one.1) == (table, trigger));
         (!is_known).then(|| (format!("{table}.{trigger}"), TriggerState::Surplus))
@@ -244,7 +249,10 @@ pub(in crate::store) async fn changed_functions(client: &Client) -> Result<Vec<&
 
 /// Those of them that say what happened. How the listener is woken matters less: it looks by itself.
 pub(in crate::store) async fn changed_recorders(client: &Client) -> Result<Vec<&'static str>, StoreError> {
-    let says = |name: &str| name == "note_unreadable" || TRIGGERS.iter().any(|(_, _, called)| *called == name);
+    let says = |name: &str| {
+        let called = TRIGGERS.iter().any(|(_, _, called)| *called == name);
+        name == "note_unreadable" || called && name != "record_history"
+    };
     Ok(changed_functions(client).await?.into_iter().filter(|name| says(name)).collect())
 }
 

@@ -19,10 +19,10 @@ const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
 /// index concurrently waits for all older snapshots.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
-/// How long a request for a lock on what is written may make writers wait behind it, and how often it is tried. The triggers are on two
+/// How long a request for a lock on what is written may make writers wait behind it, and how often it is tried. The triggers are on three
 /// tables: nobody waits for more than 300 ms. A long
 /// transaction of the host would otherwise queue every writer behind our request.
-const LOCK_TIMEOUT: &str = "150ms";
+const LOCK_TIMEOUT: &str = "100ms";
 const LOCK_ATTEMPTS: usize = 60;
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 

@@ -12,6 +12,7 @@ mod strangers;
 mod uninstall;
 
 pub use cost::Cost;
+pub use definition::NAMING_TRIGGER;
 pub use forms::BYPASSED;
 pub use inspect::{Finding, TriggerState, Verdict};
 pub use migrate::{Applied, SchemaState, oldest_supported_version};

@@ -2,6 +2,7 @@
 
 use tokio_postgres::Client;
 
+use super::definition::NAMING_TRIGGER;
 use super::host::hidden;
 use super::inspect::{changed_recorders, triggers};
 use super::migrate::SchemaState;
@@ -123,7 +124,8 @@ impl Store {
 
 async fn faults_of_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
     let triggers = triggers(client).await?;
-    let faulty = triggers.iter().filter_map(|(name, state)| Some(format!("trigger {name}: {}", state.fault()?)));
+    let recording = triggers.iter().filter(|(name, _)| name != NAMING_TRIGGER);
+    let faulty = recording.filter_map(|(name, state)| Some(format!("trigger {name}: {}", state.fault()?)));
     let changed = changed_recorders(client).await?.into_iter();
     Ok(faulty.chain(changed.map(|name| format!("function live.{name} is not the one of this version"))).collect())
 }

@@ -236,7 +236,9 @@ async fn drop_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
     for (table, triggers) in our_triggers(client).await? {
         let statements: String =
             triggers.iter().map(|name| format!("drop trigger if exists {name} on {table};\n")).collect();
-        let outcome = without_queueing_writers(client, &statements, DISTRUST_STATISTICS).await;
+        // without those of the history no change goes unrecorded
+        let after = if table.ends_with("orders_orderstatushistory") { "" } else { DISTRUST_STATISTICS };
+        let outcome = without_queueing_writers(client, &statements, after).await;
         outcome.map_err(|e| failed("take the triggers off", &e))?;
         dropped.extend(triggers.iter().map(|name| format!("{name} on {table}")));
     }

@@ -3,13 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use tokio_postgres::Row;
+
 use crate::cursor::Cursor;
 use crate::order::{Operation, OrderEvent, OrderId, RepId, Scope, Summary};
 use crate::store::database::{
     Attempt, Connection, Link, PRESENT, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
 };
 use crate::store::rows::{
-    CONCERNED, EVENT_COLUMNS, Listed, REP_COLUMNS, ROW_COLUMNS, listed, order_event, row_rep, summaries,
+    CHANGES_STANDING, CONCERNED, EVENT_COLUMNS, Listed, REP_COLUMNS, ROW_COLUMNS, listed, order_event, row_rep,
+    summaries,
 };
 
 /// Events that one batch holds at most. Of more, only the concerned reps are read, and their streams read their own state
@@ -43,6 +46,8 @@ pub struct Changed {
     pub events: Vec<OrderEvent>,
     /// How many events were looked at and left out, as they concern nobody who was asked for.
     pub left_out: u64,
+    /// Changes that were told before, as nobody's, and of which the history says by now who made them.
+    pub named: Vec<OrderEvent>,
     /// The orders that still exist, with the rep whose they are now.
     pub rows: HashMap<OrderId, Listed>,
     /// Of each event that could not be read, or of which the order could not: the reps whose the order was and is. It is
@@ -57,7 +62,7 @@ impl Changed {
     /// of it can be older than the order's present one.
     fn concerned(&self, event: &OrderEvent) -> impl Iterator<Item = Scope> + use<> {
         let (one, other) = match event.operation {
-            Operation::Items => (event.order.and_then(|id| self.rows.get(&id)?.rep), None),
+            Operation::Items | Operation::History => (event.order.and_then(|id| self.rows.get(&id)?.rep), None),
             _ if event.rep.0 == event.rep.1 => (event.rep.0, None),
             _ => event.rep,
         };
@@ -168,9 +173,13 @@ impl Link {
 /// Whether an event `e` may concern one of the reps `$2`. Whose order an item belongs to is not known before the order is
 /// read.
 const MAY_CONCERN: &str = "e.old_sales_rep_id = any ($2) or e.new_sales_rep_id = any ($2) \
-     or e.operation in ('items', 'truncate', 'truncate_items', 'unreadable')";
+     or e.operation in ('items', 'history', 'truncate', 'truncate_items', 'unreadable')";
 
-/// A row for each event that may concern the reps `$2`, and at least one, so that there always is a cursor.
+/// How long ago a change can have been recorded of which the history says only now who made it.
+const NAMING: &str = "interval '1 minute'";
+
+/// A row for each event that may concern the reps `$2`, and at least one, so that there always is a cursor. Where the history of an order
+/// was written, its latest changes that name nobody come again, with who made them, unless it was in the transaction of one of them, which then says so itself.
 static BATCH: LazyLock<String> = LazyLock::new(|| {
     batch_of(
         "(select count(*) from live.events_since($1::text::pg_snapshot))",
@@ -187,10 +196,27 @@ static BATCH_OF_ALL: LazyLock<String> = LazyLock::new(|| {
 
 fn batch_of(recorded: &str, rep: &str, events: &str) -> String {
     format!(
-        "select {PRESENT}, {recorded} as recorded, {EVENT_COLUMNS}, {rep}, {ROW_COLUMNS}
+        "with recorded as materialized ({events})
+         select {PRESENT}, {recorded} as recorded, {event_columns}, e.is_told_again, {rep}, {ROW_COLUMNS}
          from (select) always
-         left join ({events}) e on true
-         left join lateral (select * from public.orders_order o where o.id = e.order_id limit 1) o on true"
+         left join (
+             select r.*, false as is_told_again from recorded r
+             union all
+             select e.*, true
+             from (
+                 select h.order_id, min(h.at) as at from recorded h
+                 where h.operation = 'history' and (h.order_id, h.xid) not in (
+                     select e.order_id, e.xid from recorded e where e.order_id is not null and {CHANGES_STANDING}
+                 )
+                 group by h.order_id
+             ) h
+             cross join lateral (
+                 select * from live.events_of(h.order_id) e
+                 where e.app_user is null and {CHANGES_STANDING} and e.at > h.at - {NAMING}
+             ) e
+         ) e on true
+         left join lateral (select * from public.orders_order o where o.id = e.order_id limit 1) o on true",
+        event_columns = *EVENT_COLUMNS,
     )
 }
 
@@ -210,7 +236,8 @@ async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>)
     if cursor.epoch != since.epoch {
         return Ok(Batch { cursor, news: News::Everything("the server or the statistics are new") });
     }
-    if rows.len() as i64 > LARGEST_BATCH {
+    let is_told_again = |row: &Row| row.get::<_, Option<bool>>("is_told_again").unwrap_or_default();
+    if rows.iter().filter(|row| !is_told_again(row)).count() as i64 > LARGEST_BATCH {
         return Ok(Batch { cursor, news: concerned(client, since).await? });
     }
     let mut changed = Changed::default();
@@ -218,6 +245,11 @@ async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>)
         let order = || -> Result<Option<Listed>, StoreError> {
             if row.get::<_, Option<i64>>("id").is_some() { listed(row, Scope::All).map(Some) } else { Ok(None) }
         };
+        if is_told_again(row) {
+            // one that can't be read was said to be so when it was told first
+            changed.named.extend(order_event(row).ok().filter(|event| event.writer.user.is_some()));
+            continue;
+        }
         let (event, order) = match order_event(row).and_then(|event| Ok((event, order()?))) {
             Ok(read) => read,
             Err(error) => {

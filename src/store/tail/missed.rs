@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use tokio_postgres::Row;
 
 use crate::cursor::{Cursor, Epoch};
-use crate::order::{Change, OrderEvent, RepId, Scope};
+use crate::order::{Change, OrderEvent, RepId, Scope, entered};
 use crate::store::database::{Connection, PRESENT, StoreError, cursor_of, rows, text, unless_standby};
 use crate::store::rows::{CONCERNED, EVENT_COLUMNS, order_event, row_rep};
 
@@ -37,12 +37,12 @@ pub(in crate::store) static RECENT: LazyLock<String> = LazyLock::new(|| {
 
 /// The same of all orders, whoever has them.
 pub(in crate::store) static RECENT_OF_ALL: LazyLock<String> =
-    LazyLock::new(|| recent("select null::bigint as rep", "true"));
+    LazyLock::new(|| recent("select null::bigint as rep", "e.operation <> 'history'"));
 
 /// The $2-th newest event's transaction may be cut in half: the events are complete from the next one on, or from 0 where all fit.
 fn recent(concerned: &str, may_concern: &str) -> String {
     format!(
-        "select bounds.*, c.rep as concerned, {EVENT_COLUMNS}
+        "select bounds.*, c.rep as concerned, {event_columns}
      from (
          select coalesce((
              select (r.xid::text::numeric + 1)::text from live.order_event r where r.xid >= $1::text::xid8
@@ -53,7 +53,8 @@ fn recent(concerned: &str, may_concern: &str) -> String {
          (select * from live.order_event r where r.xid >= $1::text::xid8 order by r.xid desc limit $2) e
          cross join lateral ({concerned}) c
      ) on {may_concern}
-     order by e.id"
+     order by e.id",
+        event_columns = *EVENT_COLUMNS,
     )
 }
 
@@ -167,10 +168,11 @@ impl Recent {
         }
         let concerns = |of: Option<RepId>| of.is_none_or(|of| scope.has(Some(of)));
         let mut changes = Vec::new();
+        let entered = entered(self.events.iter().filter_map(|recent| recent.event.as_ref()));
         let is_missed = |recent: &&RecentEvent| concerns(recent.concerned) && !since.snapshot.has(recent.xid);
         for RecentEvent { event, .. } in self.events.iter().filter(is_missed) {
             // a truncation concerns everything and is not seen as one order's change
-            changes.push(event.as_ref()?.as_seen_by(scope)?);
+            changes.push(event.as_ref()?.as_seen_by(scope, &entered)?);
             if changes.len() > MISSED_CHANGES {
                 return None;
             }

@@ -38,10 +38,11 @@ pub(in crate::store) static RECORDING: LazyLock<String> = LazyLock::new(|| {
          select jsonb_build_object(
              'triggers', (select string_agg(format('%s/%s', t.oid, t.xmin), ' ' order by t.oid)
                  from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-                 where p.pronamespace = to_regnamespace('live') and not t.tgisinternal),
+                 where p.pronamespace = to_regnamespace('live') and not t.tgisinternal and p.proname <> 'record_history'),
              'functions', (select string_agg(format('%s/%s', p.oid, p.xmin), ' ' order by p.oid)
                  from pg_proc p
-                 where p.pronamespace = to_regnamespace('live') and exists (select from pg_trigger t where t.tgfoid = p.oid)),
+                 where p.pronamespace = to_regnamespace('live') and p.proname <> 'record_history'
+                   and exists (select from pg_trigger t where t.tgfoid = p.oid)),
              'columns', (select string_agg(format('%s/%s', r.attrelid, r.attnum), ' ' order by r.place) from read r),
              'types', (select string_agg(r.xmin::text, ' ' order by r.place) from read r),
              'files', (select string_agg(c.relfilenode::text, ' ' order by c.oid)

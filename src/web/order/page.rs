@@ -185,7 +185,8 @@ impl StatusForm {
 
     fn of(order: &OrderDetail, attempt: Option<Attempt>, app: &App) -> Self {
         let now = order.row.standing();
-        let by = order.timeline.iter().find(|entry| entry.changed_standing()).map(Entry::by).unwrap_or_default();
+        let newest = order.timeline.iter().find(|entry| entry.changed_standing());
+        let by = newest.and_then(Entry::by).unwrap_or_default().to_owned();
         let Some(Attempt { was, wanted, note, why }) = attempt else {
             let wanted = Wanted::default();
             let (statuses, payments) = (statuses(&now, &wanted), payments(&now, &wanted));

@@ -13,7 +13,10 @@ pub(super) struct EntryView {
     pub(super) at: String,
     pub(super) at_iso: String,
     pub(super) at_exact: String,
+    /// Empty where no person is known.
     pub(super) by: String,
+    /// By whom, or from which application.
+    pub(super) source: Option<String>,
     pub(super) lines: Vec<String>,
     pub(super) notes: String,
 }
@@ -21,7 +24,12 @@ pub(super) struct EntryView {
 impl EntryView {
     /// Of a move, a rep is told only that it was one; of an order's time with another rep, nothing was read.
     pub(super) fn of(entry: Entry, reader: Option<RepId>, shell: &Shell, zone: Tz) -> Self {
-        let (key, by, at) = (entry.key(), entry.by(), entry.at());
+        let (key, at) = (entry.key(), entry.at());
+        let by = entry.by().unwrap_or_default().to_owned();
+        let source = match (entry.by(), entry.application()) {
+            (Some(by), _) => Some(format!("by {by}")),
+            (None, application) => application.map(|application| format!("from {application}")),
+        };
         let arrival = entry.recorded.as_ref().and_then(|recorded| move_seen_by(reader, recorded));
         let (lines, notes) = match (arrival, entry) {
             (Some(words), _) => (vec![words.to_owned()], String::new()),
@@ -34,14 +42,18 @@ impl EntryView {
                 (lines, history.map(|history| history.notes).unwrap_or_default())
             }
         };
-        Self { key, at: display_time(at, zone), at_iso: iso_time(at), at_exact: exact_time(at, zone), by, lines, notes }
+        let (at_iso, at_exact) = (iso_time(at), exact_time(at, zone));
+        Self { key, at: display_time(at, zone), at_iso, at_exact, by, source, lines, notes }
     }
 }
 
-/// Who changed it and when, of the newest entry that tells: `rx, Jan 15, 2025 10:30`.
+/// Who changed it and when, of the newest entry that tells: `rx, Jan 15, 2025 10:30`; where nobody is known, which application, if
+/// that is.
 pub(super) fn last_changed(timeline: &[Entry], tells: impl Fn(&Entry) -> bool, zone: Tz) -> Option<String> {
     let entry = timeline.iter().find(|entry| tells(entry))?;
-    Some(format!("{}, {}", entry.by(), display_time(entry.at(), zone)))
+    let application = || entry.application().map(|application| format!("the application {application}"));
+    let who = entry.by().map(str::to_owned).or_else(application)?;
+    Some(format!("{who}, {}", display_time(entry.at(), zone)))
 }
 
 fn move_seen_by(reader: Option<RepId>, Recorded { event, .. }: &Recorded) -> Option<&'static str> {
@@ -54,7 +66,7 @@ fn recorded_lines(Recorded { event, reps, .. }: &Recorded, shell: &Shell, zone: 
     match event.operation {
         Operation::Insert => vec!["Order entered".to_owned()],
         Operation::Delete => vec!["Order deleted".to_owned()],
-        Operation::Update | Operation::Items | Operation::Truncate | Operation::Unreadable => {
+        Operation::Update | Operation::Items | Operation::History | Operation::Truncate | Operation::Unreadable => {
             let mut lines: Vec<String> =
                 event.fields().iter().map(|field| field_line(field, event, shell, zone)).collect();
             if event.rep.0 != event.rep.1 {

@@ -37,9 +37,13 @@
  * @property {"insert" | "update" | "delete" | "items" | "arrived" | "left"} operation
  * @property {string | null} status after it
  * @property {string} at
- * @property {string} by as shown to a person
+ * @property {string} by as shown to a person; empty where nobody is known, or not yet
  * @property {string | null} user the login of the user who did it
+ * @property {string} [application] from which it came, where nobody is known
+ * @property {true} [part] of the entering of its order
  * @property {Field[]} changed
+ *
+ * @typedef {{ id: number, by: string, user: string }} NamedChange who made a change that was told before
  *
  * @typedef {object} Summary
  * @property {string} revision
@@ -47,7 +51,7 @@
  * @property {Record<string, { name: string, count: number }>} orders_by_status
  *
  * @typedef {Summary & { missed: Change[] | null }} Sync
- * @typedef {Summary & { orders: (Row | GoneRow)[], changes: Change[] }} Patch
+ * @typedef {Summary & { orders: (Row | GoneRow)[], named?: NamedChange[], changes: Change[] }} Patch
  * @typedef {{ time: string, listener: "live" | "degraded", next_ms: number }} Ping
  * @typedef {{ reason: "draining" | "signed_out" | "replaced" | "leader_signed_out" }} Bye the last one is what a page says to another
  * @typedef {Summary & { orders: Row[], visible: (Row | GoneRow)[], total: number, pagination: { has_next: boolean } }} Answer

@@ -56,12 +56,20 @@ export function listItem(template, change, what) {
 }
 
 /**
- * What happened to the order, and by whom.
+ * What happened to the order, and by whom; where nobody is known, from which application.
  * @param {Change} change
  */
 export function whatHappened(change) {
-  const what = happening(change);
-  return change.by === "" ? what : `${what}, by ${change.by}`;
+  const { by, application } = change;
+  return happening(change) + (by ? `, by ${by}` : application ? `, from ${application}` : "");
+}
+
+/**
+ * The same with the order's name.
+ * @param {Change} change
+ */
+export function whatHappenedTo(change) {
+  return `${orderName(change)}: ${whatHappened(change)}`;
 }
 
 /**
@@ -91,12 +99,11 @@ export function listedHappening(change) {
 }
 
 /**
- * The changes without those that are part of another one: an order and its items that are entered together are one piece of news.
+ * The changes without those that are part of another one: an order and its items are one piece of news, as the server has it.
  * @param {Change[]} changes
  */
 export function withoutParts(changes) {
-  const entered = new Set(changes.filter(({ operation }) => operation === "insert").map(({ order_key }) => order_key));
-  return changes.filter(({ operation, order_key }) => operation !== "items" || !entered.has(order_key));
+  return changes.filter(({ part }) => !part);
 }
 
 /** @param {Change} change */

@@ -1,5 +1,5 @@
 /** @import { Change, Patch } from "../base/types.js" */
-import { UNLISTED, counted, orderName, whatHappened } from "../base/words.js";
+import { UNLISTED, counted, orderName, whatHappenedTo, withoutParts } from "../base/words.js";
 import { isNews } from "../news/is_news.js";
 
 /** How long a notice stays, in milliseconds. */
@@ -14,6 +14,8 @@ export class HostNotices {
   #pill = made("div", "oncare-live-pill");
   #login;
   #order;
+  /** @type {WeakMap<Element, Change>} what each toast tells */
+  #told = new WeakMap();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #pillEnd;
 
@@ -29,13 +31,25 @@ export class HostNotices {
   }
 
   /** @param {Patch} patch */
-  tell({ changes }) {
-    const person = { login: this.#login, muted: /** @type {Set<string>} */ (new Set()), untold: [] };
-    const news = changes.filter((change) => isNews(change, person));
+  tell({ changes, named }) {
+    // who made what is told may be known by now
+    for (const toast of named ? this.#root.querySelectorAll(".oncare-live-toast") : []) {
+      const change = this.#told.get(toast);
+      const link = toast.querySelector("a");
+      if (!change || !link) continue;
+      if (!this.#isNews(change)) toast.remove();
+      link.textContent = whatHappenedTo(change);
+    }
+    const news = withoutParts(changes).filter((change) => this.#isNews(change));
     for (const change of news.slice(-MOST_SHOWN)) this.#root.append(this.#toast(change));
     const toasts = [...this.#root.querySelectorAll(".oncare-live-toast")];
     toasts.slice(0, -MOST_SHOWN).forEach((toast) => toast.remove());
     if (news.length > MOST_SHOWN) this.say(`${counted(news.length - MOST_SHOWN, "more change")}`);
+  }
+
+  /** @param {Change} change */
+  #isNews(change) {
+    return isNews(change, { login: this.#login, muted: new Set(), untold: [] });
   }
 
   /** Nothing was told that a stream would have told: rows and figures show it. */
@@ -51,7 +65,7 @@ export class HostNotices {
    * @param {Change[] | null} missed null where it can't be listed
    */
   sayMissed(missed) {
-    this.say(`While you were away: ${missed ? counted(missed.length) : UNLISTED}`);
+    this.say(`While you were away: ${missed ? counted(withoutParts(missed).length) : UNLISTED}`);
   }
 
   /**
@@ -81,7 +95,8 @@ export class HostNotices {
     const link = document.createElement("a");
     const hasPage = change.operation !== "delete" && change.operation !== "left";
     if (hasPage) link.href = this.#order.replace("/0/", `/${change.order_key}/`);
-    link.textContent = `${orderName(change)}: ${whatHappened(change)}`;
+    link.textContent = whatHappenedTo(change);
+    this.#told.set(toast, change);
     const dismiss = document.createElement("button");
     dismiss.type = "button";
     dismiss.textContent = "×";

@@ -1,6 +1,6 @@
 /** @import { Change } from "../base/types.js" */
 import { Announcer } from "../base/announcer.js";
-import { counted, Once, orderName, UNLISTED, whatHappened, withoutParts } from "../base/words.js";
+import { counted, Once, UNLISTED, whatHappenedTo, withoutParts } from "../base/words.js";
 
 /** The line above the table, and what a screen reader is told. */
 export class Notices {
@@ -59,5 +59,5 @@ export class Notices {
 
 /** @param {Change} change */
 function told(change) {
-  return `${orderName(change)}: ${whatHappened(change)}.`;
+  return `${whatHappenedTo(change)}.`;
 }

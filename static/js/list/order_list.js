@@ -3,6 +3,7 @@
 import { attempt, part } from "../base/dom.js";
 import { TICK, tickAges } from "../base/time.js";
 import { isForTheSame, readPage } from "../base/page.js";
+import { withoutParts } from "../base/words.js";
 import { Revision } from "../base/revision.js";
 import { Badge } from "../live/badge.js";
 import { Connection } from "../live/connection.js";
@@ -235,10 +236,11 @@ export class OrderList {
   }
 
   /**
-   * @param {Change[] | null} missed
+   * @param {Change[] | null} all
    * @param {boolean} wasAway
    */
-  #tellMissed(missed, wasAway) {
+  #tellMissed(all, wasAway) {
+    const missed = all && withoutParts(all);
     if (missed?.length === 0) return;
     if (wasAway) {
       this.#away.add(missed);

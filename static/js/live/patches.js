@@ -1,7 +1,7 @@
 /** @import { Moment } from "../base/clock.js" */
 /** @import { Revision } from "../base/revision.js" */
 import { now } from "../base/clock.js";
-/** @import { Patch } from "../base/types.js" */
+/** @import { Change, Patch } from "../base/types.js" */
 
 /** So long a patch waits to be shown at most, in milliseconds, in whatever way the browser slows the page down. */
 const LONGEST_WAIT = 250;
@@ -40,6 +40,38 @@ export class Patches {
     const gathered = this.#gathered;
     this.#gathered = [];
     if (gathered.length > 0) this.#show(gathered);
+  }
+}
+
+/** So long the telling of a change waits for who made it, in milliseconds: an application writes that down a moment after the change. */
+const NAMING = 250;
+
+/** So many changes may be named later. */
+const MOST_NAMELESS = 50;
+
+/**
+ * Hands on what patches tell. A change of which it may yet be said who made it waits a moment for that, as one's own is no news;
+ * if it is said later, the change has the name wherever it is kept.
+ */
+export class Naming {
+  #tell;
+  /** @type {Change[]} */
+  #nameless = [];
+
+  /** @param {(patch: Patch) => void} tell */
+  constructor(tell) {
+    this.#tell = tell;
+  }
+
+  /** @param {Patch} patch */
+  add(patch) {
+    for (const change of this.#nameless) Object.assign(change, patch.named?.find(({ id }) => id === change.id));
+    const waits = (/** @type {Change} */ { by, changed }) => !by && changed.some(({ field }) => field.endsWith("status"));
+    const waiting = patch.changes.filter(waits);
+    this.#tell({ ...patch, changes: patch.changes.filter((change) => !waits(change)) });
+    if (waiting.length === 0) return;
+    this.#nameless = [...this.#nameless, ...waiting].slice(-MOST_NAMELESS);
+    setTimeout(() => this.#tell({ ...patch, changes: waiting }), NAMING);
   }
 }
 

@@ -173,6 +173,7 @@ export class Bell {
    * @param {Entry} entry
    */
   #mark(item, { change, unread, muted }) {
+    fill(item, "what", listedHappening(change));
     item.toggleAttribute("data-unread", unread);
     item.toggleAttribute("data-muted", muted);
     const button = item.querySelector("button");

@@ -117,8 +117,12 @@ export class News {
    * The stream told this.
    * @param {Patch} patch
    */
-  tell({ changes, revision }) {
+  tell({ changes, named, revision }) {
     if (this.#isOver) return;
+    if (named) {
+      this.#toasts.renew((change) => this.#isNews(change));
+      if (this.#bell.isOpen) void this.#read();
+    }
     const whole = withoutParts(changes);
     const state = new Revision(revision);
     if (!this.#last?.revision.covers(state)) this.#later.add(whole, state);

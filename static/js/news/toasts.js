@@ -1,6 +1,7 @@
 /** @import { Change } from "../base/types.js" */
 import { Attention } from "../base/attention.js";
-import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
+import { fill } from "../base/dom.js";
+import { counted, orderName, orderPage, whatHappenedTo } from "../base/words.js";
 
 /** How long a toast stays, in milliseconds, and how soon it is looked at again whether one is still pointed at. */
 const SHOWN = 6_000;
@@ -31,6 +32,8 @@ export class Toasts {
   #more = null;
   /** @type {WeakMap<HTMLElement, ReturnType<typeof setTimeout>>} */
   #ends = new WeakMap();
+  /** @type {Map<HTMLElement, Change>} what each tells */
+  #shown = new Map();
   /** Whose time is over. @type {Set<HTMLElement>} */
   #over = new Set();
   #waiting = new Waiting();
@@ -80,6 +83,17 @@ export class Toasts {
     }
   }
 
+  /**
+   * Who made a change may be known by now: then its toast says so, or goes, where it is no news any more.
+   * @param {(change: Change) => boolean} isNews
+   */
+  renew(isNews) {
+    for (const [toast, change] of this.#shown) {
+      if (!isNews(change)) this.#dismiss(toast);
+      fill(toast, "what", whatHappenedTo(change));
+    }
+  }
+
   /** What is over goes, and what waits comes. While one is pointed at or has the focus, all stay, as those above would come down. */
   #settle() {
     clearTimeout(this.#turn);
@@ -113,10 +127,10 @@ export class Toasts {
     const toast = this.#place(this.#template);
     if (!toast) return;
     toast.dataset["orderId"] = change.order_key;
-    const link = toast.querySelector("a");
-    if (link) link.textContent = `${orderName(change)}: ${whatHappened(change)}`;
+    fill(toast, "what", whatHappenedTo(change));
+    this.#shown.set(toast, change);
     const page = orderPage(change);
-    if (page) link?.setAttribute("href", page);
+    if (page) toast.querySelector("a")?.setAttribute("href", page);
     const mute = toast.querySelector("[data-mute]");
     mute?.setAttribute("aria-label", `Mute ${orderName(change)}`);
     mute?.addEventListener("click", () => this.#listeners.mute(change.order_key));
@@ -198,6 +212,7 @@ export class Toasts {
     toast.remove();
     clearTimeout(this.#ends.get(toast));
     this.#over.delete(toast);
+    this.#shown.delete(toast);
     if (toast !== this.#more) return;
     this.#more = null;
     this.#count = 0;

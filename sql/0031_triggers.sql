@@ -382,6 +382,37 @@ begin
 end
 $$;
 
+-- An application that keeps a history of its orders writes there who changed one, a moment after the change and often in another
+-- transaction. What is recorded is only that it did: who it was is read from the history (live.person_of). A transaction that names its
+-- user has said so already, and what is entered of older days names nobody who is waited for. Where the history is not what it was,
+-- nobody is named: no change goes unrecorded by that.
+create or replace function live.record_history() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    begin
+        if new.order_id::bigint is null or new.changed_at::timestamptz < now() - interval '1 day'
+            or current_setting('app.user', true) <> ''
+            or 'public.orders_orderstatushistory'::regclass is null
+            or not live.must_take_events('live.order_event', 'live.order_event_id_seq')
+        then
+            return null;
+        end if;
+        if live.listener_sleeps() then
+            perform live.notify();
+        end if;
+    exception
+        when transaction_rollback or insufficient_resources or operator_intervention or system_error
+            or statement_too_complex or object_in_use or lock_not_available then
+            raise;
+        when others then
+            return null;
+    end;
+    insert into live.order_event (operation, order_id)
+    values (coalesce('history', 'public.orders_orderstatushistory'::regclass::text), new.order_id::bigint);
+    return null;
+end
+$$;
+
 -- of earlier versions
 drop function if exists live.is_of_the_transaction(text);
 drop function if exists live.notify(text);
@@ -395,7 +426,8 @@ begin
     for ours in
         select t.tgname as name, t.tgrelid::pg_catalog.regclass as relation
         from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
-        where t.tgrelid in ('public.orders_order'::pg_catalog.regclass, 'public.orders_orderitem'::pg_catalog.regclass)
+        where t.tgrelid in ('public.orders_order'::pg_catalog.regclass, 'public.orders_orderitem'::pg_catalog.regclass,
+                pg_catalog.to_regclass('public.orders_orderstatushistory'))
             and p.pronamespace = 'live'::pg_catalog.regnamespace and not t.tgisinternal
     loop
         execute pg_catalog.format('drop trigger %I on %s', ours.name, ours.relation);
@@ -433,3 +465,15 @@ alter table public.orders_orderitem enable always trigger live_insert;
 alter table public.orders_orderitem enable always trigger live_update;
 alter table public.orders_orderitem enable always trigger live_delete;
 alter table public.orders_orderitem enable always trigger live_truncate;
+
+-- Also of a history that is partitioned, and without where there is none.
+do $$
+begin
+    if exists (select from pg_catalog.pg_class c
+               where c.oid = pg_catalog.to_regclass('public.orders_orderstatushistory') and c.relkind in ('r', 'p')) then
+        create trigger live_insert after insert on public.orders_orderstatushistory
+            for each row execute function live.record_history();
+        alter table public.orders_orderstatushistory enable always trigger live_insert;
+    end if;
+end
+$$;

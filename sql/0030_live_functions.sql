@@ -44,6 +44,45 @@ language sql stable as $$
         coalesce((select p.id from live.timeline_position p order by p.turn desc limit 1), 0))
 $$;
 
+-- The login of the user who made a change of an order's status or payment status, as the application that made it wrote it to its
+-- history: in the transaction of the change, or within five seconds of it, and then only if no other event that the history could
+-- be of is nearer. Null where it wrote nothing, or where the history is not what it was: then nobody is named, and nothing else
+-- fails. `tests/cases/whom.json` has the cases; the order's page pairs what it shows by the same rule (src/order/timeline.rs).
+create or replace function live.person_of(
+    the_event bigint, the_order bigint, the_xid xid8, the_time timestamptz,
+    was text, became text, was_paid text, became_paid text
+) returns text
+language plpgsql stable as $$
+declare
+    written record;
+begin
+    select u.username::text as login, h.changed_at::timestamptz as at, h.xmin <> the_xid::xid as is_elsewhere into written
+    from public.orders_orderstatushistory h join public.accounts_user u on u.id = h.changed_by_id
+    where h.order_id = the_order and h.old_status = was and h.new_status = became
+        and h.old_payment_status = was_paid and h.new_payment_status = became_paid
+        and h.changed_at > the_time - interval '1 day' and h.changed_at < the_time + interval '1 day'
+        and (h.xmin = the_xid::xid
+            or h.changed_at > the_time - interval '5 seconds' and h.changed_at < the_time + interval '5 seconds')
+    order by is_elsewhere, abs(extract(epoch from h.changed_at - the_time)), h.id
+    limit 1;
+    if written.is_elsewhere and exists (
+        select from live.events_of(the_order) e
+        where e.operation = 'update' and e.id <> the_event and e.old_status = was and e.new_status = became
+            and e.old_payment_status = was_paid and e.new_payment_status = became_paid
+            and abs(extract(epoch from e.at - written.at)) < abs(extract(epoch from the_time - written.at))
+    ) then
+        return null;
+    end if;
+    return written.login;
+exception
+    when transaction_rollback or insufficient_resources or operator_intervention or system_error
+        or statement_too_complex or object_in_use or lock_not_available then
+        raise;
+    when others then
+        return null;
+end
+$$;
+
 -- The plain aggregate that the statistics must always equal. It is a function and no view, because a view would keep the
 -- host from altering its columns.
 create or replace function live.aggregate()
