@@ -1,10 +1,13 @@
 import { HostDashboard, rootOf, whenComplete } from "./host/dashboard.js";
-import { PHARMACIST } from "./host/kinds.js";
+import { pharmacist } from "./host/kinds.js";
+import { PATHS } from "./host/paths.js";
+
+const KIND = pharmacist(PATHS);
 
 /** The shop's own first page of the pharmacists: `new RealtimeDashboard().start()` keeps it true. */
 export class RealtimeDashboard extends HostDashboard {
-  constructor(root = rootOf(PHARMACIST)) {
-    super(PHARMACIST, root);
+  constructor(root = rootOf(KIND)) {
+    super(KIND, root);
   }
 }
 

@@ -1,10 +1,13 @@
 import { HostDashboard, rootOf, whenComplete } from "./host/dashboard.js";
-import { SALES_REP } from "./host/kinds.js";
+import { salesRep } from "./host/kinds.js";
+import { PATHS } from "./host/paths.js";
+
+const KIND = salesRep(PATHS);
 
 /** The shop's own page of a sales rep's orders: `new RealtimeSalesRepDashboard().start()` keeps it true. */
 export class RealtimeSalesRepDashboard extends HostDashboard {
-  constructor(root = rootOf(SALES_REP)) {
-    super(SALES_REP, root);
+  constructor(root = rootOf(KIND)) {
+    super(KIND, root);
   }
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { paymentColour, statusColour } from "../../static/js/host/colours.js";
-import { PHARMACIST, SALES_REP, columnsOf } from "../../static/js/host/kinds.js";
+import { columnsOf, pharmacist, salesRep } from "../../static/js/host/kinds.js";
+import { OrderLink } from "../../static/js/host/links.js";
 import { shopAmount, shopItems } from "../../static/js/host/words.js";
 
 test("amounts and items are in the shop's words", () => {
@@ -15,6 +16,53 @@ test("badges have the shop's colours, and what it does not know is grey", () => 
   assert.deepEqual(statuses.map(statusColour), colours);
   const payments = ["paid", "pending", "failed", "refunded", "partially_refunded", "iou"];
   assert.deepEqual(payments.map(paymentColour), ["success", "warning", "danger", "secondary", "info", "secondary"]);
+});
+
+const PATHS = {
+  login: "/in/",
+  order: "/o/{id}/",
+  edit: "/o/{id}/edit/",
+  cancel: "/o/{id}/cancel/",
+  status: "/o/{id}/status/",
+  pharmacist_order: "/p/{id}/",
+};
+const [SALES_REP, PHARMACIST] = [salesRep(PATHS), pharmacist(PATHS)];
+
+/** A link or a form of that address. */
+function element(name, address) {
+  const attributes = { [name]: address };
+  return {
+    attributes,
+    getAttribute: (asked) => attributes[asked] ?? null,
+    hasAttribute: (asked) => asked in attributes,
+    setAttribute: (asked, value) => (attributes[asked] = value),
+  };
+}
+
+test("a link is known by where it leads, whatever is before and behind that, and is led to another order's page", () => {
+  globalThis.document = { baseURI: "https://shop.example/orders/orders/?page=2" };
+  for (const [pattern, address, key, of12] of [
+    ["/orders/orders/{id}/edit/", "/orders/orders/7/edit/", "7", "/orders/orders/12/edit/"],
+    ["/orders/orders/{id}/edit/", "/shop/orders/orders/7/edit/?next=/orders/", "7", "/shop/orders/orders/12/edit/?next=/orders/"],
+    ["/orders/orders/{id}/edit/", "7/edit/#top", "7", "/orders/orders/12/edit/"],
+    ["/orders/orders/{id}/", "/orders/orders/7/edit/", "", ""],
+    ["/edit?order={id}", "/edit?order=77", "77", "/edit?order=12"],
+    ["/a/{id}/b/{id}", "/a/7/b/7", "7", "/a/12/b/12"],
+    ["/a/{id}/b/{id}", "/a/7/b/8", "", ""],
+    ["https://shop.example/o.{id}", "/o.7", "7", "https://shop.example/o.12"],
+    ["https://shop.example/o.{id}", "/oo7", "", ""],
+    ["/o/{id}/", "https://[", "", ""],
+  ]) {
+    const link = new OrderLink(pattern);
+    for (const name of ["href", "action"]) {
+      const leading = element(name, address);
+      assert.equal(link.keyIn(leading), key, `${pattern}: ${address}`);
+      if (key === "") continue;
+      link.lead(leading, "12");
+      assert.equal(leading.attributes[name], of12, `${pattern}: ${address}`);
+    }
+    assert.equal(link.keyIn(element("title", address)), "");
+  }
 });
 
 /** A table of those headings. */

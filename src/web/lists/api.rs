@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use crate::order::{Filter, FullRowJson, Invalid, OrderId, OrderKey, Pagination, RowJson, Scope, Summary, iso_time};
-use crate::store::{Dashboard, Listed, Shown, StatusSince};
+use crate::store::{Dashboard, Listed, NEWEST_CHANGES, Shown, StatusSince};
 use crate::web::app::App;
 use crate::web::page::live::MOST_VISIBLE;
 use crate::web::request::etag::{self, known_revision};
@@ -50,6 +50,8 @@ struct ShopPageJson<'a> {
     user: String,
     login: &'a str,
     poll_interval: u128,
+    /// How many changes the bell's answer lists.
+    most_listed: usize,
     time_zone: &'static str,
 }
 
@@ -169,6 +171,7 @@ pub(crate) async fn answer<R: ListReader>(
             user: user.id.to_string(),
             login: &user.username,
             poll_interval: app.settings.poll_interval.as_millis(),
+            most_listed: NEWEST_CHANGES,
             time_zone: zone.name(),
         }),
     };

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::host::HostPaths;
 use super::script::{Part, Script, Unsupported};
+use crate::web::app::App;
 use crate::web::request::failure::Failure;
 
 #[derive(RustEmbed)]
@@ -57,19 +60,10 @@ pub(crate) fn modules(script: &str) -> &'static [String] {
 const SHOP_SCRIPTS: [(&str, &str); 2] =
     [("realtime_salesrep_dashboard", "host_sales_rep.js"), ("realtime_dashboard", "host_pharmacist.js")];
 
-/// The script of a page of the shop, with what identifies it.
-struct Classic {
-    text: String,
-    tag: String,
-}
-
-/// Of each of them the classic script, made at first use.
-static CLASSICS: LazyLock<HashMap<&str, Classic>> = LazyLock::new(|| {
+/// Of each of them the modules of the classic script, made at first use.
+static CLASSICS: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {
     let made = SHOP_SCRIPTS.into_iter().filter_map(|(name, entry)| match classic(entry) {
-        Ok(text) => {
-            let hash: String = Sha256::digest(&text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            Some((name, Classic { text, tag: format!("\"{hash}\"") }))
-        }
+        Ok(modules) => Some((name, modules)),
         Err(error) => {
             tracing::error!(error = error.to_string(), "the shop's script can't be made");
             None
@@ -78,15 +72,30 @@ static CLASSICS: LazyLock<HashMap<&str, Classic>> = LazyLock::new(|| {
     made.collect()
 });
 
-/// A module and all that it needs as one classic script, which a plain `<script src>` runs: each module is a function that is called
-/// once, those first that others need. It begins when the page has a body, wherever in the page it stands.
+/// What the shop's script is told, as no page of the shop's can tell it: `installation` of each module's `import.meta`.
+#[derive(Serialize)]
+struct Installation {
+    /// Where the modules are, by which pages of one version know each other.
+    assets: String,
+    paths: HostPaths,
+}
+
+/// The script of a page of this installation's shop: those modules, and what they are told. It begins when the page has a body, wherever
+/// in the page it stands.
+fn script_of(installation: &Installation, modules: &str) -> String {
+    // these plain texts can't fail to become JSON, which JavaScript reads as it is
+    let installation = serde_json::to_string(installation).unwrap_or_default();
+    format!(
+        "(() => {{\n\"use strict\";\nconst begin = () => {{\nconst installation = {installation};\n{modules}}};\n\
+         if (document.body) begin();\nelse document.addEventListener(\"DOMContentLoaded\", begin);\n}})();\n"
+    )
+}
+
+/// A module and all that it needs as the text of one function: each module is a function that is called once, those first that others
+/// need.
 fn classic(entry: &str) -> Result<String, Unsupported> {
-    let mut modules = Vec::new();
-    let mut text = String::from("(() => {\n\"use strict\";\nconst begin = () => {\n");
+    let (mut modules, mut text) = (Vec::new(), String::new());
     append(entry, &mut modules, &mut text)?;
-    text.push_str(
-        "};\nif (document.body) begin();\nelse document.addEventListener(\"DOMContentLoaded\", begin);\n})();\n",
-    );
     Ok(text)
 }
 
@@ -104,28 +113,39 @@ fn append(module: &str, modules: &mut Vec<String>, text: &mut String) -> Result<
         let needed = beside(module, import);
         modules.iter().position(|there| *there == needed).map(|place| format!("module{place}"))
     };
-    let part = Part::parse(module, &source, &format!("{}/{name}", *BASE), variable)?;
+    // the same address as a page of ours has the module from
+    let url = format!("new URL(`${{installation.assets}}/{name}`, location.href).href");
+    let part = Part::parse(module, &source, &format!("{{ url: {url}, installation }}"), variable)?;
     text.push_str(&format!("const module{} = {};\n", modules.len(), part.text));
     modules.push(module.to_owned());
     Ok(())
 }
 
-/// The shop's script of a name like `realtime_dashboard.js` or `realtime_dashboard.6b6907b51162.js`, as Django names what it serves.
-fn shop_script(name: &str) -> Option<&'static Classic> {
+/// The modules of the shop's script of a name like `realtime_dashboard.js` or `realtime_dashboard.6b6907b51162.js`, as Django names what it serves.
+fn shop_script(name: &str) -> Option<&'static str> {
     let (name, hash) = name.strip_suffix(".js").map(|name| name.split_once('.').unwrap_or((name, "0")))?;
     let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    CLASSICS.get(name).filter(|_| is_hash)
+    CLASSICS.get(name).filter(|_| is_hash).map(String::as_str)
 }
 
-/// The scripts of the shop's pages, and whatever else is asked for there. A browser asks each time whether it has changed: what the
-/// shop itself serves there is kept for a month.
-pub(crate) async fn serve_shop_script(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let Some(script) = shop_script(&name) else { return serve(Path(format!("js/{name}")), headers).await };
-    let about = [(header::CACHE_CONTROL, "no-cache"), (header::ETAG, script.tag.as_str())];
-    if is_known(&headers, &script.tag) {
+/// The scripts of the shop's pages, and whatever else is asked for there. A browser asks each time whether it has changed, be it by
+/// another version or by other settings: what the shop itself serves there is kept for a month.
+pub(crate) async fn serve_shop_script(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(modules) = shop_script(&name) else { return serve(Path(format!("js/{name}")), headers).await };
+    let installation = Installation { assets: app.settings.site.at(&BASE), paths: HostPaths::of(&app.settings) };
+    let script = script_of(&installation, modules);
+    let hash: String = Sha256::digest(&script).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{hash}\"");
+    let known = is_known(&headers, &tag);
+    let about = [(header::CACHE_CONTROL, "no-cache".to_owned()), (header::ETAG, tag)];
+    if known {
         return (StatusCode::NOT_MODIFIED, about).into_response();
     }
-    (about, [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], script.text.as_str()).into_response()
+    (about, [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], script).into_response()
 }
 
 /// Whether the client has what that tag identifies; a proxy that compresses makes a tag weak.

@@ -48,14 +48,14 @@ impl Part {
     /// Reads a module in the few forms that `static/js` uses: named imports, and exports of functions, classes and constants where
     /// they are declared. Others are refused rather than taken for something else.
     ///
-    /// `variable` says which variable has what another module exports; `url` is where the module itself would be.
+    /// `variable` says which variable has what another module exports; `meta` is the expression that stands for `import.meta`.
     ///
     /// # Errors
     /// If the module can't be parsed, or uses something else.
     pub(crate) fn parse(
         module: &str,
         source: &str,
-        url: &str,
+        meta: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Unsupported> {
         let unsupported = |what: &str| Unsupported { module: module.to_owned(), what: what.to_owned() };
@@ -83,9 +83,7 @@ impl Part {
         }
         let mut refused = None;
         visit(tree.root_node(), &mut |node| match node.kind() {
-            "meta_property" if text(node) == "import.meta" => {
-                edits.push((node.byte_range(), format!("({{ url: \"{url}\" }})")))
-            }
+            "meta_property" if text(node) == "import.meta" => edits.push((node.byte_range(), format!("({meta})"))),
             // of its own, as in `import("./a.js")`
             "import" if node.parent().is_some_and(|parent| parent.kind() == "call_expression") => {
                 refused = Some(node.byte_range())
@@ -220,7 +218,7 @@ mod tests {
 
     fn part(source: &str) -> Result<String, Unsupported> {
         let variable = |name: &str| (name == "./b.js").then(|| "module1".to_owned());
-        Part::parse("a.js", source, "/js/a.js", variable).map(|part| part.text)
+        Part::parse("a.js", source, "{ url: \"/js/a.js\" }", variable).map(|part| part.text)
     }
 
     #[test]

@@ -1,5 +1,8 @@
-/** The live badge as a page of the shop has it, in a corner of the window: nothing of the page moves for it. */
-export function badgeElement() {
+/**
+ * The live badge as a page of the shop has it, in a corner of the window: nothing of the page moves for it.
+ * @param {string} signIn where people sign in
+ */
+export function badgeElement(signIn) {
   const badge = document.createElement("div");
   badge.id = "live-badge";
   badge.className = "oncare-live-badge";
@@ -12,7 +15,7 @@ export function badgeElement() {
   retry.type = "button";
   retry.textContent = "Retry now";
   const login = document.createElement("a");
-  login.href = "/accounts/login/";
+  login.href = signIn;
   login.textContent = "Sign in";
   badge.append(dot, word, retry, login);
   document.body.append(badge);

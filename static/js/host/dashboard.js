@@ -8,6 +8,7 @@ import { badgeElement } from "./badge_element.js";
 import { HostFilter } from "./filter.js";
 import { HostList } from "./host_list.js";
 import { HostMarkup } from "./markup.js";
+import { HostNews } from "./news.js";
 import { HostNotices } from "./notices.js";
 import { addStyle } from "./style.js";
 
@@ -21,7 +22,7 @@ const TRUST = 15_000;
 const SIGNED_OUT = 401;
 const NOT_THEIRS = 403;
 
-/** What a page of ours has in its markup. @typedef {HostAnswer & { user: string, login: string, cursor: string, poll_interval: number, time_zone: string }} FirstAnswer */
+/** What a page of ours has in its markup. @typedef {HostAnswer & { user: string, login: string, cursor: string, poll_interval: number, most_listed: number, time_zone: string }} FirstAnswer */
 
 /**
  * Keeps a page of the shop's own true. It brings its badge and its notices; whom it is for, and from which state on it is told what
@@ -53,18 +54,20 @@ export class HostDashboard {
   async #begin(root) {
     const filter = this.#kind.hasFilter ? new HostFilter() : null;
     const markup = new HostMarkup(this.#kind);
-    const element = badgeElement();
+    const element = badgeElement(this.#kind.login);
     const badge = new Badge(root, element, PAUSE);
     const first = await this.#first(filter, badge, element);
     if (!first) return;
-    const { user, login, cursor, revision, poll_interval, time_zone } = first;
+    const { user, login, cursor, revision, poll_interval, most_listed, time_zone } = first;
     const { dataset } = document.documentElement;
     dataset["timeZone"] ??= time_zone;
     dataset["currency"] ??= "₱";
     const ours = document.createElement("div");
-    const { api, events, order } = this.#kind;
+    const { api, changes, events, order } = this.#kind;
     Object.assign(ours.dataset, { apiUrl: api, eventsUrl: events, userId: user, cursor, revision, pollInterval: poll_interval });
-    const page = { markup, filter, notices: new HostNotices(login, order) };
+    const notices = new HostNotices(order);
+    const news = new HostNews({ url: changes, user, login, since: cursor, mostListed: most_listed }, notices);
+    const page = { markup, filter, news, notices };
     new HostList(ours, new Badge(root, element, poll_interval), page, first).start();
   }
 
@@ -81,8 +84,12 @@ export class HostDashboard {
     const show = (state) => badge.show({ badge: state, isOld: state !== "connecting", reads: "nothing", next: null }, loaded);
     show("connecting");
     for (;;) {
-      const answer = await ask(`${this.#kind.api}?${filter?.query ?? ""}&visible=`, { headers: { accept: "application/json" } });
-      if (answer?.ok) return answer.json;
+      const query = filter?.query ?? "";
+      const answer = await ask(`${this.#kind.api}?${query}&visible=`, {});
+      // somebody has asked for other orders meanwhile
+      if (answer?.ok && query !== (filter?.query ?? "")) continue;
+      // one that says less is that of the shop's own API, which a proxy leads to
+      if (answer?.ok && answer.json?.cursor) return answer.json;
       if (answer?.status === NOT_THEIRS) element.remove();
       if (answer?.status === SIGNED_OUT) show("signed_out");
       if (answer?.status === NOT_THEIRS || answer?.status === SIGNED_OUT) return null;

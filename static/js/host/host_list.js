@@ -2,9 +2,13 @@
 /** @import { Badge } from "../live/badge.js" */
 /** @import { HostFilter } from "./filter.js" */
 /** @import { HostMarkup } from "./markup.js" */
+/** @import { HostNews } from "./news.js" */
 /** @import { HostNotices } from "./notices.js" */
+import { since } from "../base/clock.js";
+import { Revision } from "../base/revision.js";
 import { Book } from "../list/book.js";
 import { Connection } from "../live/connection.js";
+import { Debt } from "../live/patches.js";
 
 /**
  * What the API answers to a page of the shop.
@@ -20,38 +24,47 @@ const PLACING = new Set(["status", "created_at"]);
 /** How far reads of the list for the sake of what moves rows are apart, in milliseconds. */
 const READS_APART = 500;
 
+/** So long what the list shows counts as true although it must be read, in milliseconds. */
+const LONGEST_DUE = 2_000;
+
 /**
  * The list of a page of the shop, kept true: what is told of its rows is shown at once, and where rows may come, go or move, the
  * list is read and shown as the shop would show it now.
  */
 export class HostList {
   #markup;
+  #news;
   #notices;
   #filter;
   #connection;
   #book = new Book();
+  /** What may have other rows than are shown, until the list is read. */
+  #due = new Debt();
+  /** @type {ReturnType<typeof setTimeout> | undefined} until that is due for too long */
+  #lapse;
   /** Whether the page was made without a table, as there were no orders. */
   #isBare;
 
   /**
    * @param {HTMLElement} root whose data say where to ask and for whom
    * @param {Badge} badge
-   * @param {{ markup: HostMarkup, notices: HostNotices, filter: HostFilter | null }} page
+   * @param {{ markup: HostMarkup, news: HostNews, notices: HostNotices, filter: HostFilter | null }} page
    * @param {HostAnswer} first what the list is now
    */
-  constructor(root, badge, { markup, notices, filter }, first) {
+  constructor(root, badge, { markup, news, notices, filter }, first) {
     this.#markup = markup;
+    this.#news = news;
     this.#notices = notices;
     this.#filter = filter;
     this.#isBare = !markup.canPlace && rowsOf(first).length === 0;
     this.#takeFigures(first);
     this.#list(first, []);
-    this.#connection = new Connection(root, badge, notices, {
+    this.#connection = new Connection(root, badge, news, {
       query: () => this.#query,
       // the list is shown as it is read, so that there are no others to ask for
       visible: () => [],
       list: () => this.#query,
-      isTrue: () => true,
+      isTrue: () => this.#dueFor < LONGEST_DUE,
       state: (summary) => this.#takeFigures(summary),
       missed: (missed, wasAway) => {
         if (wasAway && missed?.length !== 0) this.#notices.sayMissed(missed);
@@ -71,6 +84,7 @@ export class HostList {
   /** Begins, and goes on for as long as the page lives. */
   start() {
     this.#filter?.onChange(() => this.#connection.listChanged());
+    this.#news.start();
     this.#connection.start();
   }
 
@@ -81,16 +95,38 @@ export class HostList {
   /** @param {Summary} summary */
   #takeFigures(summary) {
     this.#book.takeFigures(summary);
-    for (const { key, shown, known } of this.#book.figures.differences) {
-      this.#markup.figure(key, known, shown !== undefined);
+    const changed = new Set(this.#book.figures.differences.filter(({ shown }) => shown !== undefined).map(({ key }) => key));
+    // also those that are the same: a script of the shop's own may have written older ones
+    for (const [key, known] of this.#book.figures.known) {
+      this.#markup.figure(key, known, changed.has(key));
       this.#book.figures.show(key, known);
     }
   }
 
   /** @param {Patch} patch */
-  #take({ orders, changes }) {
+  #take({ revision, orders, changes }) {
     for (const row of orders) this.#book.take(row, changes.filter(({ order_key }) => order_key === row.key));
-    if (orders.some(({ removed }) => removed) || changes.some(moves)) this.#connection.readSoon(READS_APART);
+    if (!orders.some(({ removed }) => removed) && !changes.some(moves)) return;
+    this.#due.add(new Revision(revision));
+    this.#watch();
+    this.#connection.readSoon(READS_APART);
+  }
+
+  /** For how long the list must be read, in milliseconds. */
+  get #dueFor() {
+    const begun = this.#due.since;
+    return begun ? since(begun) : -Infinity;
+  }
+
+  /** Has it be said when the list is due for too long. */
+  #watch() {
+    clearTimeout(this.#lapse);
+    const left = LONGEST_DUE - this.#dueFor;
+    if (left <= 0 || left === Infinity) return;
+    this.#lapse = setTimeout(() => {
+      this.#connection.reconsider();
+      this.#watch();
+    }, left);
   }
 
   /**
@@ -99,6 +135,7 @@ export class HostList {
    * @param {Patch[]} later the oldest first
    */
   #list(answer, later) {
+    this.#due.pay(new Revision(answer.revision));
     const rows = rowsOf(answer);
     const shown = new Map(rows.map(({ key }) => [key, this.#book.rows.known.get(key)]));
     this.#book.rows.clear();
@@ -114,8 +151,9 @@ export class HostList {
       next = row.key;
     }
     later.forEach((patch) => this.#take(patch));
+    this.#watch();
     this.#show();
-    this.#markup.paging(answer.pagination.current_page, answer.pagination.total_pages);
+    this.#markup.paging(answer.pagination.current_page, answer.pagination.total_pages, this.#query);
     if (this.#isBare && rows.length > 0) this.#notices.offerReload();
   }
 

@@ -4,10 +4,11 @@
 import { flash } from "../base/flash.js";
 import { paymentColour, statusColour } from "./colours.js";
 import { columnsOf } from "./kinds.js";
+import { showPaging } from "./paging.js";
 import { seen, shopAmount, shopItems } from "./words.js";
 
-/** The address of an order, or of something that can be done with it. */
-const ORDER = /(\/orders\/(?:pharmacist\/)?orders\/)(\d+)(\/|$)/;
+/** An address of something else that can be done with an order. */
+const ORDER = /\/orders\/(?:pharmacist\/)?orders\/(\d+)(?:\/|$)/;
 
 /**
  * The page as the shop writes it, which knows nothing of us: rows are told by where they lead. Whatever is not there is left out,
@@ -15,21 +16,21 @@ const ORDER = /(\/orders\/(?:pharmacist\/)?orders\/)(\d+)(\/|$)/;
  */
 export class HostMarkup {
   #kind;
-  /** The shop's own elements by which something is done with an order, by where they lead. @type {Map<string, Element>} */
+  /** The shop's own elements by which something is done with an order. @type {Map<Action, Element>} */
   #models = new Map();
 
   /** @param {Kind} kind */
   constructor(kind) {
     this.#kind = kind;
-    for (const { path, status } of kind.actions) {
-      const model = status && this.#body?.querySelector(leadingTo(path));
-      if (model) this.#models.set(path, model);
+    for (const action of kind.actions) {
+      const model = action.status && this.#body && action.link.leadingFrom(this.#body);
+      if (model) this.#models.set(action, model);
     }
   }
 
   /** The orders that are shown, from the top. */
   get keys() {
-    return this.#lines.map(keyOf).filter((key) => key !== "");
+    return this.#lines.map((line) => this.#keyOf(line)).filter((key) => key !== "");
   }
 
   /** Whether rows can be added. */
@@ -97,20 +98,22 @@ export class HostMarkup {
    */
   keepOnly(keys) {
     for (const line of this.#lines) {
-      const isMessage = line.cells.length === 1 && keyOf(line) === "";
-      if (isMessage ? keys.size > 0 : !keys.has(keyOf(line))) line.remove();
+      const isMessage = line.cells.length === 1 && this.#keyOf(line) === "";
+      if (isMessage ? keys.size > 0 : !keys.has(this.#keyOf(line))) line.remove();
     }
     if (keys.size === 0 && this.#lines.length === 0) this.#sayEmpty();
   }
 
   /**
-   * On which of how many pages the list is.
+   * On which of how many pages the list is, and which list that is.
    * @param {number} page
    * @param {number} pages
+   * @param {string} query as the API is asked for it
    */
-  paging(page, pages) {
-    const place = activePage();
-    if (place && /^Page \d+ of \d+$/.test(seen(place))) write(place, `Page ${page} of ${pages}`, false);
+  paging(page, pages, query) {
+    if (!this.#kind.hasFilter) return;
+    const table = this.#body?.closest("table") ?? null;
+    showPaging(page, pages, query, table?.closest(".table-responsive") ?? table);
   }
 
   get #body() {
@@ -123,7 +126,18 @@ export class HostMarkup {
 
   /** @param {string} key */
   #line(key) {
-    return this.#lines.find((line) => keyOf(line) === key) ?? null;
+    return this.#lines.find((line) => this.#keyOf(line) === key) ?? null;
+  }
+
+  /** @param {HTMLTableRowElement} line */
+  #keyOf(line) {
+    const links = [this.#kind.order, ...this.#kind.actions.map(({ link }) => link)];
+    for (const element of line.querySelectorAll("[href], [action]")) {
+      const key = links.map((link) => link.keyIn(element)).find((known) => known !== "") ?? ORDER.exec(element.getAttribute("href") ?? "")?.[1];
+      if (key) return key;
+    }
+    const [first] = line.cells;
+    return (first && /^#(\d+)$/.exec(seen(first))?.[1]) ?? "";
   }
 
   #sayEmpty() {
@@ -151,7 +165,7 @@ export class HostMarkup {
       if (column === "status" || column === "payment") cell.append(made("span", "badge"));
       if (column === "order") {
         const link = made("a", "text-decoration-none");
-        link.setAttribute("href", pathOf(this.#kind.order, row.key));
+        link.setAttribute("href", this.#kind.order.of(row.key));
         link.textContent = this.#kind.isNumbered ? `#${row.key}` : row.order_number;
         cell.append(link);
       }
@@ -202,41 +216,23 @@ export class HostMarkup {
    * @param {KnownRow} row
    */
   #offer(cell, action, row) {
-    const present = cell.querySelector(leadingTo(action.path));
+    const present = action.link.leadingFrom(cell);
     const isOffered = row.status === action.status && !row.isGone;
     if (!isOffered) present?.remove();
-    else if (!present) (cell.querySelector(".btn-group") ?? cell).append(" ", this.#copied(action.path, row.key) ?? button(action, row.key));
+    else if (!present) (cell.querySelector(".btn-group") ?? cell).append(" ", this.#copied(action, row.key) ?? button(action, row.key));
   }
 
   /**
    * What the shop shows for it in another row, for this order.
-   * @param {string} path
+   * @param {Action} action
    * @param {string} key
    */
-  #copied(path, key) {
-    const copy = this.#models.get(path)?.cloneNode(true);
+  #copied(action, key) {
+    const copy = this.#models.get(action)?.cloneNode(true);
     if (!(copy instanceof Element)) return null;
-    for (const name of ["href", "action"]) {
-      const address = copy.getAttribute(name);
-      if (address !== null) copy.setAttribute(name, address.replace(ORDER, `$1${key}$3`));
-    }
+    action.link.lead(copy, key);
     return copy;
   }
-}
-
-/** The element that says on which page the list is. */
-export function activePage() {
-  return document.querySelector(".pagination .page-item.active .page-link") ?? document.querySelector(".pagination .page-item.active");
-}
-
-/** @param {HTMLTableRowElement} line */
-function keyOf(line) {
-  for (const link of line.querySelectorAll("a[href]")) {
-    const key = ORDER.exec(link.getAttribute("href") ?? "")?.[2];
-    if (key) return key;
-  }
-  const [first] = line.cells;
-  return (first && /^#(\d+)$/.exec(seen(first))?.[1]) ?? "";
 }
 
 /**
@@ -248,23 +244,6 @@ function placesOf(name) {
   const names = isStatistic ? [name, name.replace(/^total_(?=revenue$)|_orders$/, "")] : [name];
   const ids = names.flatMap((one) => [one, one.replaceAll("_", "-")]);
   return new Set(ids.map((id) => (isStatistic ? `stat-${id}` : `status-count-${id}`)));
-}
-
-/**
- * What leads there for any order, as a link or a form.
- * @param {string} path
- */
-function leadingTo(path) {
-  const end = path.split("/0").at(-1);
-  return `[href$="${end}"], [action$="${end}"]`;
-}
-
-/**
- * @param {string} path
- * @param {string} key
- */
-function pathOf(path, key) {
-  return path.replace("/0/", `/${key}/`);
 }
 
 /**
@@ -318,11 +297,11 @@ function rename(cell, row, before) {
  * @param {Action} action
  * @param {string} key
  */
-function button({ words, path, style, icon }, key) {
-  const link = made("a", `btn btn-sm btn-outline-${style}`);
-  link.setAttribute("href", pathOf(path, key));
-  link.append(made("i", `fas fa-${icon}`), ` ${words}`);
-  return link;
+function button({ words, link, style, icon }, key) {
+  const element = made("a", `btn btn-sm btn-outline-${style}`);
+  element.setAttribute("href", link.of(key));
+  element.append(made("i", `fas fa-${icon}`), ` ${words}`);
+  return element;
 }
 
 /**

@@ -1,6 +1,6 @@
-/** @import { Change, Patch } from "../base/types.js" */
-import { UNLISTED, counted, orderName, whatHappenedTo, withoutParts } from "../base/words.js";
-import { isNews } from "../news/is_news.js";
+/** @import { Change } from "../base/types.js" */
+/** @import { OrderLink } from "./links.js" */
+import { UNLISTED, counted, whatHappenedTo, withoutParts } from "../base/words.js";
 
 /** How long a notice stays, in milliseconds. */
 const SHOWN = 6_000;
@@ -12,48 +12,44 @@ const MOST_SHOWN = 3;
 export class HostNotices {
   #root = made("div", "oncare-live-notices");
   #pill = made("div", "oncare-live-pill");
-  #login;
   #order;
   /** @type {WeakMap<Element, Change>} what each toast tells */
   #told = new WeakMap();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #pillEnd;
 
-  /**
-   * @param {string} login of the person
-   * @param {string} order where an order has its page, for the order 0
-   */
-  constructor(login, order) {
-    this.#login = login;
+  /** @param {OrderLink} order where an order has its page */
+  constructor(order) {
     this.#order = order;
     this.#root.setAttribute("role", "status");
     document.body.append(this.#root);
   }
 
-  /** @param {Patch} patch */
-  tell({ changes, named }) {
-    // who made what is told may be known by now
-    for (const toast of named ? this.#root.querySelectorAll(".oncare-live-toast") : []) {
+  /**
+   * Who made a change may be known by now: then its toast says so, or goes, where it is no news any more.
+   * @param {(change: Change) => boolean} isNews
+   */
+  renew(isNews) {
+    for (const toast of this.#root.querySelectorAll(".oncare-live-toast")) {
       const change = this.#told.get(toast);
       const link = toast.querySelector("a");
       if (!change || !link) continue;
-      if (!this.#isNews(change)) toast.remove();
+      if (!isNews(change)) toast.remove();
       link.textContent = whatHappenedTo(change);
     }
-    const news = withoutParts(changes).filter((change) => this.#isNews(change));
+  }
+
+  /**
+   * Shows what happened.
+   * @param {Change[]} news the oldest first
+   * @param {boolean} isAll whether that is all
+   */
+  tell(news, isAll) {
     for (const change of news.slice(-MOST_SHOWN)) this.#root.append(this.#toast(change));
     const toasts = [...this.#root.querySelectorAll(".oncare-live-toast")];
     toasts.slice(0, -MOST_SHOWN).forEach((toast) => toast.remove());
-    if (news.length > MOST_SHOWN) this.say(`${counted(news.length - MOST_SHOWN, "more change")}`);
+    if (news.length > MOST_SHOWN) this.say(`${isAll ? "" : "at least "}${counted(news.length - MOST_SHOWN, "more change")}`);
   }
-
-  /** @param {Change} change */
-  #isNews(change) {
-    return isNews(change, { login: this.#login, muted: new Set(), untold: [] });
-  }
-
-  /** Nothing was told that a stream would have told: rows and figures show it. */
-  polled() {}
 
   /** The session is over. */
   end() {
@@ -94,7 +90,7 @@ export class HostNotices {
     const toast = made("div", "oncare-live-toast");
     const link = document.createElement("a");
     const hasPage = change.operation !== "delete" && change.operation !== "left";
-    if (hasPage) link.href = this.#order.replace("/0/", `/${change.order_key}/`);
+    if (hasPage) link.href = this.#order.of(change.order_key);
     link.textContent = whatHappenedTo(change);
     this.#told.set(toast, change);
     const dismiss = document.createElement("button");
