@@ -528,17 +528,23 @@ async fn the_shops_page_is_not_live_for_long_while_its_list_can_not_be_read() {
     shop.database.orders(&orders([3])).await;
     browser.until(&figure("stat-total-orders", "3")).await;
     browser.state("connecting").await;
-    let took = browser.script("window.notLiveAt - window.changedAt").await.as_u64().unwrap();
-    assert!((1_500..4_000).contains(&took), "it said live for {took} ms");
+    let took = async || browser.script("window.notLiveAt - window.changedAt").await.as_u64().unwrap();
+    let failing = took().await;
+    assert!((1_500..4_000).contains(&failing), "it said live for {failing} ms");
     // and goes on to be tried
     shop.api_fails.store(false, Ordering::SeqCst);
     browser.until(&format!("{IDS} === '3,2,1'")).await;
     browser.state("live").await;
-    // what nobody can read for long is old
-    shop.api_fails.store(true, Ordering::SeqCst);
+    // where an answer does not come, nor a refusal
+    shop.proxy.hold_answers();
+    assert_eq!(browser.script(record).await, "live");
     shop.database.sql("delete from orders_order where id = 3").await;
+    browser.state("connecting").await;
+    let silent = took().await;
+    assert!((1_500..4_000).contains(&silent), "it said live for {silent} ms");
+    // what nobody can read for long is old
     browser.state("stale").await;
-    shop.api_fails.store(false, Ordering::SeqCst);
+    shop.proxy.release_answers();
     browser.until(&format!("{IDS} === '2,1'")).await;
     browser.state("live").await;
     browser.close().await;
@@ -572,11 +578,12 @@ async fn what_is_asked_for_before_the_first_answer_is_listed() {
     browser.until(&format!("{IDS} === '9,4,3,2,1'")).await;
     browser.state("live").await;
     // before there was a script, as where it comes late or a browser gives a field what it had
+    shop.database.orders(&orders(26..=30)).await;
     let early =
-        "document.addEventListener('DOMContentLoaded', () => { document.getElementById('status').value = 'shipped'; })";
+        "document.addEventListener('DOMContentLoaded', () => { document.getElementById('status').value = 'pending'; })";
     let added = browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": early })).await;
     browser.goto(&format!("{ORDERS}?page=2")).await;
-    browser.until(&format!("{IDS} === '9,4,3,2,1'")).await;
+    browser.until(&format!("{IDS}.startsWith('30,29,')")).await;
     browser.state("live").await;
     browser.devtools("Page.removeScriptToEvaluateOnNewDocument", added).await;
     browser.close().await;
@@ -711,7 +718,8 @@ async fn the_shops_page_tells_what_the_person_wants_to_be_told() {
     by_rx("update orders_order set status = 'shipped' where id = 1").await;
     by_rx("update orders_order set status = 'delivered' where id = 2").await;
     by_rx("update orders_order set status = 'shipped' where id = 2").await;
-    browser.until(&format!("{told} === 'ORD-2025-00002: Delivered → Shipped, by rx'")).await;
+    browser.until(&format!("{told}.includes('Delivered → Shipped')")).await;
+    assert_eq!(browser.script(told).await, "ORD-2025-00002: Delivered → Shipped, by rx");
     // what changes in the account meanwhile holds when the page is seen again
     mute(1, "").await;
     mute(2, "1").await;
@@ -721,7 +729,8 @@ async fn the_shops_page_tells_what_the_person_wants_to_be_told() {
     browser.until(&format!("{told} === ''")).await;
     by_rx("update orders_order set status = 'pending' where id = 2").await;
     by_rx("update orders_order set status = 'pending' where id = 1").await;
-    browser.until(&format!("{told} === 'ORD-2025-00001: Shipped → Pending, by rx'")).await;
+    browser.until(&format!("{told}.includes('ORD-2025-00001: Shipped → Pending')")).await;
+    assert_eq!(browser.script(told).await, "ORD-2025-00001: Shipped → Pending, by rx");
     // while there is no stream, an answer tells it
     shop.proxy.block_streams();
     browser.state("polling").await;

@@ -121,7 +121,8 @@ fn append(module: &str, modules: &mut Vec<String>, text: &mut String) -> Result<
     Ok(())
 }
 
-/// The modules of the shop's script of a name like `realtime_dashboard.js` or `realtime_dashboard.6b6907b51162.js`, as Django names what it serves.
+/// The modules of the shop's script of a name like `realtime_dashboard.js` or `realtime_dashboard.6b6907b51162.js`, as Django names
+/// what it serves.
 fn shop_script(name: &str) -> Option<&'static str> {
     let (name, hash) = name.strip_suffix(".js").map(|name| name.split_once('.').unwrap_or((name, "0")))?;
     let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
