@@ -72,7 +72,7 @@ fn forget_names_of_unlisted(row: &mut Value) {
 }
 
 /// Every field of the old answer is in the new one, with the same value. New ones may have more.
-fn assert_has(new: &Value, old: &Value, at: &str) {
+pub fn assert_has(new: &Value, old: &Value, at: &str) {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             // what is null in JavaScript may as well be absent

@@ -60,7 +60,7 @@ fn rules(service: &Service) -> String {
 }
 
 /// A window of somebody who signed in at the shop, with the shop's own list.
-async fn at_the_shop(browser: Browser, username: &str) -> Browser {
+pub async fn at_the_shop(browser: Browser, username: &str) -> Browser {
     browser.goto("/accounts/login/").await;
     browser.fill_in("[name=username]", username).await;
     browser.fill_in("[name=password]", PASSWORD).await;
@@ -70,7 +70,7 @@ async fn at_the_shop(browser: Browser, username: &str) -> Browser {
 }
 
 /// Waits until the page shows what the shop would.
-async fn shows_what_the_shop_would(browser: &Browser, old: &Customer, what: &str) {
+pub async fn shows_what_the_shop_would(browser: &Browser, old: &Customer, what: &str) {
     let expected = would_show(&old.browser.dashboard("").await);
     let mut shown = Value::Null;
     eventually(&format!("{what}: {expected}"), async || {

@@ -75,8 +75,9 @@ impl Browserless {
     /// Status and JSON.
     pub async fn json(&self, path: &str) -> (u16, Value) {
         let response = self.get(path).await;
-        let status = response.status().as_u16();
-        (status, response.json().await.unwrap())
+        let (status, text) = (response.status().as_u16(), response.text().await.unwrap());
+        let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {status} {text}: {error}"));
+        (status, json)
     }
 
     /// The dashboard, which must be there.

@@ -42,15 +42,26 @@ pub struct Nginx {
     pub tls: SocketAddr,
     /// The shop alone, as it was before.
     pub shop: SocketAddr,
+    /// Where its configuration is, `nginx.conf`, and what it writes.
+    pub folder: PathBuf,
     _server: Supervised,
 }
 
 impl Nginx {
     /// Before a shop and the service beside it, with nginx' defaults and the given rules.
     pub async fn before(shop: &Shop, service: &Service, rules: &str) -> Self {
+        Self::before_address(shop, service.web, rules).await
+    }
+
+    /// Before a shop that knows of no service.
+    pub async fn before_alone(shop: &Shop) -> Self {
+        Self::before_address(shop, free_address(), "").await
+    }
+
+    async fn before_address(shop: &Shop, service: SocketAddr, rules: &str) -> Self {
         // of a port that was free a moment ago somebody else may be quicker
         for attempt in 0..5 {
-            if let Some(nginx) = Self::try_before(shop, service.web, rules, attempt).await {
+            if let Some(nginx) = Self::try_before(shop, service, rules, attempt).await {
                 return nginx;
             }
         }
@@ -66,7 +77,7 @@ impl Nginx {
         let file = folder.join("nginx.conf");
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(program());
-        command.arg("-p").arg(&folder).arg("-c").arg(&file).arg("-e").arg(folder.join("error.log"));
+        command.args(arguments(&folder));
         let mut server = Supervised::start(&command, &shop.folder.join("nginx.log"));
         let own = folder.display().to_string();
         let is_up = eventually("nginx and the shop answer, or nginx has ended", async || {
@@ -77,7 +88,19 @@ impl Nginx {
             let is_ours = says("/which-nginx").await? == own;
             (is_ours && says("/accounts/login/").await?.contains("csrfmiddlewaretoken")).then_some(true)
         });
-        is_up.await.then_some(Self { front, tls, shop: alone, _server: server })
+        is_up.await.then_some(Self { front, tls, shop: alone, folder, _server: server })
+    }
+
+    /// A shell command that is this nginx.
+    pub fn command(&self) -> String {
+        let words: Vec<String> = arguments(&self.folder).iter().map(|word| format!("'{}'", word.display())).collect();
+        format!("'{}' {}", program().display(), words.join(" "))
+    }
+
+    /// Has it read its configuration anew.
+    pub fn reload(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("nginx.pid")).unwrap();
+        assert!(std::process::Command::new("kill").args(["-HUP", pid.trim()]).status().unwrap().success());
     }
 
     /// The address of plain pages.
@@ -91,6 +114,11 @@ fn program() -> PathBuf {
     if elsewhere.exists() { elsewhere } else { "nginx".into() }
 }
 
+fn arguments(folder: &Path) -> [PathBuf; 6] {
+    let [configuration, log] = ["nginx.conf", "error.log"].map(|name| folder.join(name));
+    ["-p".into(), folder.to_owned(), "-c".into(), configuration, "-e".into(), log]
+}
+
 fn make_certificate(folder: &Path) {
     let key = rcgen::KeyPair::generate().unwrap();
     let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
@@ -99,7 +127,7 @@ fn make_certificate(folder: &Path) {
     std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
 }
 
-/// One process, so that nothing is left of it. What Debian's own configuration has, gzip of everything included.
+/// Its worker stays who it was, also where that is root, so that it reaches the sockets. What Debian's own configuration has, gzip of everything included.
 fn configuration(folder: &Path, shop: &Shop, service: SocketAddr, addresses: [SocketAddr; 3], rules: &str) -> String {
     let [front, tls, alone] = addresses;
     let folder = folder.display();
@@ -116,7 +144,7 @@ fn configuration(folder: &Path, shop: &Shop, service: SocketAddr, addresses: [So
     );
     format!(
         "daemon off;
-        master_process off;
+        user root;
         pid {folder}/nginx.pid;
         events {{ worker_connections 512; }}
         http {{
@@ -138,6 +166,7 @@ fn configuration(folder: &Path, shop: &Shop, service: SocketAddr, addresses: [So
                 listen {tls} ssl http2;
                 ssl_certificate {folder}/certificate.pem;
                 ssl_certificate_key {folder}/key.pem;
+                server_name 127.0.0.1;
                 {rules}
                 {of_shop}
             }}

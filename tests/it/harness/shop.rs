@@ -23,6 +23,9 @@ pub const ZONE: &str = "America/New_York";
 const OWNER: &str = ROLES[0];
 const SERVICE: &str = ROLES[1];
 
+/// Where `manage.py` is.
+pub const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shop");
+
 /// Of Django. Most tests run on this one.
 const USUAL: &str = "5.2";
 
@@ -94,6 +97,11 @@ impl Shop {
         static_files(&self.programs)
     }
 
+    /// The folder of its Python, and what that needs in its environment.
+    pub fn python(&self) -> (PathBuf, [(&'static str, String); 4]) {
+        (self.programs.join("bin"), variables(&self.programs, &self.database))
+    }
+
     /// Has the shop's code do something: a piece of Python, in which its models have their names. What it leaves in `result` is
     /// the answer.
     pub async fn deed(&self, python: &str) -> Value {
@@ -136,13 +144,18 @@ fn static_files(programs: &Path) -> PathBuf {
 /// A program of the version's, for that database.
 fn in_shop(programs: &Path, program: &str, database: &Database) -> Command {
     let mut command = Command::new(programs.join("bin").join(program));
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop"));
+    command.current_dir(SOURCES).envs(variables(programs, database));
     command
-        .env("SHOP_DATABASE_URL", &database.url)
-        .env("SHOP_TIME_ZONE", ZONE)
-        .env("SHOP_SECRET_KEY", Shop::SECRET_KEY);
-    command.env("SHOP_STATIC_ROOT", static_files(programs));
-    command
+}
+
+/// What the shop's settings take from the environment.
+fn variables(programs: &Path, database: &Database) -> [(&'static str, String); 4] {
+    [
+        ("SHOP_DATABASE_URL", database.url.clone()),
+        ("SHOP_TIME_ZONE", ZONE.to_owned()),
+        ("SHOP_SECRET_KEY", Shop::SECRET_KEY.to_owned()),
+        ("SHOP_STATIC_ROOT", static_files(programs).display().to_string()),
+    ]
 }
 
 /// Makes the tables by the shop's own migrations, and the people of `people()`.
