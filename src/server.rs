@@ -95,7 +95,7 @@ pub async fn run(
         two_cookies: Arc::default(),
         settings: Arc::new(settings),
     };
-    let ops = Ops { store, live: Arc::clone(&live), stopping: requests.clone() };
+    let ops = Ops { store, live: Arc::clone(&live), sign_on, stopping: requests.clone() };
     let web = http::serve(listeners.web, web::router(app), requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
     let ops = http::serve(listeners.ops, ops::router(ops), background.clone().cancelled_owned(), TASKS_GRACE);

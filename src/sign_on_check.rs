@@ -52,23 +52,44 @@ pub async fn say_at_start(store: &Store, django: &Django, keys: &SecretKeys) {
     }
 }
 
-async fn findings(store: &Store, keys: &SecretKeys) -> Result<Vec<Finding>, StoreError> {
-    let other_users = match store.host_session_table().await? {
-        HostSessionTable::Missing => {
-            let told = "there is no table public.django_session: set Django's SESSION_ENGINE to \
-                        django.contrib.sessions.backends.db or cached_db, with django.contrib.sessions in INSTALLED_APPS, and run \
-                        its migrations";
-            return Ok(vec![Finding::bad(SUBJECT, told)]);
-        }
-        HostSessionTable::Forbidden { grant } => {
-            let told = format!("the role of --database-url may not read the sessions; as their owner run: {grant}");
-            return Ok(vec![Finding::bad(SUBJECT, told)]);
-        }
-        HostSessionTable::Readable { other_users } => other_users,
+/// What ops should know of the host that signs people on: why its sessions can't be read at all, if they can't, and what else may
+/// keep people out. As a key that is wrong can't be told from one that was changed since the last person signed in, no key is a
+/// reason not to serve.
+///
+/// # Errors
+/// If the database can't be reached.
+pub async fn readiness(store: &Store, keys: &SecretKeys) -> Result<(Result<(), String>, Vec<String>), StoreError> {
+    let findings = match of_sessions(store, keys).await? {
+        Ok(findings) => findings,
+        Err(why) => return Ok((Err(why), Vec::new())),
     };
-    let mut findings: Vec<Finding> = other_users.iter().map(|table| of_other_users(table)).collect();
-    findings.extend(of_rows(&store.host_sessions(keys).await?));
-    Ok(findings)
+    let told = findings.into_iter().filter_map(|finding| match finding.verdict {
+        Verdict::Good => None,
+        Verdict::Warning(told) | Verdict::Problem(told) => Some(format!("{SUBJECT}: {told}")),
+    });
+    Ok((Ok(()), told.collect()))
+}
+
+async fn findings(store: &Store, keys: &SecretKeys) -> Result<Vec<Finding>, StoreError> {
+    Ok(of_sessions(store, keys).await?.unwrap_or_else(|why| vec![Finding::bad(SUBJECT, why)]))
+}
+
+/// What the host's sessions are like, or why they can't be read.
+async fn of_sessions(store: &Store, keys: &SecretKeys) -> Result<Result<Vec<Finding>, String>, StoreError> {
+    Ok(match store.host_session_table().await? {
+        HostSessionTable::Missing => Err("there is no table public.django_session: set Django's SESSION_ENGINE to \
+                                          django.contrib.sessions.backends.db or cached_db, with django.contrib.sessions in \
+                                          INSTALLED_APPS, and run its migrations"
+            .to_owned()),
+        HostSessionTable::Forbidden { grant } => {
+            Err(format!("the role of --database-url may not read the sessions; as their owner run: {grant}"))
+        }
+        HostSessionTable::Readable { other_users } => {
+            let mut findings: Vec<Finding> = other_users.iter().map(|table| of_other_users(table)).collect();
+            findings.extend(of_rows(&store.host_sessions(keys).await?));
+            Ok(findings)
+        }
+    })
 }
 
 fn of_other_users(table: &str) -> Finding {

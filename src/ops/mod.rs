@@ -14,7 +14,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::{ListenerState, Live};
-use crate::store::{NAMING_TRIGGER, SchemaState, Store, TriggerState};
+use crate::sign_on_check;
+use crate::store::{NAMING_TRIGGER, SchemaState, SignOn, Store, TriggerState};
 
 /// How long the readiness check may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -26,6 +27,8 @@ pub struct Ops {
     pub store: Store,
     /// Listener and streams.
     pub live: Arc<Live>,
+    /// Who signs people on.
+    pub sign_on: SignOn,
     /// Cancelled once the service is stopping.
     pub stopping: CancellationToken,
 }
@@ -49,6 +52,9 @@ struct Readiness {
     /// Whether every change is recorded, and those that were not are made up for, as the pages were told.
     recording: String,
     listener: String,
+    /// Whether the host's sessions can be read, where it signs people on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_on: Option<String>,
     /// What somebody should know though it serves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
@@ -60,6 +66,7 @@ struct Found {
     tables: Result<(), String>,
     migrations: Result<(), String>,
     triggers: Result<(), String>,
+    sign_on: Result<(), String>,
     warnings: Vec<String>,
 }
 
@@ -67,12 +74,12 @@ impl Found {
     /// The database does not answer, so that nothing else is known.
     fn nothing(why: &str) -> Self {
         let unknown = || Err("not known while the database is unavailable".to_owned());
-        let (tables, migrations, triggers) = (unknown(), unknown(), unknown());
-        Self { database: Err(why.to_owned()), tables, migrations, triggers, warnings: Vec::new() }
+        let [tables, migrations, triggers, sign_on] = [unknown(), unknown(), unknown(), unknown()];
+        Self { database: Err(why.to_owned()), tables, migrations, triggers, sign_on, warnings: Vec::new() }
     }
 }
 
-async fn look(store: &Store) -> Found {
+async fn look(store: &Store, sign_on: &SignOn) -> Found {
     if let Err(error) = store.ping().await {
         return Found::nothing(&error.chain());
     }
@@ -115,21 +122,32 @@ async fn look(store: &Store) -> Found {
     if let Ok(strangers) = store.sleep_lock_strangers().await {
         warnings.extend(strangers.iter().map(ToString::to_string));
     }
-    Found { database: Ok(()), tables, migrations, triggers, warnings }
+    let sign_on = match sign_on {
+        SignOn::Own => Ok(()),
+        SignOn::Django(keys) => match sign_on_check::readiness(store, keys).await {
+            Ok((readable, told)) => {
+                warnings.extend(told);
+                readable
+            }
+            Err(error) => Err(error.chain()),
+        },
+    };
+    Found { database: Ok(()), tables, migrations, triggers, sign_on, warnings }
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {
-    let found = tokio::time::timeout(PATIENCE, look(&ops.store)).await;
+    let found = tokio::time::timeout(PATIENCE, look(&ops.store, &ops.sign_on)).await;
     let found = found.unwrap_or_else(|_| Found::nothing("no answer within 3 s"));
     let listener = match ops.live.hub.listener_state() {
         _ if ops.stopping.is_cancelled() => Err("stopping".to_owned()),
         ListenerState::Live => Ok(()),
         ListenerState::Degraded(why) => Err(why),
     };
-    let Found { database, tables, migrations, triggers, warnings } = found;
+    let Found { database, tables, migrations, triggers, sign_on, warnings } = found;
     let faults = ops.live.hub.faults();
     let recording = if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) };
-    let ready = [&database, &tables, &migrations, &triggers, &recording, &listener].iter().all(|check| check.is_ok());
+    let checks = [&database, &tables, &migrations, &triggers, &recording, &listener, &sign_on];
+    let ready = checks.iter().all(|check| check.is_ok());
     let said = |check: Result<(), String>| check.map_or_else(|why| why, |()| "ok".to_owned());
     let readiness = Readiness {
         ready,
@@ -139,6 +157,7 @@ async fn ready(State(ops): State<Ops>) -> Response {
         triggers: said(triggers),
         recording: said(recording),
         listener: said(listener),
+        sign_on: matches!(ops.sign_on, SignOn::Django(_)).then(|| said(sign_on)),
         warnings,
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -537,6 +537,47 @@ async fn the_doctor_says_whether_the_host_can_sign_people_on() {
 }
 
 #[tokio::test]
+async fn readiness_names_what_keeps_the_host_from_signing_people_on() {
+    let host = Host::new().await;
+    let own = Service::start(&host.database).await;
+    assert!(!own.get_ops("/readyz").await.1.contains("sign_on"));
+    let service = host.service(&[]).await;
+    let readiness = async || {
+        let (status, text) = service.get_ops("/readyz").await;
+        let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (status, said["sign_on"].as_str().unwrap().to_owned(), said["warnings"].to_string())
+    };
+    let password = host.password(1).await;
+    host.row("foreign", &signed(&of_user(1, &password, OTHER_KEY), OTHER_KEY)).await;
+    let (status, sign_on, warnings) = readiness().await;
+    assert_eq!((status, sign_on.as_str()), (200, "ok"), "whoever signs in anew may prove the key right");
+    assert!(warnings.contains("is SECRET_KEY right?"), "{warnings}");
+    host.database.sql("delete from django_session").await;
+    host.row("right", &signed(&of_user(1, &password, KEY), KEY)).await;
+    assert_eq!(readiness().await, (200, "ok".to_owned(), "null".to_owned()));
+    host.database.sql("alter table django_session rename to away").await;
+    let (status, sign_on, _) = readiness().await;
+    assert!(status == 503 && sign_on.starts_with("there is no table public.django_session"), "{status} {sign_on}");
+    host.database.sql("alter table away rename to django_session").await;
+    assert_eq!(readiness().await.0, 200);
+
+    // a role that may not read it
+    let role = format!("unready_{}", host.database.name);
+    host.database.sql(&format!("create role {role} login password 'exact'")).await;
+    host.database.grant(&role, false).await;
+    let url = host.database.url.replace("oncare:oncare@", &format!("{role}:exact@"));
+    let service = Service::start_unready(&url, &["--django-secret-key-file", &host.key_file()]).await;
+    let grant = format!("grant select on public.django_session to {role};");
+    eventually("readiness names the grant", async || {
+        let (status, text) = service.get_ops("/readyz").await;
+        (status == 503 && text.contains(&grant) && text.contains("\"listener\":\"ok\"")).then_some(())
+    })
+    .await;
+    host.database.sql(&grant).await;
+    service.ready().await;
+}
+
+#[tokio::test]
 async fn a_role_needs_one_more_grant_for_the_hosts_sessions() {
     let host = Host::new().await;
     let role = format!("beside_{}", host.database.name);

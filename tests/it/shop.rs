@@ -417,7 +417,7 @@ async fn the_oldest_and_the_newest_django_are_attached_to_alike() {
 }
 
 /// What the pages of the shop's administrator lead to.
-async fn sign_in_at_admin(browser: &Browser) {
+pub async fn sign_in_at_admin(browser: &Browser) {
     browser.goto("/admin/login/?next=/admin/orders/order/").await;
     browser.fill_in("[name=username]", "boss").await;
     browser.fill_in("[name=password]", PASSWORD).await;

@@ -11,8 +11,8 @@ use crate::harness::http::API;
 use crate::harness::nginx::Nginx;
 use crate::harness::service::Service;
 use crate::harness::shop::{Customer, Shop, ZONE};
-use crate::harness::{eventually, eventually_within};
-use crate::shop::{WAYS, enter_a_few};
+use crate::harness::{PATIENCE, eventually, eventually_within};
+use crate::shop::{WAYS, enter_a_few, sign_in_at_admin};
 
 /// How soon a stream ends after its session.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -62,9 +62,7 @@ fn rules(service: &Service) -> String {
 /// A window of somebody who signed in at the shop, with the shop's own list.
 pub async fn at_the_shop(browser: Browser, username: &str) -> Browser {
     browser.goto("/accounts/login/").await;
-    browser.fill_in("[name=username]", username).await;
-    browser.fill_in("[name=password]", PASSWORD).await;
-    browser.follow("#login button").await;
+    sign_in_there(&browser, username).await;
     browser.goto("/orders/orders/").await;
     browser
 }
@@ -139,6 +137,160 @@ async fn in_a_browser_who_signs_out_at_the_shop_is_told_nothing_more() {
     let browser = at_the_shop(browser, "ana").await;
     browser.state("live").await;
     assert!(browser.script(SHOWN).await["shipped"] == 1);
+    browser.close().await;
+}
+
+/// Signs in on the page that asks for it, and waits for the one to which the shop leads everybody.
+async fn sign_in_there(browser: &Browser, username: &str) {
+    browser.fill_in("[name=username]", username).await;
+    browser.fill_in("[name=password]", PASSWORD).await;
+    browser.follow("#login button").await;
+    assert_eq!(browser.script("location.pathname").await, "/orders/");
+}
+
+#[tokio::test]
+async fn in_a_browser_our_page_leads_to_the_shops_sign_out_and_says_when_it_was_used() {
+    let shop = Shop::open().await;
+    enter_a_few(&shop).await;
+    let service = attach(&shop, &[]).await;
+    let nginx = Nginx::before(&shop, &service, &rules(&service)).await;
+    let browser = at_the_shop(Browser::open(&nginx.base()).await, "ana").await;
+    browser.goto("/live/orders/orders/").await;
+    browser.state("live").await;
+    let page = browser.client.window().await.unwrap();
+    let other = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(other).await.unwrap();
+    browser.goto("/live/orders/orders/?status=pending").await;
+    browser.state("live").await;
+    let sign_out = "[...document.links].find(link => link.textContent.trim() === 'Sign out at the shop')";
+    browser.script(&format!("{sign_out}.setAttribute('data-found', '') ?? true")).await;
+    browser.follow("[data-found]").await;
+    // the shop's page, with its form
+    assert_eq!(browser.script("location.pathname").await, "/orders/");
+    browser.follow("#sign-out").await;
+    browser.client.switch_to_window(page).await.unwrap();
+    eventually_within(ENDS_WITHIN, "the page says so", async || {
+        let said = browser.script("document.getElementById('live-badge').dataset.state").await;
+        (said == "signed_out").then_some(())
+    })
+    .await;
+    assert_eq!(service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await, 0.0);
+    browser.goto("/live/orders/orders/").await;
+    assert_eq!(
+        browser.script("location.pathname + location.search").await,
+        "/accounts/login/?next=%2Flive%2Forders%2Forders%2F"
+    );
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn in_a_browser_who_signs_in_at_the_shop_gets_back_to_the_page_they_wanted() {
+    let shop = Shop::open().await;
+    enter_a_few(&shop).await;
+    let service = attach(&shop, &[]).await;
+    let nginx = Nginx::before(&shop, &service, &rules(&service)).await;
+    for (who, wanted) in [("ana", "/live/orders/orders/?status=pending"), ("rx", "/live/orders/orders/3/")] {
+        let browser = Browser::open(&nginx.base()).await;
+        browser.goto(wanted).await;
+        assert_eq!(browser.script("location.pathname").await, "/accounts/login/");
+        sign_in_there(&browser, who).await;
+        // their link or bookmark of the service
+        browser.goto("/live/").await;
+        assert_eq!(browser.script("location.pathname + location.search").await, wanted);
+        browser.state("live").await;
+        // once: then it leads to their work
+        browser.goto("/live/").await;
+        let work = if who == "ana" { "/live/orders/orders/" } else { "/live/orders/pharmacist/dashboard/" };
+        assert_eq!(browser.script("location.pathname + location.search").await, work);
+        browser.close().await;
+    }
+}
+
+/// The pharmacy's page as its user sees it: each of the newest orders, from the top, and the figures.
+const SHOWN_TO_PHARMACIST: &str = "({
+    rows: [...document.querySelectorAll('#recent-orders-tbody tr')].map(row => [
+        Number(/(\\d+)\\/$/.exec(row.querySelector('a').href)[1]), ...[...row.cells].slice(0, 6).map(cell => cell.innerText.trim())]),
+    figures: ['total', 'pending', 'processing', 'ready', 'delivered', 'cancelled'].map(
+        name => Number(document.getElementById(`stat-${name}-orders`).innerText)),
+    shipped: Number(document.getElementById('status-count-shipped').innerText),
+})";
+
+/// The same as the shop would write it now.
+fn would_show_to_pharmacist(old: &Value) -> Value {
+    let row = |row: &Value| {
+        let total = format!("₱{:.2}", row["total_amount"].as_f64().unwrap());
+        let rep = row["sales_rep"].as_str().unwrap_or("-");
+        json!([
+            row["id"],
+            row["order_number"],
+            row["customer_name"],
+            rep,
+            row["status_display"],
+            row["payment_status_display"],
+            total
+        ])
+    };
+    let rows: Vec<Value> = old["recent_orders"].as_array().unwrap().iter().map(row).collect();
+    let figures = ["total", "pending", "processing", "ready", "delivered", "cancelled"];
+    json!({
+        "rows": rows,
+        "figures": figures.map(|name| old["statistics"][format!("{name}_orders")].clone()),
+        "shipped": old["orders_by_status"]["shipped"]["count"],
+    })
+}
+
+/// Has the page take note of when its rows and figures changed last.
+const NOTE_CHANGES: &str = "(() => {
+    const observer = new MutationObserver(() => { window.changedAt = Date.now(); });
+    const places = document.querySelectorAll('#recent-orders-tbody, [id^=stat-], [id^=status-count-]');
+    for (const place of places) observer.observe(place, { subtree: true, childList: true, characterData: true });
+    return places.length > 10;
+})()";
+
+#[tokio::test]
+async fn in_a_browser_the_pharmacys_page_shows_at_once_whatever_the_shop_writes() {
+    let shop = Shop::open().await;
+    enter_a_few(&shop).await;
+    let service = attach(&shop, &[]).await;
+    let nginx = Nginx::before(&shop, &service, &rules(&service)).await;
+    let old = Customer::signed_in(&format!("http://{}", nginx.shop), "rx").await;
+    let browser = Browser::open(&nginx.base()).await;
+    browser.goto("/accounts/login/").await;
+    sign_in_there(&browser, "rx").await;
+    browser.goto("/orders/pharmacist/dashboard/").await;
+    browser.state("live").await;
+    assert_eq!(browser.script(NOTE_CHANGES).await, true);
+    // what was written is shown within a second of when the database had it, by the clock that both go by
+    let shows = async |what: &str| {
+        let expected = would_show_to_pharmacist(&old.browser.json("/orders/api/pharmacist/dashboard/").await.1);
+        let mut shown = Value::Null;
+        let is_shown = async {
+            while shown != expected {
+                shown = browser.script(SHOWN_TO_PHARMACIST).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, is_shown).await.is_ok();
+        assert!(in_time, "{what}: {shown} and not {expected}");
+        let changed: f64 = browser.script("window.changedAt").await.as_f64().unwrap();
+        let written = "select extract(epoch from max(at)) * 1000 from live.order_event";
+        let written: f64 = shop.database.value(written).await.parse().unwrap();
+        assert!(changed - written < AT_ONCE.as_secs_f64() * 1_000.0, "{what}: after {} ms", changed - written);
+    };
+    for (way, python, _) in WAYS {
+        shop.deed(python).await;
+        shows(way).await;
+    }
+    // in another window
+    let other = Browser::open(&nginx.base()).await;
+    sign_in_at_admin(&other).await;
+    other.goto("/admin/orders/order/3/change/").await;
+    other.choose("[name=status]", "processing").await;
+    other.click("[name=_save]").await;
+    other.until("location.pathname === '/admin/orders/order/'").await;
+    other.close().await;
+    assert_eq!(shop.deed("result = Order.objects.get(id=3).status").await, "processing");
+    shows("the admin's form").await;
+    assert_eq!(browser.script("document.getElementById('live-badge').dataset.state").await, "live");
     browser.close().await;
 }
 

@@ -3,7 +3,7 @@ import { OrderLink } from "./links.js";
 
 /**
  * What a column of the shop's tables has.
- * @typedef {"order" | "customer" | "created" | "status" | "payment" | "items" | "total" | "actions"} Column
+ * @typedef {"order" | "customer" | "rep" | "created" | "status" | "payment" | "items" | "total" | "actions"} Column
  *
  * What can be done with an order from its row: where that leads, how the shop shows it, and in which status alone it is offered, if
  * not in any.
@@ -83,18 +83,21 @@ const HEADINGS = [
   [/total|amount/i, "total"],
   [/customer/i, "customer"],
   [/order|number|#/i, "order"],
+  [/\brep\b|representative/i, "rep"],
 ];
 
 /**
- * What each column of a table has: as its headings say, where there is one for each cell and all are understood; else as the shop has
- * them.
+ * What each column of a table has: as its headings say, where one of them is understood to be the status, and no two the same; those
+ * that are not understood have nothing of ours. Else as the shop has them.
  * @param {Kind} kind
  * @param {HTMLElement} body
+ * @returns {(Column | undefined)[]}
  */
 export function columnsOf(kind, body) {
   const headings = [...(body.closest("table")?.querySelectorAll("thead th") ?? [])].map(({ textContent }) => columnOf(textContent ?? ""));
-  const isWhole = headings.length === kind.columns.length && new Set(headings).size === headings.length;
-  return isWhole && !headings.includes(undefined) ? /** @type {Column[]} */ (headings) : kind.columns;
+  const known = headings.filter((column) => column !== undefined);
+  const areUnderstood = known.includes("status") && new Set(known).size === known.length;
+  return areUnderstood ? headings : kind.columns;
 }
 
 /** @param {string} heading */

@@ -176,7 +176,7 @@ export class HostMarkup {
 
   /**
    * @param {HTMLTableCellElement} cell
-   * @param {Column} column
+   * @param {Column | undefined} column
    * @param {KnownRow} row
    * @param {KnownRow | undefined} before
    */
@@ -186,6 +186,8 @@ export class HostMarkup {
         return rename(cell, row, before);
       case "customer":
         return write(cell, row.customer_name ?? seen(cell), isOther(before?.customer_name, row.customer_name));
+      case "rep":
+        return nameRep(cell, row, before);
       case "created":
         return write(cell, row.created_at_display ?? "–", isOther(before?.created_at_display, row.created_at_display));
       case "status":
@@ -291,6 +293,17 @@ function paint(cell, text, colour, isChange) {
 function rename(cell, row, before) {
   const place = cell.querySelector("a") ?? cell;
   if (before && seen(place) === before.order_number) write(place, row.order_number, true);
+}
+
+/**
+ * The shop may call its reps otherwise than we do, so that what it wrote stays until the order is another's.
+ * @param {HTMLTableCellElement} cell
+ * @param {KnownRow} row
+ * @param {KnownRow | undefined} before
+ */
+function nameRep(cell, row, before) {
+  const isChange = isOther(before?.sales_rep_id, row.sales_rep_id);
+  if (isChange || seen(cell) === "") write(cell, row.sales_rep ?? "-", isChange);
 }
 
 /**

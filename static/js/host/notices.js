@@ -1,6 +1,6 @@
 /** @import { Change } from "../base/types.js" */
 /** @import { OrderLink } from "./links.js" */
-import { UNLISTED, counted, whatHappenedTo, withoutParts } from "../base/words.js";
+import { UNLISTED, counted, orderName, whatHappenedTo, withoutParts } from "../base/words.js";
 
 /** How long a notice stays, in milliseconds. */
 const SHOWN = 6_000;
