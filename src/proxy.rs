@@ -95,23 +95,28 @@ fn nginx_alone(service: SocketAddr) -> String {
     [comment, location("/", service, ""), location(&format!("~ ^{STREAMS}"), service, UNBUFFERED)].concat()
 }
 
+/// Which of several `handle` Caddy looks at first depends on where they stand, and on their paths. It rewrites before it looks at any:
+/// so what is asked of the host's paths is led below our prefix, where the service has it as well.
 fn caddy_beside(service: SocketAddr, prefix: &str) -> String {
     let root = prefix.trim_end_matches('/');
     format!(
         "# oncare-live: into the host's site block
-@oncare_live {{
-    path_regexp ^(?:{root}(?:/|$)|{api}|{STREAMS})
+@oncare_live_api path_regexp ^(?:{api}|{STREAMS})
+rewrite @oncare_live_api {root}{{uri}}
+@oncare_live_script {{
+    not path {prefix}*
+    path_regexp script {SCRIPTS}
 }}
+header @oncare_live_script {{
+    Cache-Control no-cache
+    defer
+}}
+rewrite @oncare_live_script {prefix}static/js/{{re.script.1}}.js
+@oncare_live path {root} {prefix}*
 handle @oncare_live {{
     reverse_proxy {service} {{
         flush_interval -1
     }}
-}}
-@oncare_live_script path_regexp script {SCRIPTS}
-handle @oncare_live_script {{
-    rewrite * {prefix}static/js/{{re.script.1}}.js
-    header >Cache-Control no-cache
-    reverse_proxy {service}
 }}
 ",
         api = API.trim_start_matches('^'),

@@ -70,12 +70,27 @@ impl Bench {
         Server::start(&self.programs, System::Service, &self.databases.url(database)).await
     }
 
+    /// The same, with more arguments and variables.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn start_service_with(
+        &self,
+        database: Kind,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Server> {
+        let url = self.databases.url(database);
+        Server::start_with(&self.programs, System::Service, &url, arguments, variables).await
+    }
+
     /// Opens streams, from an address of their own, as the ports of closed ones stay in use for a while.
     ///
     /// # Errors
     /// If nothing can be received. That a stream did not open is in the fleet.
     pub async fn open(&mut self, server: &Server, reps: Reps) -> anyhow::Result<Fleet> {
-        Fleet::open(self.wanted(server, reps)).await
+        let requests = server.requests(reps);
+        Fleet::open(self.wanted(server, requests)).await
     }
 
     /// The same, where all must open.
@@ -83,15 +98,23 @@ impl Bench {
     /// # Errors
     /// If one did not.
     pub async fn open_all(&mut self, server: &Server, reps: Reps) -> anyhow::Result<Fleet> {
-        Fleet::open_all(self.wanted(server, reps)).await
+        self.open_requests(server, server.requests(reps)).await
     }
 
-    fn wanted(&mut self, server: &Server, reps: Reps) -> Wanted {
+    /// Opens the streams that these requests ask for. All must open.
+    ///
+    /// # Errors
+    /// If one did not.
+    pub async fn open_requests(&mut self, server: &Server, requests: Vec<Vec<u8>>) -> anyhow::Result<Fleet> {
+        Fleet::open_all(self.wanted(server, requests)).await
+    }
+
+    fn wanted(&mut self, server: &Server, requests: Vec<Vec<u8>>) -> Wanted {
         self.fleets = self.fleets % 250 + 1;
         Wanted {
             server: server.address(),
             source: Ipv4Addr::new(127, 0, 0, 1 + self.fleets).into(),
-            requests: server.requests(reps),
+            requests,
             first: server.first(),
         }
     }

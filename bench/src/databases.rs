@@ -41,6 +41,8 @@ pub enum Kind {
     Unserved,
     /// The same as [`Kind::Service`], with reps of different sizes.
     Growth,
+    /// The same, with so many reps as have dashboards, and orders of each as a shop's rep has them.
+    Dashboards,
 }
 
 impl Kind {
@@ -51,6 +53,7 @@ impl Kind {
             Self::Service => "service",
             Self::Unserved => "unserved",
             Self::Growth => "growth",
+            Self::Dashboards => "dashboards",
         }
     }
 }
@@ -174,6 +177,19 @@ impl Databases {
         self.load(Kind::Growth, &planned).await?;
         self.migrate(Kind::Growth, "select id as session, id as rep from accounts_user").await?;
         let client = self.connect(Kind::Growth).await?;
+        client.batch_execute("vacuum analyze").await?;
+        Ok(client.batch_execute("checkpoint").await?)
+    }
+
+    /// Makes `dashboards`.
+    ///
+    /// # Errors
+    /// If the server refuses a statement.
+    pub async fn make_dashboards(&self, plan: &Plan) -> anyhow::Result<()> {
+        let planned = format!("select rep, {ORDERS_A_REP} as orders from generate_series(1, {}) rep", plan.dashboards);
+        self.load(Kind::Dashboards, &planned).await?;
+        self.migrate(Kind::Dashboards, "select id as session, id as rep from accounts_user").await?;
+        let client = self.connect(Kind::Dashboards).await?;
         client.batch_execute("vacuum analyze").await?;
         Ok(client.batch_execute("checkpoint").await?)
     }

@@ -20,6 +20,22 @@ const THREADS: usize = 2;
 /// Where the application is.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/django");
 
+/// What signs the sessions of Django's, as a variable of the environment of whoever reads or makes them.
+pub const KEY: (&str, &str) = ("DJANGO_SECRET_KEY", "of the benchmark and of nobody else, (#1)");
+
+/// Signs everybody in at a Django that has that database, see `bench/django/sessions.py`.
+///
+/// # Errors
+/// If it can't.
+pub async fn sign_in(program: &Path, url: &str) -> anyhow::Result<()> {
+    let python = program.canonicalize()?.with_file_name("python");
+    let script = Path::new(SOURCE).join("sessions.py");
+    let variables = [("DATABASE_URL", url), ("SECRET_KEY", KEY.1), ("PYTHONDONTWRITEBYTECODE", "1")];
+    let status = Command::new(python).arg(script).envs(variables).status().await.context("could not start Python")?;
+    ensure!(status.success(), "Django made no sessions: {status}");
+    Ok(())
+}
+
 /// A running gunicorn. Dropping it ends it.
 pub struct Django {
     child: Child,
@@ -68,6 +84,14 @@ impl Django {
         }
     }
 
+    /// Its process, whose children serve.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("gunicorn has ended")
+    }
+
     /// Where it serves.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -78,7 +102,7 @@ impl Django {
     /// # Errors
     /// If it can't be told to.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        let pid = self.child.id().context("gunicorn has ended")?;
+        let pid = self.pid()?;
         Command::new("kill").arg(pid.to_string()).status().await.context("could not tell gunicorn to stop")?;
         self.child.wait().await.context("could not wait for gunicorn")?;
         Ok(())

@@ -38,6 +38,11 @@ impl Http {
         Ok(Self { stream, server, cookie: cookie.to_owned(), received: Vec::new() })
     }
 
+    /// Sends that cookie from now on, as a proxy's connection carries everybody's requests.
+    pub fn sign_in_as(&mut self, cookie: String) {
+        self.cookie = cookie;
+    }
+
     /// Asks for a path, unless it still is what the tag says.
     ///
     /// # Errors

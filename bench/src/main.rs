@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use oncare_bench::bench::{Bench, say};
 use oncare_bench::databases::{Databases, SETTINGS};
-use oncare_bench::options::Options;
+use oncare_bench::options::{Options, Scenario};
 use oncare_bench::plan::Plan;
 use oncare_bench::results::{Results, shown};
 use oncare_bench::system::Programs;
@@ -62,6 +62,10 @@ async fn run(options: &Options, folder: &Path) -> anyhow::Result<bool> {
     if scenarios::ON_GROWTH.iter().any(|scenario| options.wants(*scenario)) {
         say(began, "loading orders of reps of different sizes");
         databases.make_growth(&plan).await?;
+    }
+    if options.wants(Scenario::Dashboards) {
+        say(began, "loading orders of reps with dashboards");
+        databases.make_dashboards(&plan).await?;
     }
     let mut about = about(&databases, options).await?;
     let mut bench = Bench::new(plan, databases, programs, options.peers.clone(), began);

@@ -39,11 +39,23 @@ pub fn precise_cpu(pid: u32) -> anyhow::Result<Duration> {
 pub fn cluster_cpu(folder: &Path) -> anyhow::Result<Duration> {
     let pid_file = read_to_string(folder.join("postmaster.pid")).context("could not tell the postmaster's process")?;
     let postmaster = pid_file.lines().next().unwrap_or_default().trim();
-    let parent = stat(postmaster).context("could not read the postmaster's times")?;
+    family(postmaster).context("could not read the postmaster's times")
+}
+
+/// Processor time of a process and of its children.
+///
+/// # Errors
+/// If it has ended.
+pub fn family_cpu(pid: u32) -> anyhow::Result<Duration> {
+    family(&pid.to_string()).with_context(|| format!("process {pid} is gone"))
+}
+
+fn family(pid: &str) -> anyhow::Result<Duration> {
+    let parent = stat(pid).context("the kernel does not tell")?;
     let mut total = parent.own + parent.ended_children;
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if let Some(child) = stat(&name).filter(|child| child.parent == postmaster) {
+        if let Some(child) = stat(&name).filter(|child| child.parent == pid) {
             total += child.own;
         }
     }

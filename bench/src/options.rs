@@ -82,6 +82,8 @@ pub enum Scenario {
     Growth,
     /// Pages that poll.
     Polling,
+    /// A shop's open dashboards, before and with the service.
+    Dashboards,
 }
 
 impl Scenario {
@@ -107,6 +109,7 @@ impl Scenario {
             Self::Bulk => "One statement that changes 10,000 orders of 100 reps",
             Self::Growth => "Growth: by the number of orders of the rep",
             Self::Polling => "Polling the dashboard, 64 connections, each as fast as it can",
+            Self::Dashboards => "Open dashboards, with one update a second: a request of each every 5 s, or a stream",
         }
     }
 }

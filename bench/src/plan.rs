@@ -39,6 +39,10 @@ pub struct Plan {
     pub growth_samples: usize,
     /// How long is polled, each way.
     pub polling: Duration,
+    /// A shop's open dashboards.
+    pub dashboards: usize,
+    /// For how long they are, each way.
+    pub dashboard_time: Duration,
 }
 
 impl Plan {
@@ -62,6 +66,8 @@ impl Plan {
             growth: [100, 10_000, 1_000_000],
             growth_samples: 60,
             polling: Duration::from_secs(5),
+            dashboards: 2_000,
+            dashboard_time: Duration::from_secs(30),
         }
     }
 
@@ -85,6 +91,8 @@ impl Plan {
             growth: [100, 1_000, 10_000],
             growth_samples: 10,
             polling: Duration::from_secs(1),
+            dashboards: 100,
+            dashboard_time: Duration::from_secs(3),
         }
     }
 }

@@ -131,12 +131,27 @@ impl Server {
     /// # Errors
     /// If it ends at once or does not become ready.
     pub async fn start(programs: &Programs, system: System, url: &str) -> anyhow::Result<Self> {
+        Self::start_with(programs, system, url, &[], &[]).await
+    }
+
+    /// The same, with more arguments and variables.
+    ///
+    /// # Errors
+    /// If it ends at once or does not become ready.
+    pub async fn start_with(
+        programs: &Programs,
+        system: System,
+        url: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let (address, ops) = (free_address()?, free_address()?);
         let mut command = programs.command(system);
         if system == System::Service {
             command.arg("serve").args(["--log", "warn", "--ops-listen", &ops.to_string()]);
         }
         command.args(["--database-url", url, "--listen", &address.to_string()]);
+        command.args(arguments).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let child = command.spawn().with_context(|| format!("could not start {}", system.name()))?;
         let mut server = Self { system, child, address, ops };
@@ -199,10 +214,18 @@ impl Server {
     }
 
     fn request(&self, rep: i64, session: u64) -> Vec<u8> {
-        let (path, identity) = match self.system {
-            System::Service => (EVENTS.to_owned(), format!("Cookie: {}\r\n", cookie(session))),
-            _ => (format!("/events?rep={rep}"), String::new()),
-        };
+        match self.system {
+            System::Service => self.request_with(&cookie(session)),
+            _ => self.request_for(&format!("/events?rep={rep}"), ""),
+        }
+    }
+
+    /// The request that opens the service's stream for whoever has that cookie.
+    pub fn request_with(&self, cookie: &str) -> Vec<u8> {
+        self.request_for(EVENTS, &format!("Cookie: {cookie}\r\n"))
+    }
+
+    fn request_for(&self, path: &str, identity: &str) -> Vec<u8> {
         let host = self.address;
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n{identity}\r\n").into_bytes()
     }

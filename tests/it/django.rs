@@ -652,15 +652,51 @@ async fn the_pages_work_below_the_prefix() {
 }
 
 /// The proxy before a host whose every page says "host", with the rules that the doctor prints.
+/// What the doctor prints for a proxy before that service.
+async fn printed_for(proxy: &str, host: &Host, service: &Service) -> String {
+    let (listen, key) = (service.web.to_string(), host.key_file());
+    let arguments = ["doctor", "--database-url", &host.database.url, "--proxy", proxy, "--listen", &listen];
+    let printed = Process::new(instance::program()).args(arguments).args(["--django-secret-key-file", &key]).output();
+    String::from_utf8(printed.await.unwrap().stdout).unwrap()
+}
+
+/// A proxy before a host that answers `host` to whatever it is asked: what is the service's comes from there, and nothing else.
+async fn leads_between_host_and_service(host: &Host, service: &Service, base: String) {
+    host.signed_in(service, 1, "ana").await;
+    let ana = Browserless::with_cookies(base, &format!("sessionid={}", session_key("ana")));
+    for path in
+        ["/", "/orders/orders/", "/orders/api/medicines/", "/static/js/other.js", "/static/realtime_dashboard.js"]
+    {
+        assert_eq!(ana.get(path).await.text().await.unwrap(), "host", "{path}");
+    }
+    assert_eq!(location(&ana.get("/live").await), "/live/");
+    let page = ana.get("/live/orders/orders/").await.text().await.unwrap();
+    let name = page.find("/js/realtime_salesrep_dashboard.js\"").unwrap();
+    let begins = page[..name].rfind('"').unwrap() + 1;
+    let module = ana.get(&page[begins..name + "/js/realtime_salesrep_dashboard.js".len()]).await;
+    assert!(module.headers()["cache-control"].to_str().unwrap().contains("immutable"), "the module of our own page");
+    assert!(module.text().await.unwrap().contains("import "));
+    for path in ["/static/js/realtime_salesrep_dashboard.js", "/assets/js/realtime_salesrep_dashboard.6b6907b51162.js"]
+    {
+        let script = ana.get(path).await;
+        let caching: Vec<_> = script.headers().get_all("cache-control").iter().collect();
+        assert_eq!(caching, ["no-cache"], "{path}");
+        assert_ne!(script.text().await.unwrap(), "host", "{path}");
+    }
+    assert_eq!(ana.json(API).await.0, 200);
+    for events in [EVENTS.to_owned(), format!("/live{EVENTS}")] {
+        let mut stream = ana.events_of(&events, None).await;
+        stream.wait_for("sync").await;
+        host.database.orders(&format!("({}, 1, 'pending', 'paid', 1)", events.len())).await;
+        stream.wait_for("patch").await;
+    }
+}
+
 #[tokio::test]
 async fn nginx_takes_the_rules_that_the_doctor_prints() {
     let host = Host::new().await;
     let service = host.service(&[]).await;
-    let listen = service.web.to_string();
-    let key = host.key_file();
-    let arguments = ["doctor", "--database-url", &host.database.url, "--proxy", "nginx", "--listen", &listen];
-    let printed = Process::new(instance::program()).args(arguments).args(["--django-secret-key-file", &key]).output();
-    let rules = String::from_utf8(printed.await.unwrap().stdout).unwrap();
+    let rules = printed_for("nginx", &host, &service).await;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let folder = host.folder.display();
     let text = format!(
@@ -691,32 +727,62 @@ async fn nginx_takes_the_rules_that_the_doctor_prints() {
         .unwrap();
     let base = format!("http://127.0.0.1:{port}");
     eventually("nginx answers", async || reqwest::get(&base).await.ok().map(drop)).await;
-    host.signed_in(&service, 1, "ana").await;
-    let ana = Browserless::with_cookies(base, &format!("sessionid={}", session_key("ana")));
-    for path in
-        ["/", "/orders/orders/", "/orders/api/medicines/", "/static/js/other.js", "/static/realtime_dashboard.js"]
-    {
-        assert_eq!(ana.get(path).await.text().await.unwrap(), "host", "{path}");
+    leads_between_host_and_service(&host, &service, base).await;
+}
+
+#[tokio::test]
+async fn caddy_takes_the_rules_that_the_doctor_prints() {
+    if Process::new("caddy").arg("version").stdout(Stdio::null()).status().await.is_err() {
+        eprintln!("LEFT OUT: Caddy, which is not installed here; install it with `scripts/install-tools caddy`.");
+        return;
     }
-    assert_eq!(location(&ana.get("/live").await), "/live/");
-    let page = ana.get("/live/orders/orders/").await.text().await.unwrap();
-    let name = page.find("/js/realtime_salesrep_dashboard.js\"").unwrap();
-    let begins = page[..name].rfind('"').unwrap() + 1;
-    let module = ana.get(&page[begins..name + "/js/realtime_salesrep_dashboard.js".len()]).await;
-    assert!(module.headers()["cache-control"].to_str().unwrap().contains("immutable"), "the module of our own page");
-    assert!(module.text().await.unwrap().contains("import "));
-    for path in ["/static/js/realtime_salesrep_dashboard.js", "/assets/js/realtime_salesrep_dashboard.6b6907b51162.js"]
-    {
-        let script = ana.get(path).await;
-        let caching: Vec<_> = script.headers().get_all("cache-control").iter().collect();
-        assert_eq!(caching, ["no-cache"], "{path}");
-        assert_ne!(script.text().await.unwrap(), "host", "{path}");
-    }
-    assert_eq!(ana.json(API).await.0, 200);
-    for events in [EVENTS.to_owned(), format!("/live{EVENTS}")] {
-        let mut stream = ana.events_of(&events, None).await;
-        stream.wait_for("sync").await;
-        host.database.orders(&format!("({}, 1, 'pending', 'paid', 1)", events.len())).await;
-        stream.wait_for("patch").await;
+    let host = Host::new().await;
+    let service = host.service(&[]).await;
+    let rules = printed_for("caddy", &host, &service).await;
+    let folder = host.folder.display().to_string();
+    // rules of the host's as they may be, before ours and after
+    let of_static_files = "header Cache-Control \"public, immutable\"
+        respond host";
+    for (before, after) in [
+        (
+            format!("handle /static/* {{ {of_static_files} }} handle /orders/* {{ respond host }}"),
+            "handle { respond host }".to_owned(),
+        ),
+        (String::new(), format!("handle /static/* {{ {of_static_files} }} handle /* {{ respond host }}")),
+        (String::new(), "header /static/* Cache-Control \"public, immutable\"\n respond host".to_owned()),
+        (String::new(), format!("handle_path /static/* {{ {of_static_files} }} respond host")),
+    ] {
+        let port = instance::free_address().port();
+        let text = format!(
+            "{{
+                admin off
+                auto_https off
+            }}
+            http://127.0.0.1:{port} {{
+                encode gzip
+                {before}
+                {rules}
+                {after}
+            }}",
+        );
+        let file = host.file("Caddyfile", &text.replace("{ ", "{\n").replace(" }", "\n}\n"));
+        let caddy = Process::new("caddy")
+            .args(["run", "--adapter", "caddyfile", "--config", &file])
+            .envs([("HOME", &folder), ("XDG_DATA_HOME", &folder), ("XDG_CONFIG_HOME", &folder)])
+            .stdin(Stdio::null())
+            .stderr(std::fs::File::create(host.folder.join("caddy.log")).unwrap())
+            .kill_on_drop(true)
+            .spawn();
+        let mut caddy = caddy.unwrap();
+        let base = format!("http://127.0.0.1:{port}");
+        eventually("Caddy answers", async || {
+            if caddy.try_wait().unwrap().is_some() {
+                panic!("{}", std::fs::read_to_string(host.folder.join("caddy.log")).unwrap());
+            }
+            reqwest::get(&base).await.ok().map(drop)
+        })
+        .await;
+        leads_between_host_and_service(&host, &service, base).await;
+        host.database.sql("delete from django_session; delete from orders_order").await;
     }
 }

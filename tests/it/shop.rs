@@ -325,6 +325,102 @@ async fn consequences(shop: &Shop) -> Value {
     .await
 }
 
+/// Something that somebody does to an order at the shop.
+#[derive(Debug)]
+enum Click {
+    /// The rep cancels it, where the shop offers that.
+    Cancel(i64),
+    /// The pharmacist's form.
+    Pharmacist(i64, &'static str, &'static str),
+    /// The admin's form.
+    Admin(i64, &'static str, &'static str),
+    /// Code that goes by the model's rules.
+    Saved(i64, &'static str),
+    /// And code that does not.
+    Updated(i64, &'static str),
+}
+
+impl Click {
+    fn random(order: i64, random: &mut StdRng) -> Self {
+        let (status, payment) = (STATUSES.choose(random).unwrap(), PAYMENTS.choose(random).unwrap());
+        match random.random_range(0..10) {
+            0 | 1 => Self::Cancel(order),
+            2 | 3 => Self::Admin(order, status, payment),
+            4 => Self::Saved(order, payment),
+            5 => Self::Updated(order, status),
+            _ => Self::Pharmacist(order, status, payment),
+        }
+    }
+}
+
+/// The people at a shop's pages.
+struct People<'a> {
+    shop: &'a Shop,
+    ana: Customer,
+    rx: Customer,
+}
+
+impl<'a> People<'a> {
+    async fn at(shop: &'a Shop, base: &str) -> Self {
+        let (ana, rx) = tokio::join!(Customer::signed_in(base, "ana"), Customer::signed_in(base, "rx"));
+        Self { shop, ana, rx }
+    }
+
+    /// Does it, and says what the shop answered.
+    async fn click(&self, click: &Click) -> String {
+        match *click {
+            Click::Cancel(order) => {
+                let path = format!("/orders/orders/{order}/cancel/");
+                match self.ana.browser.get(&path).await.status().as_u16() {
+                    200 => self.ana.send(&path, &[]).await.status().to_string(),
+                    refused => refused.to_string(),
+                }
+            }
+            Click::Pharmacist(order, status, payment) => {
+                let fields = [("status", status), ("payment_status", payment)];
+                let path = format!("/orders/pharmacist/orders/{order}/");
+                self.rx.send(&path, &fields).await.status().to_string()
+            }
+            Click::Admin(order, status, payment) => {
+                let form = IN_THE_ADMIN.replace("ORDER", &order.to_string());
+                let form = form.replace("PAYMENT", payment).replace("STATUS", status);
+                self.shop.deed(&form).await.to_string()
+            }
+            Click::Saved(order, payment) => {
+                let save = format!("o = Order.objects.get(id={order}); o.payment_status = '{payment}'; o.save()");
+                format!("{:?}", self.shop.try_deed(&save).await.is_ok())
+            }
+            Click::Updated(order, status) => {
+                self.shop.deed(&format!("Order.objects.filter(id={order}).update(status='{status}')")).await.to_string()
+            }
+        }
+    }
+}
+
+/// Sends the admin's form of an order as a browser does that shows it: with all that is in it, and two fields changed.
+const IN_THE_ADMIN: &str = "
+from django.test import Client, utils
+if not hasattr(utils._TestState, 'saved_data'):
+    utils.setup_test_environment()
+boss = Client(SERVER_NAME='localhost')
+boss.force_login(User.objects.get(username='boss'))
+path = '/admin/orders/order/ORDER/change/'
+context = boss.get(path).context
+formsets = [shown.formset for shown in context['inline_admin_formsets']]
+forms = [context['adminform'].form] + [form for formset in formsets for form in [formset.management_form] + formset.forms]
+sent = {}
+for form in forms:
+    for field in form:
+        value = field.value()
+        if hasattr(field.field.widget, 'decompress'):
+            parts = enumerate(field.field.widget.decompress(value))
+            sent.update({f'{field.html_name}_{n}': part for n, part in parts if part is not None})
+        elif value or value == 0 and value is not False:
+            sent[field.html_name] = value
+sent.update(status='STATUS', payment_status='PAYMENT')
+result = boss.post(path, sent).status_code
+";
+
 #[tokio::test]
 async fn stock_payments_and_notifications_are_those_of_the_shop_alone() {
     let seed: u64 = rand::random();
@@ -338,48 +434,42 @@ async fn stock_payments_and_notifications_are_those_of_the_shop_alone() {
     let mut made = Vec::new();
     for (shop, base) in [(&alone, beside.base()), (&scene.shop, scene.nginx.base())] {
         enter_a_few(shop).await;
-        let (ana, rx) = (Customer::signed_in(&base, "ana").await, Customer::signed_in(&base, "rx").await);
-        let status = async |id: i64, status: &str, payment: &str| {
-            let fields = [("status", status), ("payment_status", payment)];
-            rx.send(&format!("/orders/pharmacist/orders/{id}/"), &fields).await.status().as_u16()
-        };
+        let people = People::at(shop, &base).await;
         // the rules are there: stock goes and comes back, delivery is paid before, and what was shipped may be processed again
         let stock = async || shop.deed("result = Medicine.objects.get(id=1).stock_quantity").await;
-        assert_eq!(status(1, "confirmed", "pending").await, 302);
-        assert_eq!(stock().await, 95);
-        assert_eq!(ana.send("/orders/orders/1/cancel/", &[]).await.status(), 302);
-        assert_eq!(stock().await, 100);
-        assert_eq!(status(2, "delivered", "paid").await, 200, "the form again, with the reason");
-        assert_eq!(status(2, "shipped", "paid").await, 302);
-        assert_eq!(status(2, "processing", "paid").await, 302);
-        assert_eq!(stock().await, 95);
+        for (click, answer, left) in [
+            (Click::Pharmacist(1, "confirmed", "pending"), "302 Found", 95),
+            (Click::Cancel(1), "302 Found", 100),
+            // the form again, with the reason
+            (Click::Pharmacist(2, "delivered", "paid"), "200 OK", 100),
+            (Click::Admin(2, "delivered", "paid"), "200", 100),
+            (Click::Admin(2, "shipped", "paid"), "302", 95),
+            (Click::Pharmacist(2, "processing", "paid"), "302 Found", 95),
+        ] {
+            assert_eq!(people.click(&click).await, answer, "{click:?}");
+            assert_eq!(stock().await, left, "{click:?}");
+        }
 
         let random = &mut StdRng::seed_from_u64(seed);
         let mut answers = Vec::new();
-        for _ in 0..40 {
-            let id = random.random_range(1..=7);
-            let (to, payment) = (STATUSES.choose(random).unwrap(), PAYMENTS.choose(random).unwrap());
-            answers.push(match random.random_range(0..8) {
-                0 => {
-                    let path = format!("/orders/orders/{id}/cancel/");
-                    // only where the shop offers it
-                    match ana.browser.get(&path).await.status().as_u16() {
-                        200 => ana.send(&path, &[]).await.status().as_u16(),
-                        refused => refused,
-                    }
-                }
-                1 => {
-                    shop.deed(&format!("Order.objects.filter(id={id}).update(status='{to}')")).await;
-                    0
-                }
-                2 => {
-                    let order = format!("o = Order.objects.get(id={id}); o.payment_status = '{payment}'; o.save()");
-                    shop.try_deed(&order).await.is_err().into()
-                }
-                _ => status(id, to, payment).await,
-            });
+        for _ in 0..30 {
+            let click = Click::random(random.random_range(1..=7), random);
+            let answer = people.click(&click).await;
+            answers.push(format!("{click:?}: {answer}"));
         }
-        made.push((answers, consequences(shop).await));
+        let one_by_one = consequences(shop).await;
+
+        // all at once, each at an order of their own: what comes of it does not depend on who is first
+        for _ in 0..4 {
+            let clicks: Vec<Click> = (1..=7).map(|order| Click::random(order, random)).collect();
+            let at_once = futures_util::future::join_all(clicks.iter().map(|click| people.click(click))).await;
+            answers.extend(clicks.iter().zip(at_once).map(|(click, answer)| format!("{click:?} at once: {answer}")));
+        }
+        let mut at_once = consequences(shop).await;
+        for list in at_once.as_object_mut().unwrap().values_mut().filter_map(Value::as_array_mut) {
+            list.sort_by_key(ToString::to_string);
+        }
+        made.push((answers, one_by_one, at_once));
     }
     assert_eq!(made[0], made[1], "seed {seed}");
     watching.hear_the_same(API, &format!("seed {seed}")).await;

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod connect;
+mod dashboards;
 mod disk;
 mod events;
 mod fan_out;
@@ -64,6 +65,9 @@ pub async fn run(bench: &mut Bench, options: &Options) {
     }
     if options.wants(Scenario::Polling) {
         bench.attempt(Scenario::Polling, polling::run).await;
+    }
+    if options.wants(Scenario::Dashboards) {
+        bench.attempt(Scenario::Dashboards, dashboards::run).await;
     }
     // last, as it starts the database server anew
     if options.wants(Scenario::Disk) {
