@@ -37,3 +37,15 @@ test("ids that are one number are two orders, and an order that goes keeps its r
   book.take(told("9007199254740993", "pending"), []);
   assert.deepEqual(statuses(book), ["pending → pending a"]);
 });
+
+test("it says of which orders only the server knows since when they are in their status", () => {
+  const book = new Book();
+  book.add({ ...row("1", "pending", "a"), created_at: "a" });
+  const take = (status, created_at, changes) => book.take({ ...told("1", status), created_at }, changes);
+  assert.equal(take("pending", "a", []), true);
+  assert.equal(take("shipped", "a", [change("b")]), true);
+  assert.equal(take("shipped", "c", []), false, "placed anew");
+  assert.equal(take("delivered", "c", []), false, "changed while it was another's");
+  assert.equal(book.take({ key: "1", removed: true }, []), true);
+  assert.equal(book.take(told("2", "pending"), []), true, "not on the page");
+});

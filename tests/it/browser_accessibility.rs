@@ -1,5 +1,5 @@
-//! What everybody must be able to use: axe-core finds nothing on any page, and a page at twice its size needs no sideways
-//! scrolling.
+//! What everybody must be able to use: axe-core finds nothing on any page, nothing that can be pressed is over something else, and
+//! a page at twice its size needs no sideways scrolling.
 
 use std::path::Path;
 
@@ -42,6 +42,10 @@ async fn axe_finds_nothing_on_any_page() {
                 exhibit.visit(&database, browser, Look { width, height, scheme, is_touched }).await;
                 let here = violations(browser).await;
                 found.extend(here.iter().map(|rule| format!("{} {width} {scheme}: {rule}", exhibit.name)));
+                let ill = browser.script(ILL_PLACED).await;
+                if ill != json!([]) {
+                    found.push(format!("{} {width} {scheme}: {ill}", exhibit.name));
+                }
             }
         }
     })
@@ -58,9 +62,11 @@ async fn twice_as_large_nothing_is_cut_off_and_nobody_scrolls_sideways() {
         // a window of 1280 pixels at 200 % has 640 of its own; one of a phone at 200 %, about 320
         for width in [640, 320] {
             exhibit.visit(&database, browser, Look { width, height: 450, scheme: "light", is_touched: false }).await;
-            let wide = browser.script(WIDER_THAN_THE_WINDOW).await;
-            if wide != json!([]) {
-                found.push(format!("{} at {width} pixels: {wide}", exhibit.name));
+            for fault in [WIDER_THAN_THE_WINDOW, ILL_PLACED] {
+                let faulty = browser.script(fault).await;
+                if faulty != json!([]) {
+                    found.push(format!("{} at {width} pixels: {faulty}", exhibit.name));
+                }
             }
         }
     })
@@ -99,6 +105,25 @@ const WIDER_THAN_THE_WINDOW: &str = "[...document.querySelectorAll('body *')].fi
         return box.width > 1 && box.right > innerWidth + 1 && element.checkVisibility({ visibilityProperty: true })
             && !element.closest('svg, .visually-hidden');
     }).map((element) => `${element.tagName}.${element.className} ${element.textContent.trim().slice(0, 40)}`)";
+
+/// Controls of one layer of the page that are over each other, and fields that are too narrow to be read.
+const ILL_PLACED: &str = "(() => {
+        const isShown = (element) => element.checkVisibility({ visibilityProperty: true }) && element.getBoundingClientRect().width > 1;
+        const layer = (element) => element.closest('dialog, [popover], .controls, .notices, .selection, .toasts');
+        const controls = [...document.querySelectorAll('a, button, input, select, textarea, summary')].filter(isShown);
+        const over = (one, other) => {
+            if (layer(one) !== layer(other) || one.contains(other) || other.contains(one)) return false;
+            const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+            const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+            return width > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+        };
+        const name = (element) => element.textContent.trim() || element.name;
+        const pairs = controls.flatMap((one, at) => controls.slice(at + 1).filter((other) => over(one, other))
+            .map((other) => `${name(one)} and ${name(other)} are over each other`));
+        const fields = controls.filter((field) => field.matches('input:not([type=checkbox], [type=radio]), select, textarea'));
+        const narrow = fields.filter((field) => field.getBoundingClientRect().width < 88);
+        return [...pairs, ...narrow.map((field) => `${field.name} is narrow`)];
+    })()";
 
 #[tokio::test]
 async fn an_offer_is_told_once_and_leaves_the_focus_at_the_list() {

@@ -6,6 +6,7 @@ use fantoccini::Locator;
 
 use crate::harness::browser::Browser;
 use crate::harness::database::Database;
+use crate::harness::proxy::Proxy;
 use crate::harness::service::Service;
 use crate::harness::ways::Ways;
 
@@ -110,6 +111,26 @@ async fn a_queue_grows_no_further_than_the_server_answers_for() {
     browser.click("#list-notice").await;
     browser.wait_for_ids(&newest(82..=101)).await;
     browser.state("live").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn of_more_offered_orders_than_can_be_asked_for_none_is_offered_that_is_gone() {
+    let database = Database::new().await;
+    database.orders(&orders(1..=20, "pending")).await;
+    let service = Service::start_with(&database, &["--poll-interval", "1s"]).await;
+    let proxy = Proxy::start(service.web).await;
+    let browser = queue(&format!("http://{}", proxy.address)).await;
+    browser.script("document.querySelector('tr[data-order-id=\"1\"] .number').focus() ?? true").await;
+    database.orders(&orders(21..=140, "pending")).await;
+    browser.wait_for_text("#list-notice", "120 orders entered · Update").await;
+    proxy.block_streams();
+    browser.state("polling").await;
+    // the newest are on the page as it would be read, the oldest are asked for, and others are neither
+    database.sql("delete from orders_order where id > 100").await;
+    browser.wait_for_text("#list-notice", "80+ orders entered · Update").await;
+    browser.click("#list-notice").await;
+    browser.wait_for_ids(&newest(81..=100)).await;
     browser.close().await;
 }
 
@@ -399,7 +420,7 @@ async fn a_selection_is_told_which_of_its_orders_can_be_given_which_status() {
     select(3).await;
     assert_eq!(offered("confirmed").await, "Confirmed: it can't (off)");
     assert_eq!(offered("returned").await, "Returned");
-    assert_eq!(offered("delivered").await, "Delivered: 0 of 1, the rest must be paid");
+    assert_eq!(offered("delivered").await, "Delivered: must be paid first");
     select(1).await;
     assert_eq!(offered("confirmed").await, "Confirmed: 1 of 2");
     let payment = browser.client.find(Locator::Css("#selection select[name=payment_status]")).await.unwrap();

@@ -118,6 +118,25 @@ async fn the_time_in_a_status_ticks_and_begins_anew_with_each_change() {
     browser.close().await;
 }
 
+#[tokio::test]
+async fn since_when_an_order_is_in_its_status_is_asked_where_no_change_tells_it() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'paid', 1500), (2, 1, 'pending', 'paid', 20)").await;
+    let service = Service::start(&database).await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
+    database.sql("update orders_order set created_at = now() - interval '3 hours' where id = 1").await;
+    browser.wait_for_text(IN_STATUS, "for 3 h").await;
+    // what happens to an order of somebody else nobody is told
+    database.sql("update orders_order set sales_rep_id = 2 where id = 1").await;
+    browser.until("document.querySelector('tr[data-order-id=\"1\"]').hasAttribute('data-removed')").await;
+    database.sql("update orders_order set status = 'processing' where id = 1").await;
+    database.sql("update orders_order set sales_rep_id = 1 where id = 1").await;
+    browser.wait_for_text("tr[data-order-id='1'] .status-badge", "Processing").await;
+    browser.wait_for_text(IN_STATUS, "just now").await;
+    browser.state("live").await;
+    browser.close().await;
+}
+
 /// What the cell of the first order says it said before, if that is shown.
 fn was(cell: &str) -> String {
     format!(

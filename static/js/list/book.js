@@ -59,11 +59,15 @@ export class Book {
    * Takes a row as it is now; others than those that are kept are ignored.
    * @param {Row | GoneRow} row
    * @param {Change[]} changes of the order that led to it, the oldest first
+   * @returns {boolean} false where only the server knows since when it is in its status: it was placed anew, or its status was
+   *   changed while it was another's
    */
   take(row, changes) {
     const before = this.rows.known.get(row.key);
-    if (!before) return;
-    this.rows.known.set(row.key, row.removed ? { ...before, isGone: true } : { ...before, ...entry(row, changes, before), isGone: false });
+    if (!before) return true;
+    const known = row.removed ? { ...before, isGone: true } : { ...before, ...entry(row, changes, before), isGone: false };
+    this.rows.known.set(row.key, known);
+    return row.removed || (Boolean(known.status_since) && known.created_at === before.created_at);
   }
 
   /** @param {Summary} summary */

@@ -175,11 +175,11 @@ export class OrderList {
     // a list that was read later has it
     if (this.#readAt.covers(new Revision(revision))) return;
     const { asksServer, entered } = this.#placement;
-    const mustRead = asksServer || this.#total.note(orders, changes);
+    let mustRead = asksServer || this.#total.note(orders, changes);
     for (const row of orders) {
       const own = changes.filter(({ order_key }) => order_key === row.key);
       const before = this.#book.rows.known.get(row.key) ?? entered.get(row.key);
-      this.#book.take(row, own);
+      mustRead = !this.#book.take(row, own) || mustRead;
       this.#placement.note(row.removed ? row : { ...before, ...entry(row, own, before) }, own.some(canMove));
     }
     if (mustRead) this.#connection.readSoon();

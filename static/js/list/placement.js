@@ -63,7 +63,10 @@ export class Placement {
     return this.#keys;
   }
 
-  /** @returns {ReadonlyMap<string, Row>} the orders that are on this page and not shown */
+  /**
+   * @returns {ReadonlyMap<string, Row>} the orders that are on this page and not shown, first those of which nothing was heard for
+   *   the longest time: where there are more than can be asked for at once, each has its turn
+   */
   get entered() {
     return this.#entered;
   }

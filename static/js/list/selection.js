@@ -274,6 +274,7 @@ export class Targets {
  */
 function ableText(able, paid, selected, needs) {
   if (able === 0) return selected > 1 ? ": none of them can" : ": it can't";
+  if (paid === 0) return `: must be ${needs} first`;
   if (paid < able) return `: ${paid} of ${selected}, the rest must be ${needs}`;
   return able < selected ? `: ${able} of ${selected}` : "";
 }
