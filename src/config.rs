@@ -13,6 +13,7 @@ use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::django::SecretKeys;
+use crate::network::Network;
 use crate::order::{Currency, LateAfter, OrderLink};
 use crate::proxy::Proxy;
 use crate::store::{DatabaseUrl, SignOn};
@@ -47,8 +48,10 @@ pub enum Command {
     Detach(Detach),
     /// Take every trace off: triggers, index, and schema `live` with all that is in it. Says what goes, and asks.
     Uninstall(Uninstall),
-    /// Create a user. The password is asked for, or read from standard input where that is no terminal.
+    /// Create a user. The password is asked for, or read from a file, or from standard input where that is no terminal.
     CreateUser(CreateUser),
+    /// List the sessions of a user here, or end them all.
+    Sessions(UserSessions),
 }
 
 /// How log lines are written.
@@ -63,19 +66,64 @@ pub enum LogFormat {
 /// Which database.
 #[derive(Debug, Clone, Args)]
 pub struct Database {
-    /// The database, as `postgresql://user:password@host:5432/name?sslmode=verify-full`.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    pub database_url: UncheckedUrl,
+    /// The database, as `postgresql://user@host:5432/name?sslmode=verify-full`. With a password in it, give it by the environment or by
+    /// a file: who is on the machine can read the arguments of every process.
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        required_unless_present = "database_url_file"
+    )]
+    pub database_url: Option<UncheckedUrl>,
+    /// A file with the URL alone, in place of the URL.
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
 }
 
 impl Database {
     /// The URL, parsed.
     ///
     /// # Errors
-    /// What was expected, without repeating the URL.
+    /// What was expected, without repeating the URL; if both a URL and a file are given, or the file can't be read.
     pub fn url(&self) -> anyhow::Result<DatabaseUrl> {
-        DatabaseUrl::parse(&self.database_url.0).map_err(|expected| anyhow::anyhow!("--database-url: {expected}"))
+        let parse =
+            |flag: &str, url: &str| DatabaseUrl::parse(url).map_err(|expected| anyhow::anyhow!("{flag}: {expected}"));
+        match (&self.database_url, &self.database_url_file) {
+            (Some(_), Some(_)) => bail!("--database-url and --database-url-file are both given: expected one of them"),
+            (None, Some(file)) => {
+                let flag = format!("--database-url-file {}", file.display());
+                let url = std::fs::read_to_string(file).with_context(|| flag.clone())?;
+                parse(&flag, url.trim())
+            }
+            (url, None) => parse("--database-url", url.as_ref().map_or("", |url| &url.0)),
+        }
     }
+
+    /// Whether an argument of the command line has a URL with a password in it, which everybody on the machine can read.
+    #[must_use]
+    pub fn shows_password(arguments: impl IntoIterator<Item = String>) -> bool {
+        arguments.into_iter().any(|argument| {
+            let url = argument.strip_prefix("--database-url=").unwrap_or(&argument);
+            let has_scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+            let user = || url.split_once("://")?.1.split(['/', '?']).next()?.rsplit_once('@')?.0.split_once(':');
+            has_scheme && (user().is_some_and(|(_, password)| !password.is_empty()) || url.contains("password="))
+        })
+    }
+}
+
+/// Arguments of `sessions`.
+#[derive(Debug, Clone, Args)]
+pub struct UserSessions {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+    /// Whose.
+    #[arg(long, value_name = "LOGIN", value_parser = username)]
+    pub username: String,
+    /// End them. Their pages say so within seconds.
+    #[arg(long)]
+    pub end: bool,
 }
 
 /// A URL as given. It is parsed only after the command line, whose error messages would repeat it with its password.
@@ -132,9 +180,15 @@ pub struct Service {
     /// Connections to the database in the pool, of which searches and exports get half; the listener has two more.
     #[arg(long, env = "POOL_SIZE", default_value_t = 8, value_name = "NUMBER", value_parser = pool_size)]
     pub pool_size: usize,
-    /// How long somebody stays signed in.
+    /// How long somebody stays signed in at most.
     #[arg(long, env = "SESSION_LIFETIME", default_value = "14days", value_name = "DURATION", value_parser = long_duration)]
     pub session_lifetime: Duration,
+    /// After how long without a request somebody is signed out.
+    #[arg(long, env = "SESSION_IDLE", default_value = "3days", value_name = "DURATION", value_parser = long_duration)]
+    pub session_idle: Duration,
+    /// How safe signing in is.
+    #[command(flatten)]
+    pub sign_in: SignIn,
     /// How long events are kept: the timeline of an order, and how far back a page can be told what it missed.
     #[arg(long, env = "RETENTION", default_value = "90days", value_name = "DURATION", value_parser = long_duration)]
     pub retention: Duration,
@@ -144,6 +198,34 @@ pub struct Service {
     /// Who signs people on, and where the pages are.
     #[command(flatten)]
     pub django: Django,
+}
+
+/// How safe signing in is.
+#[derive(Debug, Clone, Args)]
+pub struct SignIn {
+    /// Where people reach the service, as https://live.example: with https its cookies are for HTTPS alone. Without, that is so where a
+    /// request says that it came by HTTPS.
+    #[arg(long, env = "PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<PublicUrl>,
+    /// A proxy, or a network of them, that is believed about who its clients are (X-Forwarded-For or Forwarded); several, or commas
+    /// between.
+    #[arg(long, env = "TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxy: Vec<Network>,
+    /// How long every failed login takes at least, so that nobody can tell by the time what failed: more than it takes here to check a
+    /// password.
+    #[arg(long, env = "FAILED_LOGIN_TAKES", default_value = "1s", value_name = "DURATION", value_parser = short_duration)]
+    pub failed_login_takes: Duration,
+    /// Put a present-day hash in the place of a weaker one when its user signs in: for users that no other application manages. Needs
+    /// the right to update accounts_user.
+    #[arg(long, env = "UPGRADE_PASSWORD_HASHES", requires = "own_forms")]
+    pub upgrade_password_hashes: bool,
+}
+
+/// Where people reach the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// Whether that is by HTTPS.
+    pub is_https: bool,
 }
 
 /// Who has the forms that change orders.
@@ -280,7 +362,7 @@ pub struct Migrate {
 
 /// Arguments of `doctor`.
 #[derive(Debug, Clone, Args)]
-#[command(mut_arg("database_url", |url| url.required(false).required_unless_present("proxy").default_value_if("proxy", ArgPredicate::IsPresent, "")))]
+#[command(mut_arg("database_url", |url| url.required(false).required_unless_present_any(["proxy", "database_url_file"]).default_value_if("proxy", ArgPredicate::IsPresent, "")))]
 pub struct Doctor {
     /// Which database.
     #[command(flatten)]
@@ -357,6 +439,9 @@ pub struct CreateUser {
     /// First and last name.
     #[arg(long, default_value = "", value_name = "NAME", value_parser = full_name)]
     pub name: String,
+    /// A file with the password in its first line.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
@@ -379,6 +464,22 @@ fn poll_interval(text: &str) -> Result<Duration, &'static str> {
 
 fn long_duration(text: &str) -> Result<Duration, &'static str> {
     duration(text, 60, 3_650 * 86_400, "expected a duration from 1min to 3650days such as 14days")
+}
+
+fn short_duration(text: &str) -> Result<Duration, &'static str> {
+    duration(text, 0, 10, "expected a duration from 0s to 10s such as 1s")
+}
+
+fn public_url(text: &str) -> Result<PublicUrl, &'static str> {
+    let expected = "expected the URL of the service such as https://live.example";
+    let (scheme, rest) = text.split_once("://").ok_or(expected)?;
+    let host = rest.trim_end_matches('/');
+    let is_host = !host.is_empty() && host.bytes().all(|c| c.is_ascii_graphic() && !b"/?#@\\\"<>".contains(&c));
+    match scheme {
+        "https" if is_host => Ok(PublicUrl { is_https: true }),
+        "http" if is_host => Ok(PublicUrl { is_https: false }),
+        _ => Err(expected),
+    }
 }
 
 fn pool_size(text: &str) -> Result<usize, &'static str> {
@@ -467,6 +568,12 @@ mod tests {
             ("--time-zone", "Manila", "Asia/Manila"),
             ("--currency", "", "₱"),
             ("--pool-size", "0", "from 2 to 500"),
+            ("--session-idle", "1s", "such as 14days"),
+            ("--public-url", "live.example", "https://live.example"),
+            ("--public-url", "https://live.example/a/b", "https://live.example"),
+            ("--public-url", "ftp://live.example", "https://live.example"),
+            ("--trusted-proxy", "10.0.0.0/40", "10.0.0.0/8"),
+            ("--failed-login-takes", "1min", "from 0s to 10s"),
             ("--late-after", "pending=4", "pending=4h,shipped=5days"),
             ("--late-after", "delivered=4h", "unfinished statuses"),
             ("--host-edit-path", "/orders/edit/", "with {id} in it"),
@@ -506,6 +613,44 @@ mod tests {
             assert!(parse(&["doctor", "--proxy", "nginx"]).is_ok());
             assert_eq!(parse(&["doctor"]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
         }
+    }
+
+    #[test]
+    fn a_password_in_an_argument_is_noticed() {
+        let shows =
+            |arguments: &[&str]| Database::shows_password(arguments.iter().map(|&argument| argument.to_owned()));
+        for url in [
+            "postgresql://u:s3cret@h/d",
+            "postgres://u:s3cret@h:5432/d?sslmode=require",
+            "--database-url=postgresql://u:p@ss@h/d",
+            "postgresql://h/d?user=u&password=s3cret",
+        ] {
+            assert!(shows(&["oncare-live", "serve", url]), "{url}");
+        }
+        for url in ["postgresql://u@h/d", "postgresql://h:5432/d", "postgresql://u:@h/d", "mysql://u:p@h/d", "a:b@c"] {
+            assert!(!shows(&["oncare-live", "serve", url]), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_may_stand_in_a_file() {
+        let file = std::env::temp_dir().join(format!("oncare-live-url.{}", std::process::id()));
+        std::fs::write(&file, "postgresql://u:s3cret@h/d\n").unwrap();
+        let name = file.to_str().unwrap();
+        let url = |arguments: &[&str]| {
+            let cli = parse(&[&["doctor"], arguments].concat()).unwrap();
+            let Command::Doctor(Doctor { database, .. }) = cli.command else { panic!("not the doctor") };
+            database.url()
+        };
+        let said = url(&["--database-url-file", name]).map(|url| url.to_string());
+        let both = url(&["--database-url-file", name, "--database-url", "postgresql://h/d"]).map(drop);
+        std::fs::remove_file(&file).unwrap();
+        let missing = url(&["--database-url-file", name]).map(drop);
+        if std::env::var_os("DATABASE_URL").is_none() {
+            assert!(said.unwrap().contains("h"));
+            assert!(missing.unwrap_err().to_string().contains(name));
+        }
+        assert!(both.unwrap_err().to_string().contains("expected one of them"));
     }
 
     #[test]

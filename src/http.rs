@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +24,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+
+use crate::network::Peer;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
@@ -102,6 +105,7 @@ impl TakeOver {
 /// Serves until `stop` is ready, then lets requests and taken connections finish for at most `grace`.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, grace: Duration) {
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let accepted_before = AtomicU64::default();
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -109,10 +113,11 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
             () = &mut stop => break,
         };
         match accepted {
-            Ok((socket, _)) => {
+            Ok((socket, address)) => {
+                let peer = Peer { address, connection: accepted_before.fetch_add(1, Relaxed) };
                 let (router, stopping) = (router.clone(), stopping.clone());
                 let follow_up = tasks.clone();
-                tasks.spawn(async move { converse(socket, router, stopping, follow_up).await });
+                tasks.spawn(async move { converse(socket, peer, router, stopping, follow_up).await });
             }
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
@@ -129,11 +134,11 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
 }
 
 /// One connection's life, or its beginning, if a handler takes it over.
-async fn converse(socket: TcpStream, router: Router, stopping: CancellationToken, tasks: TaskTracker) {
+async fn converse(socket: TcpStream, peer: Peer, router: Router, stopping: CancellationToken, tasks: TaskTracker) {
     let speaks_http2 = tokio::time::timeout(HEADER_TIMEOUT, begins_with_preface(&socket)).await;
     let ended = match speaks_http2 {
-        Ok(Ok(true)) => over_http2(socket, router, stopping).await,
-        Ok(Ok(false)) => over_http1(socket, router, stopping, tasks).await,
+        Ok(Ok(true)) => over_http2(socket, peer, router, stopping).await,
+        Ok(Ok(false)) => over_http1(socket, peer, router, stopping, tasks).await,
         _ => return,
     };
     if let Err(error) = ended {
@@ -141,8 +146,11 @@ async fn converse(socket: TcpStream, router: Router, stopping: CancellationToken
     }
 }
 
-async fn over_http2(socket: TcpStream, router: Router, stopping: CancellationToken) -> hyper::Result<()> {
-    let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
+async fn over_http2(socket: TcpStream, peer: Peer, router: Router, stopping: CancellationToken) -> hyper::Result<()> {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.clone().oneshot(request)
+    });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service));
@@ -155,13 +163,14 @@ async fn over_http2(socket: TcpStream, router: Router, stopping: CancellationTok
 
 async fn over_http1(
     socket: TcpStream,
+    peer: Peer,
     router: Router,
     stopping: CancellationToken,
     tasks: TaskTracker,
 ) -> hyper::Result<()> {
     let (takes, mut taken) = oneshot::channel();
     let takes = Arc::new(Mutex::new(Some(takes)));
-    let service = service_fn(move |request| answer(router.clone(), request, Arc::clone(&takes)));
+    let service = service_fn(move |request| answer(router.clone(), peer, request, Arc::clone(&takes)));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let mut connection = builder.serve_connection(TokioIo::new(socket), service);
@@ -186,9 +195,15 @@ async fn over_http1(
 type Takes = Arc<Mutex<Option<oneshot::Sender<(Vec<u8>, bool, Taking)>>>>;
 
 /// The router's answer. It never comes where a handler takes the connection over.
-async fn answer(router: Router, mut request: Request<Incoming>, takes: Takes) -> Result<Response, Infallible> {
+async fn answer(
+    router: Router,
+    peer: Peer,
+    mut request: Request<Incoming>,
+    takes: Takes,
+) -> Result<Response, Infallible> {
     let version = request.version();
     request.extensions_mut().insert(MayTakeOver);
+    request.extensions_mut().insert(peer);
     let response = router.oneshot(request).await?;
     let lock = |TakeOver(taking): &TakeOver| taking.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(taking) = response.extensions().get::<TakeOver>().and_then(lock) else { return Ok(response) };

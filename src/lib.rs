@@ -54,16 +54,18 @@
 //! |---|---|---|
 //! | [`order`] | ids, codes, money, filter, page, row, change, statistics: pure | nothing |
 //! | [`cursor`] | snapshot, revision, epoch: pure | nothing |
-//! | [`password`] | Django's password formats | nothing |
+//! | [`password`] | Django's password formats, and the queue for the places in which passwords are hashed | seldom |
 //! | [`django`] | what Django writes of who is signed in: keys, signatures, sessions; pure | nothing |
-//! | [`http`] | the accept loop, and connections that a handler takes over | nothing |
+//! | [`http`] | the accept loop, and connections that a handler takes over | network |
 //! | [`proxy`] | what a proxy before host and service must be told | nothing |
+//! | [`network`] | from where a request came, through which proxies; pure | nothing |
+//! | [`security`] | the security log, and its counters | order |
 //! | [`seldom`] | what is said in the log once in a while | nothing |
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
-//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor |
-//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, seldom, http |
-//! | [`ops`] | metrics and health | live, store |
-//! | [`config`] | arguments and environment | store, order, django, proxy |
+//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security |
+//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http |
+//! | [`ops`] | metrics and health | live, store, security |
+//! | [`config`] | arguments and environment | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
 //! | [`server`] | everything put together | all of these |
 //! | [`doctor`] | the diagnosis | store |
@@ -78,10 +80,12 @@ pub mod django;
 pub mod doctor;
 pub mod http;
 pub mod live;
+pub mod network;
 pub mod ops;
 pub mod order;
 pub mod password;
 pub mod proxy;
+pub mod security;
 pub mod seldom;
 pub mod server;
 pub mod sign_on_check;

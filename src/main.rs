@@ -1,12 +1,16 @@
 //! The command line of OnCare Live. Everything else is in the library.
 
 use std::io::{IsTerminal, Read};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use oncare_live::config::{Cli, Command, CreateUser, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall};
+use oncare_live::config::{
+    Cli, Command, CreateUser, Database, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall, UserSessions,
+};
+use oncare_live::security::{End, Security};
 use oncare_live::server::{Listeners, run};
 use oncare_live::store::{Attached, Detached, NewUser, Removed, SignOn, Store, Verdict, chain, session_grant};
 use oncare_live::{demo, doctor, password, proxy::snippet, sign_on_check};
@@ -26,6 +30,12 @@ const LAST_GRACE: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = start_log(&cli).and_then(|()| {
+        if Database::shows_password(std::env::args()) {
+            tracing::warn!(
+                "--database-url has a password in it, which everybody on this machine can read: give it by DATABASE_URL, or in a \
+                 file by --database-url-file"
+            );
+        }
         let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
         let outcome = runtime.block_on(obey(cli.command));
         // a name look-up that hangs must not hold the process
@@ -50,6 +60,7 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Detach(arguments) => detach(arguments).await?,
         Command::Uninstall(arguments) => uninstall(arguments).await?,
         Command::CreateUser(arguments) => create_user(arguments).await?,
+        Command::Sessions(arguments) => sessions(arguments).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -213,9 +224,13 @@ async fn uninstall(Uninstall { database, role, yes }: Uninstall) -> anyhow::Resu
     Ok(())
 }
 
-async fn create_user(CreateUser { database, username, role, name }: CreateUser) -> anyhow::Result<()> {
+async fn create_user(arguments: CreateUser) -> anyhow::Result<()> {
+    let CreateUser { database, username, role, name, password_file } = arguments;
     let store = Store::new(database.url()?, 2)?;
-    let password = new_password()?;
+    let password = new_password(password_file.as_deref())?;
+    if let Some(why) = password::guessable(&password, &[&username, &name]) {
+        bail!("the password is easily guessed: {why}");
+    }
     let (first_name, last_name) = name.split_once(' ').unwrap_or((&name, ""));
     let encoded_password = &password::encode(&password);
     let user = NewUser { username: &username, role: &role, first_name, last_name, encoded_password };
@@ -224,10 +239,38 @@ async fn create_user(CreateUser { database, username, role, name }: CreateUser) 
     Ok(())
 }
 
-/// From a prompt, twice; from standard input as it is, where that is no terminal.
-fn new_password() -> anyhow::Result<String> {
+async fn sessions(UserSessions { database, username, end }: UserSessions) -> anyhow::Result<()> {
+    let store = Store::new(database.url()?, 2)?;
+    let user = store.user_for_login(&username).await?.with_context(|| format!("there is no user {username}"))?;
+    let sessions = store.sessions_of(user.id, None).await?;
+    for session in &sessions {
+        let said = |text: &Option<String>| text.as_deref().unwrap_or("unknown").escape_debug().to_string();
+        println!(
+            "signed in {} and used last {}, from {}, with {}",
+            session.began_at.format("%Y-%m-%d %H:%M UTC"),
+            session.seen_at.format("%Y-%m-%d %H:%M UTC"),
+            said(&session.address),
+            said(&session.browser)
+        );
+    }
+    if !end {
+        println!("{username} has {} sessions.", sessions.len());
+        return Ok(());
+    }
+    let ended = store.end_sessions_of(user.id, None, None).await?;
+    let security = Security::default();
+    ended.iter().for_each(|_| security.ended(End::EndedByAdmin, user.id));
+    println!("Ended {} sessions of {username}.", ended.len());
+    Ok(())
+}
+
+/// From a file; else from a prompt, twice; from standard input as it is, where that is no terminal.
+fn new_password(file: Option<&Path>) -> anyhow::Result<String> {
     const SHORTEST: usize = 8;
-    let password = if std::io::stdin().is_terminal() {
+    let password = if let Some(file) = file {
+        let text = std::fs::read_to_string(file).with_context(|| format!("--password-file {}", file.display()))?;
+        text.lines().next().unwrap_or_default().to_owned()
+    } else if std::io::stdin().is_terminal() {
         let password = rpassword::prompt_password("Password: ").context("could not read the password")?;
         if rpassword::prompt_password("Again: ").context("could not read the password")? != password {
             bail!("the two passwords differ");

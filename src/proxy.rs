@@ -53,6 +53,8 @@ fn location(what: &str, service: SocketAddr, more: &str) -> String {
     proxy_set_header Connection \"\";
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header Forwarded \"\";
 {more}}}
 "
     )

@@ -8,11 +8,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Django, Service};
+use crate::config::{self, Django, PublicUrl, Service};
 use crate::http;
 use crate::live::Live;
 use crate::ops::{self, Ops};
-use crate::password::Passwords;
+use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
 use crate::web::{self, App, Forms, Host, HostPages, Site, WebSettings};
@@ -63,7 +63,7 @@ pub async fn run(
     let sign_on = service.django.sign_on()?;
     let store = Store::new(url, service.pool_size)?;
     let forms = forms(&store, service.forms).await?;
-    let sessions = Sessions::new(&store, &sign_on);
+    let sessions = Sessions::new(&store, &sign_on, service.session_idle);
     let live = Live::new(store.clone(), sessions.clone(), service.time_zone);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     live.start(service.retention, &tasks, &background);
@@ -84,14 +84,19 @@ pub async fn run(
         late_after: service.late_after,
         poll_interval: service.poll_interval,
         session_lifetime: service.session_lifetime,
+        session_idle: service.session_idle,
+        trusted_proxies: service.sign_in.trusted_proxy,
+        upgrades_passwords: service.sign_in.upgrade_password_hashes,
         forms,
-        site: site(&service.django, &sign_on),
+        site: site(&service.django, &sign_on, service.sign_in.public_url),
     };
     let app = App {
         store: store.clone(),
         sessions,
         live: Arc::clone(&live),
-        passwords: Passwords::default(),
+        passwords: Passwords::new(service.sign_in.failed_login_takes),
+        logins: Queue::default(),
+        sign_in_key: Arc::default(),
         two_cookies: Arc::default(),
         settings: Arc::new(settings),
     };
@@ -142,7 +147,7 @@ async fn forms(store: &Store, configured: config::Forms) -> Result<Forms, StoreE
 }
 
 /// Where this installation has its pages, and who signs people on.
-fn site(django: &Django, sign_on: &SignOn) -> Site {
+fn site(django: &Django, sign_on: &SignOn, url: Option<PublicUrl>) -> Site {
     let host = match sign_on {
         SignOn::Own => None,
         SignOn::Django(_) => Some(Host {
@@ -151,5 +156,5 @@ fn site(django: &Django, sign_on: &SignOn) -> Site {
             logout: django.host_logout_path.clone(),
         }),
     };
-    Site::new(django.prefix(sign_on), host)
+    Site::new(django.prefix(sign_on), host, url.map(|url| url.is_https))
 }

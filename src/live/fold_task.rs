@@ -114,6 +114,7 @@ impl Folder<'_> {
                 let pruned = self.store.prune(self.retention).await?;
                 self.meter.pruned.fetch_add(pruned, Relaxed);
                 if pruned == 0 {
+                    self.store.tidy_sign_ins().await?;
                     return Ok(PRUNE_INTERVAL);
                 }
             }

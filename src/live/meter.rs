@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::bye::Bye;
 use crate::order::Scope;
+use crate::security::Security;
 
 /// Upper bounds of the histogram of event ages, in seconds.
 const AGE_BOUNDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -186,6 +187,8 @@ pub struct Meter {
     pub queue_usage_ppm: AtomicU64,
     /// How many strangers hold the lock by which listeners say that they sleep.
     pub sleep_lock_strangers: AtomicUsize,
+    /// Logins, and ends of sessions.
+    pub security: Security,
 }
 
 impl Meter {

@@ -1,10 +1,12 @@
 //! Ends the streams of sessions that no longer hold: signed out elsewhere, expired, the user deactivated, the password or the
-//! role changed.
+//! role changed. Those that will never hold again are deleted.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::hub::Hub;
+use super::meter::Meter;
+use crate::security::End;
 use crate::store::{Role, SessionKey, Sessions, StoreError};
 
 /// How often the open streams' sessions are checked.
@@ -17,11 +19,11 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const CHECKED_AT_ONCE: usize = 1_000;
 
 /// Checks for ever.
-pub(super) async fn run(sessions: &Sessions, hub: &Hub) {
+pub(super) async fn run(sessions: &Sessions, hub: &Hub, meter: &Meter) {
     let mut failing = false;
     loop {
         tokio::time::sleep(if failing { RETRY_PAUSE } else { CHECK_INTERVAL }).await;
-        let outcome = check_all(sessions, hub).await;
+        let outcome = check_all(sessions, hub, meter).await;
         match outcome {
             Ok(()) if failing => tracing::info!("checking the open streams' sessions again"),
             Err(ref error) if !failing => {
@@ -33,9 +35,14 @@ pub(super) async fn run(sessions: &Sessions, hub: &Hub) {
     }
 }
 
-async fn check_all(sessions: &Sessions, hub: &Hub) -> Result<(), StoreError> {
+async fn check_all(sessions: &Sessions, hub: &Hub, meter: &Meter) -> Result<(), StoreError> {
     for (roles, open) in [(Role::OF_ONE_REP, hub.sessions(false)), (Role::OF_ALL_ORDERS, hub.sessions(true))] {
         check(sessions, hub, roles, &open).await?;
+    }
+    for swept in sessions.sweep().await? {
+        if let Some(end) = End::of(&swept.why) {
+            meter.security.ended(end, swept.user);
+        }
     }
     Ok(())
 }

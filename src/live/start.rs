@@ -30,7 +30,7 @@ impl Live {
     async fn run(&self, task: Task, retention: Duration) {
         match task {
             Task::Listener => listener::run(self).await,
-            Task::Sessions => session_check::run(&self.sessions, &self.hub).await,
+            Task::Sessions => session_check::run(&self.sessions, &self.hub, &self.meter).await,
             Task::Fold => fold_task::run(self, retention).await,
             Task::Strangers => stranger_check::run(&self.store, &self.meter).await,
             Task::Recording => recording_check::run(&self.store, &self.hub).await,

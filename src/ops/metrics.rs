@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::live::{Live, Step, Task};
+use crate::security::{End, Login};
 
 /// All metrics as one text.
 pub(super) fn encode(live: &Arc<Live>) -> Result<String, fmt::Error> {
@@ -101,6 +102,7 @@ impl Collector for LiveCollector {
             counter(&mut encoder, name, help, value)?;
         }
         self.background(&mut encoder)?;
+        self.security(&mut encoder)?;
         let usage = meter.queue_usage_ppm.load(Relaxed) as f64 / 1e6;
         let help = "Share of the server's notification queue that is in use. At 1, orders' commits fail.";
         let gauge = encoder.encode_descriptor("notification_queue_usage_ratio", help, None, MetricType::Gauge)?;
@@ -137,6 +139,24 @@ impl LiveCollector {
         let help = "Events that are not in the orders' timelines yet; 100001 if there are more than 100000.";
         let waiting = i64::try_from(meter.timeline_waiting.load(Relaxed)).unwrap_or(i64::MAX);
         gauge(encoder, "timeline_events_waiting", help, waiting)
+    }
+
+    /// What the security log says.
+    fn security(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let security = &self.0.meter.security;
+        let help = "Attempts to sign in, by what came of them.";
+        let mut logins = encoder.encode_descriptor("logins", help, None, MetricType::Counter)?;
+        for login in Login::ALL {
+            let count = ConstCounter::new(security.logins(login));
+            count.encode(logins.encode_family(&[("outcome", login.name())])?)?;
+        }
+        let help = "Sessions ended, by the reason.";
+        let mut ends = encoder.encode_descriptor("sessions_ended", help, None, MetricType::Counter)?;
+        for end in End::ALL {
+            let count = ConstCounter::new(security.ends(end));
+            count.encode(ends.encode_family(&[("reason", end.name())])?)?;
+        }
+        Ok(())
     }
 
     /// Whether every change is recorded, and what keeps some from being so.

@@ -24,9 +24,9 @@ pub use orders::{
     WriteOutcome,
 };
 pub use people::{
-    Account, HostSessionTable, HostSessionsSeen, ListedChange, MOST_MUTED, MOST_UNREAD, Mark, MuteOutcome, MutedOrder,
-    NEWEST_CHANGES, NewUser, Newest, Preferences, ReadUpto, Role, SavedView, SessionKey, Sessions, SignOn, SignedIn,
-    UserRecord,
+    Account, Attempted, HostSessionTable, HostSessionsSeen, ListedChange, ListedSession, MOST_MUTED, MOST_UNREAD, Mark,
+    MuteOutcome, MutedOrder, NEWEST_CHANGES, NewSession, NewUser, Newest, Preferences, ReadUpto, Role, SavedView,
+    SessionKey, Sessions, SignOn, SignedIn, Swept, UserRecord, Whom,
 };
 pub use rows::Listed;
 pub use schema::{

@@ -17,6 +17,9 @@ const LOGIN: &str = "/accounts/login/";
 /// Where people choose what they are told of.
 const PREFERENCES: &str = "/accounts/preferences/";
 
+/// Where people see their sessions, and end them.
+const SESSIONS: &str = "/accounts/sessions/";
+
 /// Below this path every answer is for programs. It has the API and the streams, also where the pages have a prefix: the host's
 /// own page asks for them there.
 pub(crate) const API: &str = "/orders/api/";
@@ -27,6 +30,8 @@ pub struct Site {
     /// What stands before every path of ours: nothing, or as `/live`.
     root: String,
     host: Option<Host>,
+    /// Whether people come by HTTPS, where that was configured.
+    is_https: Option<bool>,
 }
 
 /// The host that signs people on.
@@ -43,8 +48,13 @@ pub struct Host {
 impl Site {
     /// With its pages below a prefix, which begins and ends with a slash. Without a host people sign in here.
     #[must_use]
-    pub fn new(prefix: &str, host: Option<Host>) -> Self {
-        Self { root: prefix.trim_end_matches('/').to_owned(), host }
+    pub fn new(prefix: &str, host: Option<Host>, is_https: Option<bool>) -> Self {
+        Self { root: prefix.trim_end_matches('/').to_owned(), host, is_https }
+    }
+
+    /// Whether people come by HTTPS, where that was configured.
+    pub(crate) fn is_https(&self) -> Option<bool> {
+        self.is_https
     }
 
     /// What stands before every path of ours.
@@ -77,6 +87,10 @@ impl Site {
 
     pub(crate) fn preferences(&self) -> String {
         self.at(PREFERENCES)
+    }
+
+    pub(crate) fn sessions(&self) -> String {
+        self.at(SESSIONS)
     }
 
     /// Where orders have their pages: below it, by their ids. It is a rep's list as well.
@@ -137,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_prefix_stands_before_every_page() {
-        let (plain, prefixed) = (Site::new("/", None), Site::new("/live/", None));
+        let (plain, prefixed) = (Site::new("/", None, None), Site::new("/live/", None, None));
         assert_eq!((plain.home(), prefixed.home()), ("/".to_owned(), "/live/".to_owned()));
         assert_eq!(plain.order(OrderId(7)), "/orders/orders/7/");
         assert_eq!(prefixed.order(OrderId(7)), "/live/orders/orders/7/");

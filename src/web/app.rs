@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use tokio::sync::OnceCell;
 
 use crate::live::Live;
+use crate::network::Network;
 use crate::order::{Currency, LateAfter, OrderLink};
-use crate::password::Passwords;
+use crate::password::{Passwords, Queue};
 use crate::seldom::Seldom;
 use crate::store::{Sessions, Store};
 use crate::web::address::Site;
@@ -23,6 +25,10 @@ pub struct App {
     pub live: Arc<Live>,
     /// The checking of passwords.
     pub passwords: Passwords,
+    /// Who waits for that.
+    pub logins: Queue,
+    /// The key by which a device is known that has signed in before, once it was read.
+    pub sign_in_key: Arc<OnceCell<Vec<u8>>>,
     /// When it was said last that a browser sends the host's cookie twice.
     pub two_cookies: Arc<Seldom>,
     /// What was configured.
@@ -40,8 +46,14 @@ pub struct WebSettings {
     pub late_after: LateAfter,
     /// How often a page polls while its stream is down.
     pub poll_interval: Duration,
-    /// How long somebody stays signed in.
+    /// How long somebody stays signed in at most.
     pub session_lifetime: Duration,
+    /// After how long without a request somebody is signed out.
+    pub session_idle: Duration,
+    /// Which proxies are believed about who their clients are.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether a weaker hash is replaced when its user signs in.
+    pub upgrades_passwords: bool,
     /// Who has the forms that change orders.
     pub forms: Forms,
     /// Where the pages are, and who signs people on.

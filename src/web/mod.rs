@@ -41,7 +41,7 @@ pub use app::{App, Forms, HostPages, WebSettings};
 use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
-use page::{assets, login};
+use page::{assets, login, sessions};
 use request::session::{Pharmacist, SalesRep};
 use request::{failure, guard};
 
@@ -57,8 +57,8 @@ pub fn router(app: App) -> Router {
     let site = &app.settings.site;
     let pages = Router::new()
         .route("/", get(login::home))
-        .route("/accounts/login/", get(login::form).post(login::sign_in))
         .route("/accounts/logout/", post(login::sign_out))
+        .route("/accounts/sessions/", get(sessions::form).post(sessions::end))
         .route("/accounts/preferences/", get(preferences::form).post(preferences::save))
         .route("/orders/find/", get(pages::find))
         .route("/orders/orders/", get(pages::page::<SalesRep>))
@@ -78,6 +78,9 @@ pub fn router(app: App) -> Router {
         .route("/orders/orders/{id}/cancel/", get(cancel::form).post(cancel::cancel))
         .fallback(failure::not_found)
         .method_not_allowed_fallback(failure::method_not_allowed);
+    let login = Router::new()
+        .route("/accounts/login/", get(login::form).post(login::sign_in))
+        .method_not_allowed_fallback(failure::method_not_allowed);
     let api = Router::new()
         .route("/orders/api/sales-rep/dashboard/", get(api::answer::<SalesRep>))
         .route("/orders/api/pharmacist/dashboard/", get(api::answer::<Pharmacist>))
@@ -96,10 +99,12 @@ pub fn router(app: App) -> Router {
         .route("/orders/api/pharmacist/events/", get(stream::open::open::<Pharmacist>))
         .method_not_allowed_fallback(failure::method_not_allowed);
 
-    let answers = ServiceBuilder::new()
+    let answered = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(CompressionLayer::new())
-        .layer(from_fn(guard::finish_writes));
+        .layer(CompressionLayer::new());
+    // a login whose sender has left makes room for others; what it writes in the end goes on by itself
+    let login = login.layer(answered.clone());
+    let answers = answered.layer(from_fn(guard::finish_writes));
     let everything = ServiceBuilder::new()
         // what failed is logged once, with its cause, where it becomes a response
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
@@ -112,9 +117,10 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(failure::in_one_form))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT));
     let routes = match site.root() {
-        "" => pages.merge(api).merge(assets).layer(answers).merge(streams),
+        "" => pages.merge(api).merge(assets).layer(answers).merge(streams).merge(login),
         root => {
             let below = pages.merge(api.clone()).merge(assets.clone()).layer(answers.clone()).merge(streams.clone());
+            let below = below.merge(login);
             let home = site.home();
             let to_home = Router::new().route(root, get(async move || Redirect::to(&home)));
             let besides = api.merge(assets).fallback(failure::not_found).layer(answers).merge(streams);

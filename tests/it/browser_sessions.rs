@@ -74,6 +74,8 @@ async fn whoever_signs_out_ends_no_page_that_is_anothers_in_the_same_browser() {
     let bens = browser.client.new_window(true).await.unwrap().handle;
     browser.client.switch_to_window(bens).await.unwrap();
     browser.goto("/accounts/login/").await;
+    // a login would end the session whose cookie it replaces: hers is lost before
+    browser.client.delete_all_cookies().await.unwrap();
     become_another(&browser, "ben").await;
     browser.goto("/orders/orders/").await;
     browser.state("live").await;

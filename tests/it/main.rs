@@ -36,6 +36,7 @@ mod host_page;
 mod imports;
 mod latency;
 mod lists;
+mod login;
 mod news;
 mod ops;
 mod pages;

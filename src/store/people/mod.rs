@@ -5,6 +5,7 @@ mod host_session;
 mod preferences;
 mod saved_views;
 mod session;
+mod sign_in;
 mod sign_on;
 mod user;
 
@@ -12,6 +13,7 @@ pub use bell::{ListedChange, MOST_UNREAD, NEWEST_CHANGES, Newest};
 pub use host_session::{HostSessionTable, HostSessionsSeen};
 pub use preferences::{Account, MOST_MUTED, Mark, MuteOutcome, MutedOrder, Preferences, ReadUpto};
 pub use saved_views::SavedView;
-pub use session::{SessionKey, SignedIn};
+pub use session::{ListedSession, SessionKey, SignedIn, Swept};
+pub use sign_in::{Attempted, NewSession, Whom};
 pub use sign_on::{Sessions, SignOn};
 pub use user::{NewUser, Role, UserRecord};

@@ -1,8 +1,9 @@
-//! The sessions of this service.
+//! The sessions of this service: looked up, listed, ended.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
@@ -10,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
 
-use super::user::{Role, UserRecord};
+use super::user::Role;
 use crate::cursor::Revision;
 use crate::order::{RepId, UserId};
 use crate::store::database::{Attempt, BRIEFLY, PRESENT, Store, StoreError, cursor_of, rows, text, unless_standby};
@@ -64,30 +65,33 @@ impl SignedIn {
     }
 }
 
-impl Store {
-    /// Begins a session. It ends when it expires, is deleted, or the password is no longer the one that was checked.
-    ///
-    /// # Errors
-    /// If the database can't be reached.
-    pub async fn begin_session(
-        &self,
-        session: SessionKey,
-        user: &UserRecord,
-        expires_at: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let client = self.client().await?;
-        client
-            .execute(
-                "insert into live.session (token_hash, user_id, password_digest, expires_at)
-                 values ($1, $2, sha256(convert_to($3, 'UTF8')), $4)",
-                &[&session.0.as_slice(), &user.id.0, &user.encoded_password, &expires_at],
-            )
-            .await
-            .attempt("begin a session")?;
-        client.execute("delete from live.session where expires_at < now()", &[]).await.attempt("drop old sessions")?;
-        Ok(())
-    }
+/// A session as its user sees it.
+#[derive(Debug, Clone)]
+pub struct ListedSession {
+    /// By what it is told from the user's others. Nobody gets into it by that.
+    pub handle: String,
+    /// When somebody signed in.
+    pub began_at: DateTime<Utc>,
+    /// When it was used last, give or take some minutes.
+    pub seen_at: DateTime<Utc>,
+    /// From where somebody signed in, if that was noted.
+    pub address: Option<String>,
+    /// With what, as the browser says it.
+    pub browser: Option<String>,
+    /// Whether it is the one that was named.
+    pub is_present: bool,
+}
 
+/// A session that the sweep ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swept {
+    /// Whose it was.
+    pub user: UserId,
+    /// Why, as the security log has it.
+    pub why: String,
+}
+
+impl Store {
     /// Ends a session.
     ///
     /// # Errors
@@ -99,6 +103,87 @@ impl Store {
             .await
             .attempt("end the session")?;
         Ok(())
+    }
+
+    /// A user's sessions that hold, those used last first.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn sessions_of(
+        &self,
+        user: UserId,
+        present: Option<SessionKey>,
+    ) -> Result<Vec<ListedSession>, StoreError> {
+        let present = present.map(|session| session.0.to_vec());
+        let sql = format!(
+            "select encode(sha256(s.token_hash), 'hex') as handle, s.created_at, s.seen_at, s.address, s.browser,
+                 s.token_hash is not distinct from $2::bytea as is_present
+             {HOLDS} and s.user_id = $1 order by s.seen_at desc, s.created_at desc"
+        );
+        self.lend(async |client| {
+            let rows = rows(client, &sql, &[&user.0, &present]).await.attempt("list the sessions")?;
+            let listed = rows.iter().map(|row| ListedSession {
+                handle: row.get("handle"),
+                began_at: row.get("created_at"),
+                seen_at: row.get("seen_at"),
+                address: row.get("address"),
+                browser: row.get("browser"),
+                is_present: row.get("is_present"),
+            });
+            Ok(listed.collect())
+        })
+        .await
+    }
+
+    /// Ends the user's session of that handle, or all but one; without either all. Gives those that it ended.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub async fn end_sessions_of(
+        &self,
+        user: UserId,
+        handle: Option<&str>,
+        except: Option<SessionKey>,
+    ) -> Result<Vec<SessionKey>, StoreError> {
+        let except = except.map(|session| session.0.to_vec());
+        let sql = "delete from live.session where user_id = $1 and ($2::text is null or encode(sha256(token_hash), 'hex') = $2)
+             and token_hash is distinct from $3::bytea returning token_hash";
+        let client = self.client().await?;
+        let rows = client.query(sql, &[&user.0, &handle, &except]).await.attempt("end sessions")?;
+        rows.iter().map(session_key).collect()
+    }
+
+    /// Notes that a session is used, so that it does not end for being left alone before `idle` has gone by.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub(super) async fn touch_session(
+        &self,
+        session: SessionKey,
+        unseen: Duration,
+        idle: Duration,
+    ) -> Result<(), StoreError> {
+        let client = self.client_for(BRIEFLY).await?;
+        client
+            .execute(
+                "update live.session set seen_at = now(), idle_at = now() + make_interval(secs => $3)
+                 where token_hash = $1 and seen_at < now() - make_interval(secs => $2)",
+                &[&session.0.as_slice(), &unseen.as_secs_f64(), &idle.as_secs_f64()],
+            )
+            .await
+            .attempt("note that a session is used")?;
+        Ok(())
+    }
+
+    /// Deletes the sessions that do not hold any more, so that none comes back to life when its user is activated again or has
+    /// the former password.
+    ///
+    /// # Errors
+    /// If the database can't be reached.
+    pub(super) async fn sweep_sessions(&self) -> Result<Vec<Swept>, StoreError> {
+        let client = self.client_for(BRIEFLY).await?;
+        let rows = rows(&*client, SWEEP, &[]).await.attempt("delete the sessions that are over")?;
+        Ok(rows.iter().map(|row| Swept { user: UserId(row.get("user_id")), why: row.get("why") }).collect())
     }
 
     /// Which of the sessions are over, or no more of a user with one of the roles.
@@ -117,9 +202,23 @@ impl Store {
     }
 }
 
-/// A session `s` holds while it has not expired and its user `u` is active and has the same password.
+/// A session `s` holds while it has not expired, nor been left alone for too long, and its user `u` is active and has the same password.
 const HOLDS: &str = "from live.session s join public.accounts_user u on u.id = s.user_id \
-     where s.expires_at > now() and u.is_active and s.password_digest = sha256(convert_to(u.password, 'UTF8'))";
+     where s.expires_at > now() and s.idle_at > now() and u.is_active and s.password_digest = sha256(convert_to(u.password, 'UTF8'))";
+
+/// Those that do not hold are deleted, each with the reason.
+const SWEEP: &str = "delete from live.session d using (
+         select s.token_hash, case
+             when s.expires_at <= now() then 'expired'
+             when s.idle_at <= now() then 'idle'
+             when u.id is null then 'deleted'
+             when not u.is_active then 'deactivated'
+             else 'password_changed' end as why
+         from live.session s left join public.accounts_user u on u.id = s.user_id
+         where s.expires_at <= now() or s.idle_at <= now() or u.id is null or not u.is_active
+             or s.password_digest <> sha256(convert_to(u.password, 'UTF8'))
+     ) over_by_now where d.token_hash = over_by_now.token_hash
+     returning d.user_id, over_by_now.why";
 
 /// Looked up one by one, whatever the planner thinks of their number, and only what is over is answered: nearly always nothing.
 static ENDED: LazyLock<String> = LazyLock::new(|| {
@@ -129,25 +228,35 @@ static ENDED: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// Who is signed in with a session.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) user: SignedIn,
+    /// Whether it was not noted for some time that it is used.
+    pub(super) is_unseen: bool,
+}
+
 /// Checks many sessions at once.
 pub(super) fn check_sessions<'a>(
     client: &'a ClientWrapper,
     sessions: &'a [SessionKey],
-) -> BoxFuture<'a, Result<Vec<Option<SignedIn>>, StoreError>> {
+    unseen: Duration,
+) -> BoxFuture<'a, Result<Vec<Option<Found>>, StoreError>> {
     async move {
         let hashes: Vec<&[u8]> = sessions.iter().map(|session| session.0.as_slice()).collect();
         let sql = format!(
-            "select {PRESENT}, u.token_hash, u.id::bigint as id, u.username::text as username,
+            "select {PRESENT}, u.token_hash, u.is_unseen, u.id::bigint as id, u.username::text as username,
                  u.first_name::text as first_name, u.last_name::text as last_name, u.role::text as role
              from (select) always
-             left join (select s.token_hash, u.* {HOLDS} and s.token_hash = any ($1)) u on true"
+             left join (select s.seen_at < now() - make_interval(secs => $2) as is_unseen, s.token_hash, u.* {HOLDS} and s.token_hash = any ($1)) u on true"
         );
-        let rows = rows(client, &sql, &[&hashes]).await.map_err(unless_standby("check the session"))?;
+        let rows = rows(client, &sql, &[&hashes, &unseen.as_secs_f64()]).await.map_err(unless_standby("check the session"))?;
         let as_of = cursor_of(rows.first())?.revision();
-        let mut holding: HashMap<&[u8], SignedIn> = HashMap::with_capacity(rows.len());
+        let mut holding: HashMap<&[u8], Found> = HashMap::with_capacity(rows.len());
         for row in &rows {
             if let Some(hash) = row.get::<_, Option<&[u8]>>("token_hash") {
-                holding.insert(hash, signed_in(row, session_key(row)?, as_of)?);
+                let user = signed_in(row, session_key(row)?, as_of)?;
+                holding.insert(hash, Found { user, is_unseen: row.get("is_unseen") });
             }
         }
         Ok(sessions.iter().map(|session| holding.get(session.0.as_slice()).cloned()).collect())

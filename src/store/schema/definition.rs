@@ -56,6 +56,7 @@ pub(in crate::store) const MIGRATIONS: [Migration; 16] = [
     migration!("0017_accounts", Plain),
     migration!("0018_arrival", Plain),
     migration!("0022_tidied", Plain),
+    migration!("0032_sign_in", Plain),
     // last, as it waits for the transactions of others
     migration!("0009_list_index", ConcurrentIndex),
 ];

@@ -91,7 +91,7 @@ fn arrived(app: &App, headers: &HeaderMap, mut response: Response) -> Response {
     let is_page = |response: &Response| {
         response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
     };
-    if response.status() == StatusCode::OK && is_page(&response) && is_kept(headers) {
+    if response.status() == StatusCode::OK && is_page(&response) && is_kept(&app.settings.site, headers) {
         let cookie = HeaderValue::from_str(&forget(&app.settings.site, headers));
         if let Ok(cookie) = cookie {
             response.headers_mut().append(header::SET_COOKIE, cookie);

@@ -7,5 +7,6 @@ pub(super) mod host;
 pub(super) mod live;
 pub(super) mod login;
 mod script;
+pub(super) mod sessions;
 pub(super) mod shell;
 mod way_back;

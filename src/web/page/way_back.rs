@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::web::address::{Host, Site, local_path};
-use crate::web::request::session::{cookie_of_ours, cookies};
+use crate::web::request::session::{cookie_name, cookie_of_ours, cookies};
 
 const COOKIE: &str = "oncare_live_next";
 
@@ -30,7 +30,8 @@ pub(super) fn login_for(host: &Host, page: &str) -> String {
 /// The page for whose sake somebody was led to the host's login, and to which they have not come yet.
 pub(super) fn led_for(site: &Site, headers: &HeaderMap) -> Option<String> {
     site.host()?;
-    let kept = cookies(headers, COOKIE).next()?;
+    let name = cookie_name(site, COOKIE);
+    let kept = cookies(headers, &name).next()?;
     let (page, _) = form_urlencoded::parse(kept.as_bytes()).next()?;
     local_path(&page).map(str::to_owned)
 }
@@ -41,8 +42,8 @@ pub(super) fn wanted(site: &Site, headers: &HeaderMap) -> Option<String> {
 }
 
 /// Whether a page is kept.
-pub(super) fn is_kept(headers: &HeaderMap) -> bool {
-    cookies(headers, COOKIE).next().is_some_and(|kept| !kept.is_empty())
+pub(super) fn is_kept(site: &Site, headers: &HeaderMap) -> bool {
+    cookies(headers, &cookie_name(site, COOKIE)).next().is_some_and(|kept| !kept.is_empty())
 }
 
 /// The cookie that takes the kept page's place.

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::order::Invalid;
-use crate::password::TooBusy;
 use crate::store::StoreError;
 
 /// Why a request gets no answer, or not the one it wanted.
@@ -38,8 +37,6 @@ pub(crate) enum Failure {
     Unwritable(String),
     /// 409: the order is in a status in which this can't be done.
     Conflict(String),
-    /// 503: too much to do.
-    Busy(TooBusy),
     /// 503 if the database is out of reach, else 500.
     Store(StoreError),
     /// 500: a page could not be rendered.
@@ -51,12 +48,6 @@ pub(crate) enum Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
-    }
-}
-
-impl From<TooBusy> for Failure {
-    fn from(error: TooBusy) -> Self {
-        Self::Busy(error)
     }
 }
 
@@ -83,7 +74,7 @@ impl Failure {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooSlow | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_outage() || error.is_slowness() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Page(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -109,7 +100,6 @@ impl Failure {
                 each.collect::<Vec<_>>().join("; ")
             }
             Self::Unwritable(why) | Self::Conflict(why) => why.clone(),
-            Self::Busy(busy) => format!("{busy}; try again in a moment"),
             Self::Store(error) if error.is_slowness() => TOO_SLOW.to_owned(),
             Self::Store(error) if error.is_outage() => "the database is unavailable; try again in a moment".to_owned(),
             Self::Store(_) | Self::Page(_) | Self::Panicked => "an internal error; it has been logged".to_owned(),

@@ -2,10 +2,12 @@
 
 pub(super) mod accept;
 pub(super) mod deed;
+pub(super) mod device;
 pub(super) mod etag;
 pub(super) mod failure;
 pub(super) mod form;
 pub(super) mod guard;
+pub(super) mod origin;
 pub(super) mod path;
 pub(super) mod query;
 pub(super) mod session;

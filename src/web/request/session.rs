@@ -1,5 +1,6 @@
 //! Who is asking. A handler that may see a rep's orders takes a [`SalesRep`] and gets the id from nowhere else.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::failure::Failure;
 use crate::order::{RepId, Scope};
 use crate::store::{Role, SessionKey, SignedIn, StoreError};
-use crate::web::address::{Host, Site};
+use crate::web::address::Site;
 use crate::web::app::App;
 
 const COOKIE: &str = "oncare_live_session";
@@ -31,7 +32,6 @@ impl Token {
         SessionKey(Sha256::digest(&self.0).into())
     }
 
-    /// `Secure` where the browser came by HTTPS.
     pub(crate) fn cookie(&self, lifetime: Duration, site: &Site, headers: &HeaderMap) -> String {
         cookie_of_ours(COOKIE, self.0.clone(), lifetime, site, headers)
     }
@@ -42,18 +42,29 @@ pub(crate) fn no_cookie(site: &Site, headers: &HeaderMap) -> String {
     cookie_of_ours(COOKIE, String::new(), Duration::ZERO, site, headers)
 }
 
-/// A cookie that our pages alone are sent.
+/// What a cookie of ours is called. Where people come by HTTPS browsers take one of that name from this very host alone, so that no
+/// sibling of its domain can put another in its place.
+pub(crate) fn cookie_name<'a>(site: &Site, name: &'a str) -> Cow<'a, str> {
+    if site.is_https() == Some(true) { Cow::Owned(format!("__Host-{name}")) } else { Cow::Borrowed(name) }
+}
+
+/// A cookie of ours. It is `Secure` where people come by HTTPS: as configured, else as the request says.
 pub(crate) fn cookie_of_ours(
-    name: &'static str,
+    name: &str,
     value: String,
     lifetime: Duration,
     site: &Site,
     headers: &HeaderMap,
 ) -> String {
+    // browsers refuse the name that is of a host alone with any other path
+    let path = if site.is_https() == Some(true) { "/".to_owned() } else { site.home() };
     let max_age = cookie::time::Duration::seconds(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
-    let cookie =
-        Cookie::build((name, value)).path(site.home()).http_only(true).same_site(SameSite::Lax).max_age(max_age);
-    cookie.secure(came_by_https(headers)).build().to_string()
+    let cookie = Cookie::build((cookie_name(site, name), value))
+        .path(path)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .max_age(max_age);
+    cookie.secure(site.is_https().unwrap_or_else(|| came_by_https(headers))).build().to_string()
 }
 
 /// The service itself speaks HTTP; a proxy that speaks HTTPS for it says so. A client that lies about it harms itself.
@@ -70,19 +81,30 @@ pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterato
     pairs.filter(move |(found, _)| found.trim() == name).map(|(_, value)| value.trim().trim_matches('"'))
 }
 
-/// The session that a request brings. Of the host's cookie there may be one alone: nobody could say which is right.
-fn session_key(app: &App, headers: &HeaderMap) -> Option<SessionKey> {
-    let Some(Host { session_cookie, .. }) = app.settings.site.host() else {
-        return cookies(headers, COOKIE).next().map(|token| Token(token.to_owned()).hash());
-    };
-    let mut keys = cookies(headers, session_cookie);
+/// What the session's cookie is called, ours or the host's.
+fn session_cookie(site: &Site) -> Cow<'_, str> {
+    site.host().map_or_else(|| cookie_name(site, COOKIE), |host| Cow::Borrowed(&*host.session_cookie))
+}
+
+/// Whether a request brings two session cookies.
+pub(crate) fn has_two_sessions(site: &Site, headers: &HeaderMap) -> bool {
+    cookies(headers, &session_cookie(site)).nth(1).is_some()
+}
+
+/// The session that a request brings. There may be one cookie alone: nobody could say which is right, and a sibling domain may
+/// have set the other to sign somebody in as another.
+pub(crate) fn session_key(app: &App, headers: &HeaderMap) -> Option<SessionKey> {
+    let site = &app.settings.site;
+    let name = session_cookie(site);
+    let mut keys = cookies(headers, &name);
     match (keys.next(), keys.next()) {
-        (Some(key), None) => SessionKey::from_host(key),
+        (Some(key), None) if site.host().is_some() => SessionKey::from_host(key),
+        (Some(token), None) => Some(Token(token.to_owned()).hash()),
         (None, _) => None,
         (Some(_), Some(_)) => {
             if app.two_cookies.is_due() {
                 tracing::warn!(
-                    cookie = session_cookie,
+                    cookie = &*name,
                     "a browser sends two session cookies of this name: neither is believed"
                 );
             }

@@ -1,6 +1,9 @@
 //! A client over HTTP with a cookie jar, and a reader of server-sent events.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
+use reqwest::cookie::{CookieStore, Jar};
 use reqwest::header::{COOKIE, HeaderMap};
 use reqwest::{Client, Response, redirect};
 use serde_json::Value;
@@ -16,19 +19,28 @@ pub const EVENTS: &str = "/orders/api/sales-rep/events/";
 pub struct Browserless {
     base: String,
     client: Client,
+    jar: Arc<Jar>,
 }
 
 impl Browserless {
     pub fn new(base: String) -> Self {
-        let client = Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap();
-        Self { base, client }
+        let jar = Arc::new(Jar::default());
+        let client =
+            Client::builder().cookie_provider(Arc::clone(&jar)).redirect(redirect::Policy::none()).build().unwrap();
+        Self { base, client, jar }
     }
 
     /// One that sends these cookies, and keeps none.
     pub fn with_cookies(base: String, cookies: &str) -> Self {
         let headers = HeaderMap::from_iter([(COOKIE, cookies.parse().unwrap())]);
         let client = Client::builder().default_headers(headers).redirect(redirect::Policy::none()).build().unwrap();
-        Self { base, client }
+        Self { base, client, jar: Arc::default() }
+    }
+
+    /// The cookies that it has by now, as a request sends them.
+    pub fn cookies(&self) -> String {
+        let cookies = self.jar.cookies(&self.base.parse().unwrap());
+        cookies.map(|cookies| cookies.to_str().unwrap().to_owned()).unwrap_or_default()
     }
 
     pub async fn sign_in(&self, username: &str) {

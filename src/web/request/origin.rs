@@ -1,0 +1,32 @@
+//! From where a request came.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+
+use crate::network::{Origin, Peer};
+use crate::web::app::App;
+
+/// From where a request came: the peer of its connection, or whom a trusted proxy names.
+pub(crate) struct Sender(pub(crate) Origin);
+
+impl FromRequestParts<App> for Sender {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        // a request always came on a connection
+        let nowhere = Peer { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), connection: 0 };
+        let peer = parts.extensions.get::<Peer>().copied().unwrap_or(nowhere);
+        let (forwarded, x_forwarded_for) =
+            (values(&parts.headers, "forwarded"), values(&parts.headers, "x-forwarded-for"));
+        Ok(Self(Origin::of(peer, &app.settings.trusted_proxies, &forwarded, &x_forwarded_for)))
+    }
+}
+
+/// What can't be read ends the chain of proxies, as a name that is no address does.
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("unknown")).collect()
+}
