@@ -40,7 +40,7 @@ pub(in crate::store) enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-pub(in crate::store) const MIGRATIONS: [Migration; 16] = [
+pub(in crate::store) const MIGRATIONS: [Migration; 17] = [
     migration!("0001_oncare_tables", HostTables),
     migration!("0002_live_tables", Plain),
     migration!("0006_leaner_events", LocksWhatIsWritten),
