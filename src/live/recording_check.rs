@@ -87,11 +87,6 @@ impl Check<'_> {
             let what = unreadable.map_or_else(String::new, |reason| format!(" ({reason})"));
             self.say(vec![format!("changes went unrecorded{what}; everything is read anew")]);
             self.read_all().await?;
-            if self.store.recording().await?.is_some_and(|recording| recording.unreadable.is_some()) {
-                // another one was met meanwhile
-                return Ok(Look::Unfinished);
-            }
-            self.is_owed = false;
             let present = self.store.present().await?;
             let arrival = async {
                 while self.hub.is_elsewhere(&present) {
@@ -100,6 +95,11 @@ impl Check<'_> {
             };
             // a listener that has lost the database is not live anyway
             let _ = timeout(ARRIVAL_PATIENCE, arrival).await;
+            // the listener told nobody of another one on its way there; what comes now it meets
+            if self.store.recording().await?.is_some_and(|recording| recording.unreadable.is_some()) {
+                return Ok(Look::Unfinished);
+            }
+            self.is_owed = false;
             tracing::info!("every change is recorded again, and those that were not are made up for");
         } else if doubt == Doubt::Slight {
             // most probably nobody has missed anything: no page need say that it may have

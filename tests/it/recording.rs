@@ -521,9 +521,9 @@ async fn what_goes_unrecorded_after_a_make_up_is_made_up_for_as_soon() {
             (database.value("select count(*) from live.unreadable").await == "0").then_some(())
         })
         .await;
-        stream.wait_for("sync").await;
-        until_pinged(&mut stream, "live").await;
     }
+    stream.wait_for("sync").await;
+    until_pinged(&mut stream, "live").await;
 }
 
 /// What somebody may do to our own tables, and whether changes are recorded all the same.
