@@ -164,7 +164,7 @@ async fn an_order_and_what_is_entered_with_it_are_one_piece_of_news() {
             ("a stream that comes back", of_order(&missed, order)),
             ("the bell", of_order(&listed["changes"], order)),
         ] {
-            assert!(where_told == "the bell" || changes.len() == recorded, "{where_told}: {}", case["what"]);
+            assert!(where_told != "the stream" || changes.len() == recorded, "{where_told}: {}", case["what"]);
             let whole = changes.iter().filter(|change| change.get("part").is_none());
             let news: Vec<Value> = whole.map(|change| change["operation"].clone()).collect();
             assert_eq!(&json!(news), &case["news"], "{where_told}: {}", case["what"]);

@@ -172,7 +172,12 @@ impl Recent {
         let is_missed = |recent: &&RecentEvent| concerns(recent.concerned) && !since.snapshot.has(recent.xid);
         for RecentEvent { event, .. } in self.events.iter().filter(is_missed) {
             // a truncation concerns everything and is not seen as one order's change
-            changes.push(event.as_ref()?.as_seen_by(scope, &entered)?);
+            let change = event.as_ref()?.as_seen_by(scope, &entered)?;
+            // its order is told as a new one
+            if change.part && entered.iter().any(|(order, _)| *order == change.order_id) {
+                continue;
+            }
+            changes.push(change);
             if changes.len() > MISSED_CHANGES {
                 return None;
             }

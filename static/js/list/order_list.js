@@ -3,7 +3,6 @@
 import { attempt, part } from "../base/dom.js";
 import { TICK, tickAges } from "../base/time.js";
 import { isForTheSame, readPage } from "../base/page.js";
-import { withoutParts } from "../base/words.js";
 import { Revision } from "../base/revision.js";
 import { Badge } from "../live/badge.js";
 import { Connection } from "../live/connection.js";
@@ -236,11 +235,10 @@ export class OrderList {
   }
 
   /**
-   * @param {Change[] | null} all
+   * @param {Change[] | null} missed
    * @param {boolean} wasAway
    */
-  #tellMissed(all, wasAway) {
-    const missed = all && withoutParts(all);
+  #tellMissed(missed, wasAway) {
     if (missed?.length === 0) return;
     if (wasAway) {
       this.#away.add(missed);

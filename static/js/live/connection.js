@@ -4,7 +4,7 @@
 import { attempt } from "../base/dom.js";
 import { hearServer, now } from "../base/clock.js";
 import { firstFacts, isLive, judge } from "./facts.js";
-import { Debt, Naming, Patches, merged } from "./patches.js";
+import { Debt, Patches, merged, naming } from "./patches.js";
 import { Poll } from "./poll.js";
 import { Revision } from "../base/revision.js";
 import { endSession, whenSessionEnds } from "../base/session.js";
@@ -66,7 +66,7 @@ export class Connection {
   #streamEpoch = "";
   #streamAskedIn = "";
   #patches = new Patches((patches) => this.#showPatches(patches));
-  #naming = new Naming((patch) => attempt(() => this.#news?.tell(patch)));
+  #tell = naming((patch) => attempt(() => this.#news?.tell(patch)));
   /** What was told since something began that is read now, of each. @type {Set<Patch[]>} */
   #records = new Set();
   #owedRows = new Debt();
@@ -247,7 +247,7 @@ export class Connection {
   /** @param {Patch} patch */
   #patched(patch) {
     // at once, and also where a poll overtook the state: nobody else says what led to it
-    this.#naming.add(patch);
+    this.#tell(patch);
     this.#patches.add(patch);
   }
 

@@ -3,10 +3,13 @@
 import { now } from "../base/clock.js";
 /** @import { Change, Patch } from "../base/types.js" */
 
-/** So long a patch waits to be shown at most, in milliseconds, in whatever way the browser slows the page down. */
+/**
+ * So long a patch waits to be shown at most, in milliseconds, in whatever way the browser slows the page down; and the telling of a
+ * change for who made it, which an application writes down a moment later.
+ */
 const LONGEST_WAIT = 250;
 
-/** So many are gathered at most. */
+/** So many are gathered at most, and so many changes may be named later. */
 const MOST_GATHERED = 200;
 
 /** Gathers patches until the page is painted next, as nobody sees what is shown in between. */
@@ -43,36 +46,23 @@ export class Patches {
   }
 }
 
-/** So long the telling of a change waits for who made it, in milliseconds: an application writes that down a moment after the change. */
-const NAMING = 250;
-
-/** So many changes may be named later. */
-const MOST_NAMELESS = 50;
-
 /**
- * Hands on what patches tell. A change of which it may yet be said who made it waits a moment for that, as one's own is no news;
- * if it is said later, the change has the name wherever it is kept.
+ * What hands on what patches tell. A change of which it may yet be said who made it waits a moment for that, as one's own is no
+ * news; if it is said later, the change has the name wherever it is kept.
+ * @param {(patch: Patch) => void} tell
  */
-export class Naming {
-  #tell;
+export function naming(tell) {
   /** @type {Change[]} */
-  #nameless = [];
-
-  /** @param {(patch: Patch) => void} tell */
-  constructor(tell) {
-    this.#tell = tell;
-  }
-
-  /** @param {Patch} patch */
-  add(patch) {
-    for (const change of this.#nameless) Object.assign(change, patch.named?.find(({ id }) => id === change.id));
-    const waits = (/** @type {Change} */ { by, changed }) => !by && changed.some(({ field }) => field.endsWith("status"));
-    const waiting = patch.changes.filter(waits);
-    this.#tell({ ...patch, changes: patch.changes.filter((change) => !waits(change)) });
-    if (waiting.length === 0) return;
-    this.#nameless = [...this.#nameless, ...waiting].slice(-MOST_NAMELESS);
-    setTimeout(() => this.#tell({ ...patch, changes: waiting }), NAMING);
-  }
+  let nameless = [];
+  return (/** @type {Patch} */ patch) => {
+    for (const change of nameless) Object.assign(change, patch.named?.find(({ id }) => id === change.id));
+    const waits = (/** @type {Change} */ { by, changed }) => !by && changed.some(({ field }) => /status$/.test(field));
+    const changes = patch.changes.filter(waits);
+    tell({ ...patch, changes: patch.changes.filter((change) => !waits(change)) });
+    if (!changes[0]) return;
+    nameless = [...nameless, ...changes].slice(-MOST_GATHERED);
+    setTimeout(() => tell({ ...patch, changes }), LONGEST_WAIT);
+  };
 }
 
 /**
