@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { amountText, countText } from "../../static/js/base/amount.js";
 import { forHowLong } from "../../static/js/list/in_status.js";
 import { rangeText } from "../../static/js/list/total.js";
-import { segments } from "../../static/js/list/bar.js";
+import { segments } from "../../static/js/list/markup.js";
 import { clockTime, exactTime } from "../../static/js/base/time.js";
 import { counted, listed, listedHappening, orderPage, whatHappened } from "../../static/js/base/words.js";
 import { cases } from "./cases.js";

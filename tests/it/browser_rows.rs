@@ -276,3 +276,48 @@ async fn on_a_page_that_the_browser_translates_only_what_changed_is_marked() {
         browser.close().await;
     }
 }
+
+/// Texts of one row that are over each other.
+const OVER_EACH_OTHER: &str = "(() => {
+        const box = (element) => {
+            const range = document.createRange();
+            range.selectNodeContents(element);
+            return range.getBoundingClientRect();
+        };
+        return [...document.querySelectorAll('#orders-table-tbody tr')].flatMap((row) => {
+            const texts = [...row.querySelectorAll('[data-text], .in-status, .action:not([hidden])')].filter((text) => text.textContent);
+            return texts.flatMap((one, at) => texts.slice(at + 1).filter((other) => {
+                const [a, b] = [box(one), box(other)];
+                const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                return width > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+            }).map((other) => `${one.textContent} / ${other.textContent}`));
+        });
+    })()";
+
+#[tokio::test]
+async fn however_long_its_texts_are_a_row_has_each_in_its_place_and_is_no_wider_than_the_page() {
+    let database = Database::new().await;
+    database.orders("(1, 1, 'pending', 'partially_refunded', 12345678.90), (2, 1, 'pending', 'partially_refunded', 99999999.99)").await;
+    database.sql("update orders_order set order_number = repeat('W', 20) where id = 1").await;
+    let service = Service::start(&database).await;
+    let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
+    for (at, (width, is_touched)) in
+        [(1_280, false), (1_160, false), (1_159, false), (820, true), (640, false), (390, true)].into_iter().enumerate()
+    {
+        browser
+            .devtools("Emulation.setTouchEmulationEnabled", json!({ "enabled": is_touched, "maxTouchPoints": 1 }))
+            .await;
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": is_touched });
+        browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        let name = format!("{at} Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft");
+        database.sql(&format!("update orders_order set customer_name = '{name}' where id = 1")).await;
+        browser.wait_for_text("tr[data-order-id='1'] [data-text=customer_name]", &name).await;
+        assert_eq!(browser.script(OVER_EACH_OTHER).await, json!([]), "at {width}");
+        assert_eq!(
+            browser.script(&format!("document.documentElement.scrollWidth <= {width}")).await,
+            true,
+            "at {width}"
+        );
+    }
+    browser.close().await;
+}

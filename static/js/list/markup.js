@@ -5,7 +5,6 @@ import { amountText, countText } from "../base/amount.js";
 import { part } from "../base/dom.js";
 import { showAge, write } from "../base/time.js";
 import { flash, showPrevious } from "../base/flash.js";
-import { segments } from "./bar.js";
 
 /** Which element has which figure; the statuses' have theirs by the status. */
 const FIGURES = new Map([
@@ -272,4 +271,19 @@ export class Markup {
     if (cell) showPrevious(cell, from, to);
     flash(cell ?? place);
   }
+}
+
+/**
+ * Where each count has its segment of the bar, in percent, as in the server's page: `tests/cases/bars.json`.
+ * @param {number[]} counts
+ */
+export function segments(counts) {
+  const listed = counts.reduce((sum, count) => sum + count, 0);
+  let end = 0;
+  return counts.map((count) => {
+    const width = listed > 0 ? (100 * count) / listed : 0;
+    const start = end;
+    end += width;
+    return { start, width };
+  });
 }

@@ -86,15 +86,8 @@ export class OrderList {
     this.#notices = new Notices(notice, part(document, "#live-region", HTMLElement), () => void this.#exchange(true), focusList);
     this.#away = new Away(part(document, "#away", HTMLElement), focusList);
     this.#presence = new Presence(markup, notice, () => this.#announce());
-    const news = attempt(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
-    this.#news = news;
-    /** @type {import("../live/connection.js").ChangeListener | null} */
-    const listener = news && {
-      tell: (patch) => attempt(() => news.tell(patch)),
-      polled: () => attempt(() => news.polled()),
-      end: () => attempt(() => news.end()),
-    };
-    this.#connection = new Connection(root, badge, listener, {
+    this.#news = attempt(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
+    this.#connection = new Connection(root, badge, this.#news, {
       query: () => root.dataset["query"] ?? "",
       // of what is offered it is asked whether it is there still
       visible: () => [...this.#placement.keys, ...this.#placement.entered.keys()].slice(0, this.#mostRows),

@@ -369,7 +369,7 @@ export class Connection {
   }
 
   #end() {
-    this.#news?.end();
+    attempt(() => this.#news?.end());
     this.#note({ isOver: true });
     this.#stream.close();
     this.#poll.abort();
