@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on fails")]
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +11,7 @@ use oncare_live::live::{Frame, Hub, Meter, Subscriber, Subscription};
 use oncare_live::order::{
     Money, Operation, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Scope, Status, Summary, Writer,
 };
-use oncare_live::store::{Listed, SessionKey};
+use oncare_live::store::{Changed, Listed, SessionKey};
 
 fn main() {
     divan::main();
@@ -56,7 +55,8 @@ fn event(id: i64, at: DateTime<Utc>) -> OrderEvent {
         total: (None, None),
         items_delta: None,
         other: Vec::new(),
-        writer: Writer { user: Some("rx".to_owned()), application: None, role: "oncare".to_owned() },
+        writer: Writer { user: Some("rx".to_owned()), application: None },
+        of_new_order: None,
     }
 }
 
@@ -78,11 +78,11 @@ fn patch(orders: i64) -> impl Fn() -> Frame {
     let at = Utc::now();
     let events: Vec<OrderEvent> = (1..=orders).map(|id| event(id, at)).collect();
     let listed = |id| Listed { row: row(id, at), rep: Some(RepId(1)), rep_name: None };
-    let rows: HashMap<_, _> = (1..=orders).map(|id| (OrderId(id), listed(id))).collect();
+    let changed = Changed { rows: (1..=orders).map(|id| (OrderId(id), listed(id))).collect(), ..Changed::default() };
     let cursor: Arc<Cursor> = Arc::new(cursor(4).parse().unwrap());
     move || {
         let events: Vec<&OrderEvent> = events.iter().collect();
-        Frame::patch(Scope::Rep(RepId(1)), &Summary::default(), &events, &rows, &cursor, chrono_tz::UTC)
+        Frame::patch(Scope::Rep(RepId(1)), &Summary::default(), &events, &changed, &cursor, chrono_tz::UTC)
     }
 }
 
@@ -117,7 +117,7 @@ fn hub(reps: i64, streams: usize) -> (Arc<Hub>, Vec<Subscription>) {
 fn deliver() -> impl Fn(&Hub) {
     let frame = Arc::new(patch(1)());
     move |hub| {
-        let concerned = HashMap::from([(Scope::Rep(RepId(0)), Some(Arc::clone(&frame)))]);
+        let concerned = std::collections::HashMap::from([(Scope::Rep(RepId(0)), Some(Arc::clone(&frame)))]);
         hub.deliver(&frame.cursor, true, concerned);
     }
 }

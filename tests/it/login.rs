@@ -252,8 +252,8 @@ async fn a_login_ends_the_session_that_it_replaces() {
     let mut stream = before.events().await;
     stream.wait_for("ping").await;
     client.sign_in("ana").await;
-    assert_eq!(stream.wait_for("bye").await.data, json!({"reason": "signed_out"}));
     assert_eq!((before.json(API).await.0, client.json(API).await.0), (401, 200));
+    assert_eq!(stream.wait_for("bye").await.data, json!({"reason": "signed_out"}));
     assert_eq!(service.metric("oncare_live_sessions_ended_total{reason=\"replaced\"}").await, 1.0);
 }
 
