@@ -71,12 +71,15 @@ pub(in crate::store) const TRIGGERS: [(&str, &str, &str); 9] = [
     ("orders_orderitem", "live_update", "record_items"),
     ("orders_orderitem", "live_delete", "record_items"),
     ("orders_orderitem", "live_truncate", "record_truncate"),
-    ("orders_orderstatushistory", "live_insert", "record_history"),
+    ("orders_orderstatushistory", "live_insert", NAMING_FUNCTION),
 ];
 
 /// The trigger without which no change goes unrecorded: nobody is told who made it, if its application names its users only in its
 /// history.
 pub const NAMING_TRIGGER: &str = "orders_orderstatushistory.live_insert";
+
+/// What that trigger calls.
+pub(in crate::store) const NAMING_FUNCTION: &str = "record_history";
 
 /// The index that is ours where the host has none like it.
 pub(in crate::store) const LIST_INDEX: &str = "public.orders_order_live_list_idx";

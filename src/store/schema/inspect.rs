@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Row};
 
-use super::definition::{TRIGGERS, defines_body, functions};
+use super::definition::{NAMING_FUNCTION, TRIGGERS, defines_body, functions};
 use crate::store::database::{Attempt, BRIEFLY, Store, StoreError};
 
 /// How long comparing the statistics with all orders may take.
@@ -213,7 +213,7 @@ pub(in crate::store) async fn triggers(client: &Client) -> Result<Vec<(String, T
     // host has put aside would record none.
     let is_ours = |row: &&Row| {
         let function: &str = row.get(3);
-        function.starts_with("live.") && function != "live.record_history"
+        function.strip_prefix("live.").is_some_and(|name| name != NAMING_FUNCTION)
     };
     let surplus = rows.iter().filter(is_ours).filter_map(|row| {
         let (table, trigger): (&str, &str) = (row.get(0), row.get(1));
@@ -251,7 +251,7 @@ pub(in crate::store) async fn changed_functions(client: &Client) -> Result<Vec<&
 pub(in crate::store) async fn changed_recorders(client: &Client) -> Result<Vec<&'static str>, StoreError> {
     let says = |name: &str| {
         let called = TRIGGERS.iter().any(|(_, _, called)| *called == name);
-        name == "note_unreadable" || called && name != "record_history"
+        name == "note_unreadable" || called && name != NAMING_FUNCTION
     };
     Ok(changed_functions(client).await?.into_iter().filter(|name| says(name)).collect())
 }
