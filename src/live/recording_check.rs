@@ -96,7 +96,7 @@ impl Check<'_> {
             // a listener that has lost the database is not live anyway
             let _ = timeout(ARRIVAL_PATIENCE, arrival).await;
             // the listener told nobody of another one on its way there; what comes now it meets
-            if self.store.recording().await?.is_some_and(|recording| recording.unreadable.is_some()) {
+            if !self.store.recording().await?.is_some_and(|recording| recording.is_complete()) {
                 return Ok(Look::Unfinished);
             }
             self.is_owed = false;

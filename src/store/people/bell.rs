@@ -174,14 +174,21 @@ static UNREAD_SINCE_SNAPSHOT: LazyLock<String> =
 
 static UNREAD_SINCE_TIME: LazyLock<String> = LazyLock::new(|| unread("true"));
 
+/// Of how many unread changes it is found out whether they are news to the person, which for each may take a look at the history.
+const MOST_JUDGED: u32 = 2_000;
+
 /// A row for each unread change that is news to the person.
 fn unread(may_be_unread: &str) -> String {
     let is_news = is_news();
     format!(
         "select from (
-             select * from live.order_event r where {may_be_unread} order by r.xid desc, r.id desc limit $2
+             select e.* from (
+                 select * from live.order_event r where {may_be_unread} order by r.xid desc, r.id desc limit $2
+             ) e
+             where {IS_TOLD} and not {is_part} and {IS_UNREAD}
+             limit {MOST_JUDGED}
          ) e
-         where {IS_TOLD} and not {is_part} and {IS_UNREAD} and {is_news}
+         where {is_news}
          limit $3",
         is_part = *IS_PART,
     )

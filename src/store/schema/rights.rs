@@ -227,7 +227,7 @@ pub(in crate::store) async fn lacking_to_migrate(client: &Client) -> Result<Vec<
                      select distinct format('%I', r.rolname) from pg_roles r
                      where not pg_has_role(r.oid, 'usage') and (
                          r.oid in (select c.relowner from pg_class c where c.relnamespace = to_regnamespace('public')
-                             and c.relname in ('orders_order', 'orders_orderitem'))
+                             and c.relname in ('orders_order', 'orders_orderitem', 'orders_orderstatushistory'))
                          or r.oid = (select n.nspowner from pg_namespace n where n.nspname = 'live'))
                      order by 1)",
             &[],

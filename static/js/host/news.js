@@ -30,6 +30,8 @@ export class HostNews {
   /** @type {Promise<void> | null} */
   #reading = null;
   #isAsked = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
   #isOver = false;
 
   /**
@@ -85,7 +87,8 @@ export class HostNews {
       await this.#fetch();
     }
     this.#reading = null;
-    if (!this.#last && !this.#isOver) setTimeout(() => void this.#read(), RETRY);
+    clearTimeout(this.#retry);
+    if (!this.#last && !this.#isOver) this.#retry = setTimeout(() => void this.#read(), RETRY);
   }
 
   async #fetch() {

@@ -77,7 +77,7 @@ export class Toasts {
    * @param {string} order
    */
   forget(order) {
-    this.#waiting.forget(order);
+    this.#waiting.keep((change) => change.order_key !== order);
     for (const toast of this.#root.querySelectorAll(`[data-order-id="${order}"]`)) {
       if (toast instanceof HTMLElement) this.#dismiss(toast);
     }
@@ -92,6 +92,7 @@ export class Toasts {
       if (!isNews(change)) this.#dismiss(toast);
       fill(toast, "what", whatHappenedTo(change));
     }
+    this.#waiting.keep(isNews);
   }
 
   /** What is over goes, and what waits comes. While one is pointed at or has the focus, all stay, as those above would come down. */
@@ -258,11 +259,11 @@ export class Waiting {
   }
 
   /**
-   * What is of that order waits no more.
-   * @param {string} order
+   * All others wait no more.
+   * @param {(change: Change) => boolean} waits
    */
-  forget(order) {
-    this.#kept = this.#kept.filter((change) => change.order_key !== order);
+  keep(waits) {
+    this.#kept = this.#kept.filter(waits);
   }
 
   /**
