@@ -57,6 +57,7 @@ async fn without_javascript_each_row_says_how_long_its_order_has_been_in_its_sta
         let service = Service::start_with(&database, &arguments).await;
         let browser = Browser::without_javascript(&service.base()).await;
         browser.sign_in("ana").await;
+        browser.goto("/orders/orders/").await;
         assert_eq!(browser.text(IN_STATUS).await, words);
         assert_eq!(browser.text("tr[data-order-id='2'] .in-status").await, "", "nobody waits for what is delivered");
         let since =

@@ -50,6 +50,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
             "positions",
             "fold_database",
             "unreadable",
+            "fold_recording",
             "live_functions",
             "triggers",
             "viewing",
@@ -57,6 +58,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
             "accounts",
             "arrival",
             "tidied",
+            "sign_in",
             "list_index"
         ]
     );
@@ -146,7 +148,7 @@ async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let (one, other) = (database.store(), database.store());
     let (one, other) = tokio::join!(one.create_tables_and_migrate(), other.create_tables_and_migrate());
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
-    assert_eq!(applied, 15);
+    assert_eq!(applied, 17);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());
     assert_eq!(database.store().schema().await.unwrap(), SchemaState::Current);
 }

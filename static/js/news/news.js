@@ -11,7 +11,6 @@ import { Once, withoutParts } from "../base/words.js";
 import { enhanceMuteForms, mute, showMuted } from "./mute.js";
 import { Revision } from "../base/revision.js";
 import { Siblings } from "./siblings.js";
-import { Sound } from "./sound.js";
 import { Toasts } from "./toasts.js";
 import { Unread } from "./unread.js";
 
@@ -37,7 +36,8 @@ const GATHERING = 1_000;
 export class News {
   #bell;
   #toasts;
-  #sound = new Sound();
+  /** @type {import("./sound.js").Sound | null} */
+  #sound = null;
   #desktop;
   #unread = new Unread();
   #siblings;
@@ -215,7 +215,7 @@ export class News {
       this.#toasts.show(unseen, isAll);
       this.#page.toasted?.(unseen);
     }
-    if (wanted.sound) void this.#sound.tell();
+    if (wanted.sound) void this.#play();
     if (wanted.desktop) void this.#desktop.tell(news);
   }
 
@@ -303,5 +303,12 @@ export class News {
     }
     this.#siblings.say({ kind: "account" });
     await this.#read();
+  }
+
+  /** Few want to hear anything: what plays is not read before. */
+  async #play() {
+    const { Sound } = await import("./sound.js");
+    this.#sound ??= new Sound();
+    await this.#sound.tell();
   }
 }
