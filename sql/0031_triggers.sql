@@ -97,7 +97,7 @@ declare
          where not exists (
              select from pg_attribute a
              where a.attrelid = events and a.attname = needed.name and not a.attisdropped
-                 and format_type(a.atttypid, a.atttypmod) = needed.type and a.attgenerated = '' and a.attidentity = ''
+                 and a.atttypid = to_regtype(needed.type) and a.atttypmod = -1 and a.attgenerated = '' and a.attidentity = ''
                  and (not a.attnotnull or a.attname = 'operation'))
          limit 1),
         (select format('its column %I has no default', a.attname)

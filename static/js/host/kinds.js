@@ -96,7 +96,9 @@ const HEADINGS = [
 export function columnsOf(kind, body) {
   const headings = [...(body.closest("table")?.querySelectorAll("thead th") ?? [])].map(({ textContent }) => columnOf(textContent ?? ""));
   const known = headings.filter((column) => column !== undefined);
-  const areUnderstood = known.includes("status") && new Set(known).size === known.length;
+  // one cell alone says that there are no orders
+  const cells = body.querySelector("tr:has(td + td)")?.children.length ?? headings.length;
+  const areUnderstood = known.includes("status") && new Set(known).size === known.length && cells === headings.length;
   return areUnderstood ? headings : kind.columns;
 }
 
