@@ -30,7 +30,7 @@ const LAST_GRACE: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = start_log(&cli).and_then(|()| {
-        if Database::shows_password(std::env::args()) {
+        if Database::shows_password(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())) {
             tracing::warn!(
                 "--database-url has a password in it, which everybody on this machine can read: give it by DATABASE_URL, or in a \
                  file by --database-url-file"

@@ -1,5 +1,7 @@
 //! The program as it is started: arguments, exit statuses, signals.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -109,6 +111,15 @@ async fn an_empty_or_mistyped_database_is_named_and_left_as_it_is() {
     let objects = "select (select count(*) from pg_namespace where nspname = 'live') || ' '
         || string_agg(relname, ',') from pg_class where relnamespace = 'public'::regnamespace";
     assert_eq!(database.value(objects).await, "0 django_migrations");
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_taken_as_it_is() {
+    let file = OsStr::from_bytes(b"/nowhere/\xff");
+    let command = ["sessions", "--username", "ana", "--database-url-file"];
+    let output = program().args(command).arg(file).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("--database-url-file /nowhere/\u{fffd}"), "{said}");
 }
 
 #[tokio::test]
