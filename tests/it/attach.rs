@@ -422,6 +422,7 @@ async fn taking_it_off_leaves_the_host_as_it_was_and_makes_no_writer_wait() {
     let before = of_host(&database).await;
     database.store().migrate().await.unwrap();
     database.grant(&role, true).await;
+    database.sql(&format!("grant update (password) on accounts_user to {role}")).await;
     database.orders("(1, null::bigint, 'pending', 'paid', 5), (2, null, 'pending', 'paid', 5)").await;
     let service = Service::start_unready(&url, &[]).await;
     service.ready().await;
@@ -491,9 +492,12 @@ async fn what_would_go_with_the_schema_is_refused_and_what_stays_granted_is_said
 
     let (role, _) = role(&database, "left").await;
     database.grant(&role, true).await;
+    database.sql(&format!("grant update (password) on accounts_user to {role}")).await;
     let removed = database.store().uninstall(None).await.unwrap();
-    let expected = format!("revoke update on public.orders_order from \"{role}\";");
-    assert!(removed.left_granted.contains(&expected), "{removed:?}");
+    for right in ["update on public.orders_order", "update (password) on public.accounts_user"] {
+        let expected = format!("revoke {right} from \"{role}\";");
+        assert!(removed.left_granted.contains(&expected), "{removed:?}");
+    }
     database.sql(&removed.left_granted.join(" ")).await;
     assert_eq!(
         database.value(&format!("select count(*) from pg_class where relacl::text like '%{role}=%'")).await,

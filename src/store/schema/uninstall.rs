@@ -123,6 +123,7 @@ impl Store {
         {
             let mut statements: Vec<String> = revocations(client, &grantee).await?;
             statements.extend(session_revocation(client, &grantee).await?);
+            statements.extend(password_revocation(client, &grantee).await?);
             if role == Some(grantee.as_str()) {
                 let outcome = without_queueing_writers(client, &statements.join("\n"), "").await;
                 outcome.attempt("take back what the role was granted")?;
@@ -154,6 +155,23 @@ async fn session_revocation(client: &Client, role: &str) -> Result<Option<String
         .await
         .attempt("look who may read the host's sessions")?;
     Ok(granted.get::<_, bool>(0).then(|| format!("revoke select on public.django_session from {};", quoted(role))))
+}
+
+/// The passwords of the host's users, where the role may replace their hashes by a grant of its own (`--upgrade-password-hashes`).
+async fn password_revocation(client: &Client, role: &str) -> Result<Option<String>, StoreError> {
+    let granted = client
+        .query_one(
+            "select exists (
+                 select from pg_attribute t join pg_class c on c.oid = t.attrelid
+                 cross join lateral aclexplode(t.attacl) a join pg_roles r on r.oid = a.grantee
+                 where c.relnamespace = to_regnamespace('public') and c.relname = 'accounts_user' and t.attname = 'password'
+                     and r.rolname = $1 and a.grantee <> c.relowner and a.privilege_type = 'UPDATE')",
+            &[&role],
+        )
+        .await
+        .attempt("look who may replace the users' passwords")?;
+    let statement = || format!("revoke update (password) on public.accounts_user from {};", quoted(role));
+    Ok(granted.get::<_, bool>(0).then(statement))
 }
 
 /// A cascade would drop whatever of the host's names something in the schema: views, keys, functions, defaults, policies. Only the
