@@ -85,12 +85,14 @@ impl Origin {
         Self { address, connection: None }
     }
 
-    /// What counts as one address: who has an IPv6 address usually has 2^64 of them.
+    /// What counts as one address. Of IPv6 that is a /48, the most that one household or office gets: who has a whole one would else
+    /// be 65,536 askers, each with turns and failures of its own. Where a provider divides a /48 among its customers these share what
+    /// strangers may do; where they signed in before they do not (see `store::people::sign_in`).
     #[must_use]
     pub fn place(&self) -> IpAddr {
         match self.address {
             IpAddr::V4(_) => self.address,
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).into(),
         }
     }
 }
@@ -223,9 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_an_ipv4_address_or_the_first_half_of_another() {
+    fn a_place_is_an_ipv4_address_or_all_that_one_household_may_have_of_the_others() {
         let place = |address: &str| Origin { address: ip(address), connection: None }.place().to_string();
         assert_eq!(place("192.0.2.1"), "192.0.2.1");
-        assert_eq!(place("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(place("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
+        assert_eq!(place("2001:db8:1:ffff::1"), "2001:db8:1::");
+        assert_eq!(place("2001:db8:2:2::1"), "2001:db8:2::");
     }
 }

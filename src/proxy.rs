@@ -26,12 +26,22 @@ const SCRIPTS: &str = r"/js/(realtime_(?:salesrep_)?dashboard)(?:\.[0-9a-zA-Z]+)
 #[must_use]
 pub fn snippet(proxy: Proxy, listen: SocketAddr, prefix: &str) -> String {
     let service = reachable(listen);
-    match (proxy, prefix) {
+    let rules = match (proxy, prefix) {
         (Proxy::Nginx, "/") => nginx_alone(service),
         (Proxy::Nginx, prefix) => nginx_beside(service, prefix),
         (Proxy::Caddy, "/") => caddy_alone(service),
         (Proxy::Caddy, prefix) => caddy_beside(service, prefix),
-    }
+    };
+    trust(service) + &rules
+}
+
+/// Who connects to an address of its own machine comes from that address.
+fn trust(service: SocketAddr) -> String {
+    format!(
+        "# Where people sign in at oncare-live itself, start it with --trusted-proxy {}, or what else this proxy's address is to it:\n\
+         # else all clients count as one, and who guesses passwords slows down everybody.\n",
+        service.ip()
+    )
 }
 
 /// A service that listens on all addresses is asked on the machine's own.
@@ -149,6 +159,8 @@ mod tests {
                     let snippet = snippet(proxy, listen.parse().unwrap(), prefix);
                     assert!(snippet.contains(asked), "{snippet}");
                     assert_eq!(prefix == "/live/", snippet.contains("/live"), "{snippet}");
+                    let address = asked.rsplit_once(':').unwrap().0.trim_matches(['[', ']']);
+                    assert!(snippet.contains(&format!("--trusted-proxy {address},")), "{snippet}");
                 }
             }
         }

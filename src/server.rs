@@ -98,6 +98,7 @@ pub async fn run(
         logins: Queue::default(),
         sign_in_key: Arc::default(),
         two_cookies: Arc::default(),
+        untrusted_proxy: Arc::default(),
         settings: Arc::new(settings),
     };
     let ops = Ops { store, live: Arc::clone(&live), sign_on, stopping: requests.clone() };

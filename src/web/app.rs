@@ -31,6 +31,8 @@ pub struct App {
     pub sign_in_key: Arc<OnceCell<Vec<u8>>>,
     /// When it was said last that a browser sends the host's cookie twice.
     pub two_cookies: Arc<Seldom>,
+    /// When it was said last that a proxy names its clients that is not trusted.
+    pub untrusted_proxy: Arc<Seldom>,
     /// What was configured.
     pub settings: Arc<WebSettings>,
 }

@@ -1,6 +1,7 @@
 //! Signing in while others attack it: whose password is hashed, who is slowed down, what a failure tells, which sessions end.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::database::{Database, PASSWORD};
@@ -210,7 +212,7 @@ async fn an_address_is_slowed_down_that_a_trusted_proxy_names_and_nobody_else_na
     let proxied = Service::start_with(&database, &[&AT_ONCE[..], &["--trusted-proxy", "127.0.0.0/8"]].concat()).await;
     let direct = Service::start_with(&database, &AT_ONCE).await;
     let address = |address: &str| format!("sha256('address'::bytea || '\\x00' || '{address}'::bytea)");
-    for named in ["198.51.100.1", "2001:db8:1:2::"] {
+    for named in ["198.51.100.1", "2001:db8:1::"] {
         let failures = "insert into live.sign_in (key, failures) values";
         database.sql(&format!("{failures} ({}, 100)", address(named))).await;
     }
@@ -224,8 +226,8 @@ async fn an_address_is_slowed_down_that_a_trusted_proxy_names_and_nobody_else_na
         ("c", ("x-forwarded-for", "198.51.100.1"), 429),
         ("d", ("x-forwarded-for", "203.0.113.66, 198.51.100.1, 127.0.0.9"), 429),
         ("e", ("forwarded", "for=198.51.100.1, for=127.0.0.9"), 429),
-        ("f", ("x-forwarded-for", "2001:db8:1:2::ffff"), 429),
-        ("g", ("x-forwarded-for", "2001:db8:1:3::1"), 401),
+        ("f", ("x-forwarded-for", "2001:db8:1:ffff::1"), 429),
+        ("g", ("x-forwarded-for", "2001:db8:2:2::1"), 401),
         ("h", ("x-forwarded-for", "198.51.100.1, 203.0.113.67"), 401),
     ] {
         assert_eq!(login_with(&proxied, name, header).await, status, "{header:?}");
@@ -241,6 +243,25 @@ async fn an_address_is_slowed_down_that_a_trusted_proxy_names_and_nobody_else_na
     database.sql(&blocked).await;
     assert_eq!(direct.anonymous().try_sign_in("ana", PASSWORD).await.status(), 303);
     assert_eq!(direct.anonymous().try_sign_in("ben", PASSWORD).await.status(), 429);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_trusted_is_told_of_once() {
+    let database = Database::new().await;
+    for (arguments, told) in [(&[][..], 1), (&["--trusted-proxy", "127.0.0.1"], 0)] {
+        let program = Logged::start(&database.url, arguments).await;
+        let client = Browserless::new(format!("http://{}", program.web));
+        for header in [("x-forwarded-for", "198.51.100.1"), ("forwarded", "for=198.51.100.1")] {
+            assert_eq!(client.post_with(LOGIN, &[header]).await.status(), 401);
+        }
+        let log = program.log().await;
+        assert_eq!(log.matches("--trusted-proxy").count(), told, "{log}");
+    }
+    // of a client that names nobody nothing is told
+    let program = Logged::start(&database.url, &[]).await;
+    Browserless::new(format!("http://{}", program.web)).sign_in("ana").await;
+    let log = program.log().await;
+    assert!(!log.contains("--trusted-proxy") && log.contains("signed_in"), "{log}");
 }
 
 #[tokio::test]
@@ -350,7 +371,7 @@ async fn people_see_their_sessions_and_end_them_and_nobody_elses() {
     assert_eq!(service.metric("oncare_live_sessions_ended_total{reason=\"ended_by_user\"}").await, 3.0);
 
     // and an administrator anybody's
-    let mut command = tokio::process::Command::new(program());
+    let mut command = Command::new(program());
     let command = command.args(["sessions", "--database-url", &database.url, "--username", "ana", "--end"]);
     let output = command.output().await.unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -403,21 +424,46 @@ async fn the_cookie_is_of_this_host_alone_where_people_come_by_https_and_of_two_
     assert_eq!(doubled.json(API).await.0, 401);
 }
 
+/// The program, serving, with its log.
+struct Logged {
+    web: SocketAddr,
+    ops: SocketAddr,
+    child: Child,
+}
+
+impl Logged {
+    async fn start(url: &str, arguments: &[&str]) -> Self {
+        let (web, ops) = (free_address(), free_address());
+        let child = Command::new(program())
+            .args(["serve", "--own-forms", "--log-format", "json", "--database-url", url])
+            .args(["--listen", &web.to_string(), "--ops-listen", &ops.to_string()])
+            .args(AT_ONCE)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        eventually("it listens", async || TcpStream::connect(web).await.ok().map(drop)).await;
+        Self { web, ops, child }
+    }
+
+    /// Ends it, and gives what it said.
+    async fn log(mut self) -> String {
+        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
+        log
+    }
+}
+
 #[tokio::test]
 async fn the_security_log_says_who_signed_in_and_who_did_not_and_repeats_no_unknown_name() {
     let database = Database::new().await;
-    let (web, ops) = (free_address(), free_address());
-    let mut child = tokio::process::Command::new(program())
-        .args(["serve", "--own-forms", "--log-format", "json", "--database-url", &database.url])
-        .args(["--listen", &web.to_string(), "--ops-listen", &ops.to_string()])
-        .args(AT_ONCE)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    eventually("it listens", async || TcpStream::connect(web).await.ok().map(drop)).await;
+    let program = Logged::start(&database.url, &[]).await;
+    let (web, ops) = (program.web, program.ops);
     let client = Browserless::new(format!("http://{web}"));
     database.sql("update accounts_user set password = 'pbkdf2_sha512$1$s3cret$s3cret' where username = 'ben'").await;
     for (username, password, status) in [
@@ -435,13 +481,7 @@ async fn the_security_log_says_who_signed_in_and_who_did_not_and_repeats_no_unkn
         let name = format!("oncare_live_logins_total{{outcome=\"{outcome}\"}}");
         assert_eq!(crate::harness::http::metric(&scrape, &name), 1.0, "{outcome}");
     }
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap(),
-        rustix::process::Signal::TERM,
-    )
-    .unwrap();
-    let mut log = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
+    let log = program.log().await;
     let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let said: Vec<String> = lines
         .iter()

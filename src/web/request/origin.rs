@@ -22,7 +22,18 @@ impl FromRequestParts<App> for Sender {
         let peer = parts.extensions.get::<Peer>().copied().unwrap_or(nowhere);
         let (forwarded, x_forwarded_for) =
             (values(&parts.headers, "forwarded"), values(&parts.headers, "x-forwarded-for"));
-        Ok(Self(Origin::of(peer, &app.settings.trusted_proxies, &forwarded, &x_forwarded_for)))
+        let origin = Origin::of(peer, &app.settings.trusted_proxies, &forwarded, &x_forwarded_for);
+        // a connection is known of a client alone; where the host signs people on, nothing depends on who it is
+        let is_named = !forwarded.is_empty() || !x_forwarded_for.is_empty();
+        let matters = app.settings.site.host().is_none();
+        if origin.connection.is_some() && is_named && matters && app.untrusted_proxy.is_due() {
+            tracing::warn!(
+                proxy = %origin.address,
+                "logins come by a proxy that is not trusted, so that all of its clients count as one: if it is yours, name it with \
+                 --trusted-proxy"
+            );
+        }
+        Ok(Self(origin))
     }
 }
 
