@@ -89,6 +89,14 @@ async fn look(store: &Store, sign_on: &SignOn) -> Found {
         Err(error) => Err(error.chain()),
     };
     let mut warnings = Vec::new();
+    match store.missing_grants(false).await {
+        Ok(missing) if missing.is_empty() => {}
+        Ok(missing) => {
+            let told = "the service's role lacks some rights, without which some of it fails; as the tables' owner run";
+            warnings.push(format!("{told}: {}", missing.join(" ")));
+        }
+        Err(error) => warnings.push(error.chain()),
+    }
     let mut is_newer = false;
     let migrations = match store.schema().await {
         Ok(SchemaState::Current) => Ok(()),

@@ -245,6 +245,79 @@ async fn an_address_is_slowed_down_that_a_trusted_proxy_names_and_nobody_else_na
     assert_eq!(direct.anonymous().try_sign_in("ben", PASSWORD).await.status(), 429);
 }
 
+/// Whose proxy is believed.
+const TRUSTING: [&str; 4] = ["--failed-login-takes", "0s", "--trusted-proxy", "127.0.0.0/8"];
+
+/// Makes those wait for an hour who must wait.
+const WAIT: &str = "update live.sign_in set blocked_until = now() + interval '1 hour' where blocked_until is not null";
+
+/// Somebody whom a proxy names signs in as ana, with these cookies.
+async fn ana_from(service: &Service, address: &str, cookies: &str, password: &str) -> reqwest::Response {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let post = client.post(format!("{}{LOGIN}", service.base())).header("x-forwarded-for", address);
+    post.header("cookie", cookies).form(&[("username", "ana"), ("password", password)]).send().await.unwrap()
+}
+
+fn set_cookies(response: &reqwest::Response) -> Vec<String> {
+    response.headers().get_all("set-cookie").iter().map(|set| set.to_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn who_guesses_elsewhere_keeps_nobody_out_where_they_signed_in_before() {
+    const HERE: &str = "198.51.100.1";
+    const ELSEWHERE: &str = "203.0.113.66";
+    let database = Database::new().await;
+    let service = Service::start_with(&database, &TRUSTING).await;
+    assert_eq!(ana_from(&service, HERE, "", PASSWORD).await.status(), 303);
+    for place in [ELSEWHERE, HERE] {
+        for _ in 0..6 {
+            assert_eq!(ana_from(&service, place, "", "wrong").await.status(), 401, "{place}");
+        }
+        database.sql(WAIT).await;
+        assert_eq!(ana_from(&service, place, "", PASSWORD).await.status(), 429, "{place}");
+        if place == ELSEWHERE {
+            assert_eq!(ana_from(&service, HERE, "", PASSWORD).await.status(), 303);
+        }
+    }
+    // and a place where she signed in begins anew
+    database.sql("update live.sign_in set blocked_until = now() where blocked_until is not null").await;
+    assert_eq!(ana_from(&service, HERE, "", PASSWORD).await.status(), 303);
+    for _ in 0..6 {
+        assert_eq!(ana_from(&service, HERE, "", "wrong").await.status(), 401);
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_known_until_its_account_gets_another_password() {
+    let database = Database::new().await;
+    let service = Service::start_with(&database, &TRUSTING).await;
+    let set = set_cookies(&ana_from(&service, "198.51.100.1", "", PASSWORD).await);
+    let device = set.iter().find(|set| set.starts_with("oncare_live_device_")).unwrap().split(';').next().unwrap();
+    database
+        .sql(
+            "insert into live.sign_in (key, failures, blocked_until)
+             values (sha256('account'::bytea || '\\x00' || 'ana'::bytea), 200, now() + interval '1 hour')",
+        )
+        .await;
+    assert_eq!(ana_from(&service, "198.51.100.2", "", PASSWORD).await.status(), 429);
+    assert_eq!(ana_from(&service, "198.51.100.3", device, PASSWORD).await.status(), 303);
+    database.sql("update accounts_user set password = password || ' ' where id = 1").await;
+    assert_eq!(ana_from(&service, "198.51.100.4", device, PASSWORD).await.status(), 429);
+    database.sql("update accounts_user set password = trim(password) where id = 1").await;
+    assert_eq!(ana_from(&service, "198.51.100.5", device, PASSWORD).await.status(), 303);
+}
+
+#[tokio::test]
+async fn a_browser_on_which_many_sign_in_keeps_the_cookies_of_eight_devices() {
+    let database = Database::new().await;
+    let service = Service::start_with(&database, &TRUSTING).await;
+    let cookies: Vec<String> = (10..20).map(|n| format!("oncare_live_device_000000{n}={n}.a.b.c")).collect();
+    let set = set_cookies(&ana_from(&service, "198.51.100.1", &cookies.join("; "), PASSWORD).await);
+    let taken_back: Vec<&str> = set.iter().filter(|set| set.contains("Max-Age=0")).map(|set| &set[..28]).collect();
+    let expected = [12, 11, 10].map(|n| format!("oncare_live_device_000000{n}="));
+    assert_eq!((set.len(), taken_back), (5, expected.iter().map(String::as_str).collect()), "{set:?}");
+}
+
 #[tokio::test]
 async fn a_proxy_that_is_not_trusted_is_told_of_once() {
     let database = Database::new().await;
@@ -262,6 +335,52 @@ async fn a_proxy_that_is_not_trusted_is_told_of_once() {
     Browserless::new(format!("http://{}", program.web)).sign_in("ana").await;
     let log = program.log().await;
     assert!(!log.contains("--trusted-proxy") && log.contains("signed_in"), "{log}");
+}
+
+#[tokio::test]
+async fn the_right_password_needs_no_key_of_devices_and_a_right_that_is_missing_is_named() {
+    let database = Database::new().await;
+    let role = format!("sparse_{}", database.name);
+    database.sql(&format!("create role {role} login password 'sparse'")).await;
+    database.grant(&role, true).await;
+    let url = database.url.replace("oncare:oncare@", &format!("{role}:sparse@"));
+    let program = Logged::start(&url, &[]).await;
+    let sign_in = async |cookies: &str| {
+        let client = Browserless::with_cookies(format!("http://{}", program.web), cookies);
+        client.try_sign_in("ana", PASSWORD).await
+    };
+
+    let select = "select on live.sign_in_key";
+    database.sql(&format!("revoke {select} from {role}")).await;
+    let response = sign_in("").await;
+    assert_eq!((response.status().as_u16(), set_cookies(&response).len()), (303, 1));
+    database.sql(&format!("grant {select} to {role}; delete from live.sign_in_key")).await;
+    let response = sign_in("").await;
+    let set = set_cookies(&response);
+    assert_eq!((response.status().as_u16(), set.len()), (303, 2), "the key is made");
+    let kept = "select count(*) from live.sign_in_key";
+    assert_eq!(database.value(kept).await, "1");
+
+    database.sql(&format!("revoke insert on live.sign_in from {role}")).await;
+    let response = sign_in("").await;
+    assert_eq!(response.status(), 503);
+    let text = response.text().await.unwrap();
+    assert!(text.contains("lacks a right in its database"), "{text}");
+    let warned = format!("grant insert on live.sign_in to \\\"{role}\\\";");
+    eventually("readiness names the right", async || {
+        let response = reqwest::get(format!("http://{}/readyz", program.ops)).await.unwrap();
+        (response.status() == 200 && response.text().await.unwrap().contains(&warned)).then_some(())
+    })
+    .await;
+    let log = program.log().await;
+    for part in ["no device is known", "permission denied for table sign_in", "oncare-live doctor --grants"] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+
+    // the tables' owner makes the key as well
+    database.sql("delete from live.sign_in_key").await;
+    database.store().migrate().await.unwrap();
+    assert_eq!(database.value(kept).await, "1");
 }
 
 #[tokio::test]

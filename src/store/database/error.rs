@@ -100,6 +100,19 @@ impl StoreError {
         }
     }
 
+    /// Whether this service's role lacks a right. Who grants it mends that.
+    #[must_use]
+    pub fn is_lack_of_rights(&self) -> bool {
+        match self {
+            Self::Refused { cause, .. } => {
+                let state = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+                state == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+            }
+            Self::Shared(error) => error.is_lack_of_rights(),
+            _ => false,
+        }
+    }
+
     /// Whether the database answers, and only this took it too long.
     #[must_use]
     pub fn is_slowness(&self) -> bool {

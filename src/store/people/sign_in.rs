@@ -37,8 +37,10 @@ pub struct Whom {
     pub account: [u8; 32],
     /// The address that it came from.
     pub address: [u8; 32],
-    /// Both together.
+    /// Both together: that the account signed in from there.
     pub place: [u8; 32],
+    /// Both together: how often that failed.
+    pub account_at_place: [u8; 32],
     /// The device, where it has signed in to that account before.
     pub device: Option<[u8; 32]>,
 }
@@ -47,6 +49,8 @@ pub struct Whom {
 #[derive(Debug, Clone)]
 pub struct Attempted {
     whom: Whom,
+    /// What it counts for besides the address: the account, or what it has of its own for a known device or place.
+    counts_for: [u8; 32],
     counts_for_address: bool,
 }
 
@@ -70,7 +74,8 @@ pub struct NewSession<'a> {
 
 impl Store {
     /// Counts an attempt to sign in; or says how long the next must wait, and counts none. Failures of others don't slow down a device
-    /// that has signed in to the account before; those from an address slow down nobody who has signed in from there of late.
+    /// that has signed in to the account before, nor the account where it has signed in of late: whoever guesses elsewhere, and takes each
+    /// attempt as soon as it is free, would else keep its owner out.
     ///
     /// # Errors
     /// If the database can't be reached.
@@ -78,23 +83,27 @@ impl Store {
         const COUNT: &str = "count an attempt to sign in";
         let mut client = self.client().await?;
         let transaction = client.transaction().await.attempt(COUNT)?;
-        let mut counts_for_address = false;
-        let wait = if let Some(device) = &whom.device {
-            count(&transaction, device, &ACCOUNT).await?
+        let (mut counts_for, mut counts_for_address) = (whom.account, false);
+        if let Some(device) = whom.device {
+            counts_for = device;
         } else {
             let place = format!("select from live.sign_in where key = $1 and at > now() - interval '{PLACE_KEPT}'");
             let is_known = transaction.query_opt(&place, &[&whom.place.as_slice()]).await.attempt(COUNT)?.is_some();
-            counts_for_address = !is_known;
-            // always in this order, so that no two wait for each other
-            let of_address = if is_known { None } else { count(&transaction, &whom.address, &ADDRESS).await? };
-            if of_address.is_some() { of_address } else { count(&transaction, &whom.account, &ACCOUNT).await? }
-        };
+            if is_known {
+                counts_for = whom.account_at_place;
+            } else {
+                counts_for_address = true;
+            }
+        }
+        // always in this order, so that no two wait for each other
+        let of_address = if counts_for_address { count(&transaction, &whom.address, &ADDRESS).await? } else { None };
+        let wait = if of_address.is_some() { of_address } else { count(&transaction, &counts_for, &ACCOUNT).await? };
         if let Some(wait) = wait {
             transaction.rollback().await.attempt(COUNT)?;
             return Ok(Err(wait));
         }
         transaction.commit().await.attempt(COUNT)?;
-        Ok(Ok(Attempted { whom, counts_for_address }))
+        Ok(Ok(Attempted { whom, counts_for, counts_for_address }))
     }
 
     /// Begins a session, in place of the one that the browser had, and takes back that the attempt failed. It ends when it expires, is
@@ -165,14 +174,22 @@ impl Store {
         Ok(updated == 1)
     }
 
-    /// The key by which a device is known that has signed in before, the same for all instances.
+    /// The key by which a device is known that has signed in before, the same for all instances. Where it is missing, as after a
+    /// restore without data, it is made.
     ///
     /// # Errors
-    /// If the database can't be reached.
+    /// If the database can't be reached, or the role may not do that.
     pub async fn sign_in_key(&self) -> Result<Vec<u8>, StoreError> {
+        const READ: &str = "read the sign-in key";
         let client = self.client().await?;
-        let row = client.query_one("select key from live.sign_in_key", &[]).await.attempt("read the sign-in key")?;
-        Ok(row.get(0))
+        if let Some(row) = client.query_opt("select key from live.sign_in_key", &[]).await.attempt(READ)? {
+            return Ok(row.get(0));
+        }
+        client
+            .execute("insert into live.sign_in_key default values on conflict do nothing", &[])
+            .await
+            .attempt("make the sign-in key")?;
+        Ok(client.query_one("select key from live.sign_in_key", &[]).await.attempt(READ)?.get(0))
     }
 
     /// Forgets failures that slow nobody down any more, and from where accounts signed in long ago.
@@ -228,7 +245,7 @@ async fn count(transaction: &Transaction<'_>, key: &[u8; 32], brake: &Brake) -> 
 /// What was counted as a failure was none.
 async fn succeeded(transaction: &Transaction<'_>, attempted: &Attempted) -> Result<(), StoreError> {
     const SUCCEED: &str = "note that somebody signed in";
-    let Attempted { whom, counts_for_address } = attempted;
+    let Attempted { whom, counts_for, counts_for_address } = attempted;
     if *counts_for_address {
         transaction
             .execute(
@@ -239,8 +256,7 @@ async fn succeeded(transaction: &Transaction<'_>, attempted: &Attempted) -> Resu
             .await
             .attempt(SUCCEED)?;
     }
-    let of_account = whom.device.as_ref().unwrap_or(&whom.account);
-    transaction.execute("delete from live.sign_in where key = $1", &[&of_account.as_slice()]).await.attempt(SUCCEED)?;
+    transaction.execute("delete from live.sign_in where key = $1", &[&counts_for.as_slice()]).await.attempt(SUCCEED)?;
     transaction
         .execute(
             "insert into live.sign_in (key, failures) values ($1, 0)

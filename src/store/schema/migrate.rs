@@ -231,6 +231,10 @@ async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, Store
         .execute("insert into live.incarnation default values on conflict do nothing", &[])
         .await
         .attempt("name the server's incarnation")?;
+    client
+        .execute("insert into live.sign_in_key default values on conflict do nothing", &[])
+        .await
+        .attempt("make the sign-in key")?;
     let changed = !is_attached(client).await?;
     if changed {
         put_back(client).await?;

@@ -24,7 +24,7 @@ pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 23] = [
     ("live.saved_view", "select, insert, update, delete"),
     ("live.session", "select, insert, update, delete"),
     ("live.sign_in", "select, insert, update, delete"),
-    ("live.sign_in_key", "select"),
+    ("live.sign_in_key", "select, insert"),
     ("live.timeline_position", "select, insert, delete"),
     ("live.truncation", "select, delete"),
     ("live.unreadable", "select, delete"),

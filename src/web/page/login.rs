@@ -83,8 +83,8 @@ pub(crate) async fn form(
     render(&LoginPage { shell, username: String::new(), next, problem: None, is_unsaved, is_doubled })
 }
 
-/// Somebody who signs in: first a turn, so that nobody keeps others waiting for the database and the hashing; then it is counted, and
-/// only then looked at. Who leaves meanwhile is dropped wherever they are.
+/// Somebody who signs in: first a turn, so that nobody keeps others waiting for the database and the hashing (only a device that has
+/// signed in before is looked up for that); then it is counted, and only then looked at. Who leaves meanwhile is dropped wherever they are.
 pub(crate) async fn sign_in(
     State(app): State<App>,
     Sender(origin): Sender,
@@ -98,11 +98,7 @@ pub(crate) async fn sign_in(
     }
     let refused = |status, problem: String| refuse(&app, &headers, status, &username, next, problem);
     let account = Account::of(&username);
-    let device = if account.has_device(site, &headers) {
-        account.device(key(&app).await?, site, &headers, Utc::now().timestamp())
-    } else {
-        None
-    };
+    let device = known_device(&app, account, &username, &headers).await?;
     let asker = Asker {
         address: origin.place(),
         connection: origin.connection,
@@ -150,10 +146,9 @@ pub(crate) async fn sign_in(
             return refused(StatusCode::UNAUTHORIZED, MISMATCH.to_owned());
         }
     };
-    let key = key(&app).await?;
-    let device = account.new_device(key, site, &headers, Utc::now().timestamp());
     let beginning = Beginning {
         token: Token::new(),
+        account,
         user,
         username,
         new_encoding: (is_weak && app.settings.upgrades_passwords).then(|| form.field("password").to_owned()),
@@ -162,15 +157,15 @@ pub(crate) async fn sign_in(
         headers: headers.clone(),
     };
     // from here on it goes on to its end, also when its sender leaves
-    let session = tokio::spawn(begin(app.clone(), beginning)).await.map_err(|_| Failure::Panicked)??;
-    let cookies = std::iter::once(session).chain(device).map(|cookie| (header::SET_COOKIE, cookie));
-    let cookies: Vec<(HeaderName, String)> = cookies.collect();
+    let cookies = tokio::spawn(begin(app.clone(), beginning)).await.map_err(|_| Failure::Panicked)??;
+    let cookies: Vec<(HeaderName, String)> = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie)).collect();
     Ok((AppendHeaders(cookies), Redirect::to(next.unwrap_or(&app.settings.site.home()))).into_response())
 }
 
 /// A session that is about to begin.
 struct Beginning {
     token: Token,
+    account: Account,
     user: UserRecord,
     username: String,
     /// The password, where it is to be encoded anew.
@@ -180,9 +175,9 @@ struct Beginning {
     headers: HeaderMap,
 }
 
-/// Begins it, and gives its cookie.
-async fn begin(app: App, beginning: Beginning) -> Result<String, StoreError> {
-    let Beginning { token, mut user, username, new_encoding, attempted, origin, headers } = beginning;
+/// Begins it, and gives the cookies: its own, and those of devices.
+async fn begin(app: App, beginning: Beginning) -> Result<Vec<String>, StoreError> {
+    let Beginning { token, account, mut user, username, new_encoding, attempted, origin, headers } = beginning;
     if let Some(password) = new_encoding {
         let encoded = tokio::task::spawn_blocking(move || encode(&password)).await;
         if let Ok(encoded) = encoded {
@@ -211,25 +206,61 @@ async fn begin(app: App, beginning: Beginning) -> Result<String, StoreError> {
         app.live.hub.end_sessions(|session| Some(session) == replaces);
     }
     say(&app, Login::SignedIn, Some(&user), &username, origin);
-    Ok(token.cookie(settings.session_lifetime, &settings.site, &headers))
+    let mut cookies = vec![token.cookie(settings.session_lifetime, &settings.site, &headers)];
+    if let Some(key) = key(&app).await {
+        let of_devices =
+            account.new_device(key, &user.encoded_password, &settings.site, &headers, Utc::now().timestamp());
+        cookies.extend(of_devices.into_iter().flatten());
+    }
+    Ok(cookies)
 }
 
 fn say(app: &App, login: Login, user: Option<&UserRecord>, username: &str, origin: Origin) {
     app.live.meter.security.login(login, user.map(|user| (user.id, username)), origin.address);
 }
 
-/// The key by which devices are known. Read once.
-async fn key(app: &App) -> Result<&[u8], StoreError> {
-    app.sign_in_key.get_or_try_init(|| app.store.sign_in_key()).await.map(Vec::as_slice)
+/// The key by which devices are known. Read once. Who has the right password signs in without it too.
+async fn key(app: &App) -> Option<&[u8]> {
+    match app.sign_in_key.get_or_try_init(|| app.store.sign_in_key()).await {
+        Ok(key) => Some(key),
+        Err(error) => {
+            tracing::warn!(
+                error = error.chain(),
+                "no device is known that has signed in before: oncare-live doctor says whether a right is missing"
+            );
+            None
+        }
+    }
+}
+
+/// The device, if it has signed in before to the account, which has the same password still. Nobody can have others looked up with a
+/// cookie that they made up.
+async fn known_device(
+    app: &App,
+    account: Account,
+    username: &str,
+    headers: &HeaderMap,
+) -> Result<Option<[u8; 32]>, StoreError> {
+    let site = &app.settings.site;
+    if !account.has_device(site, headers) {
+        return Ok(None);
+    }
+    let Some(key) = key(app).await else { return Ok(None) };
+    let Some(device) = account.device(key, site, headers, Utc::now().timestamp()) else { return Ok(None) };
+    let user = app.store.user_for_login(username).await?;
+    Ok(user.filter(|user| device.is_of(key, &user.encoded_password)).map(|_| device.digest))
 }
 
 fn whom(account: Account, origin: Origin, device: Option<[u8; 32]>) -> Whom {
     let address = origin.place().to_string();
     let account = account.digest();
+    let both =
+        |what: &str| Sha256::new().chain_update(what).chain_update(account).chain_update(&address).finalize().into();
     Whom {
         account,
         address: Sha256::new().chain_update("address\0").chain_update(&address).finalize().into(),
-        place: Sha256::new().chain_update("place\0").chain_update(account).chain_update(&address).finalize().into(),
+        place: both("place\0"),
+        account_at_place: both("account at place\0"),
         device,
     }
 }

@@ -37,7 +37,7 @@ pub(crate) enum Failure {
     Unwritable(String),
     /// 409: the order is in a status in which this can't be done.
     Conflict(String),
-    /// 503 if the database is out of reach, else 500.
+    /// 503 if the database is out of reach or the service lacks a right in it, else 500.
     Store(StoreError),
     /// 500: a page could not be rendered.
     Page(askama::Error),
@@ -75,7 +75,9 @@ impl Failure {
             Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(error) if error.is_outage() || error.is_slowness() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(error) if error.is_outage() || error.is_slowness() || error.is_lack_of_rights() => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Store(_) | Self::Page(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -102,6 +104,9 @@ impl Failure {
             Self::Unwritable(why) | Self::Conflict(why) => why.clone(),
             Self::Store(error) if error.is_slowness() => TOO_SLOW.to_owned(),
             Self::Store(error) if error.is_outage() => "the database is unavailable; try again in a moment".to_owned(),
+            Self::Store(error) if error.is_lack_of_rights() => {
+                "this service lacks a right in its database; its log says what to do".to_owned()
+            }
             Self::Store(_) | Self::Page(_) | Self::Panicked => "an internal error; it has been logged".to_owned(),
         }
     }
@@ -114,6 +119,13 @@ impl Failure {
 
     fn log(&self) {
         match self {
+            Self::Store(error) if error.is_lack_of_rights() => {
+                tracing::error!(
+                    error = error.chain(),
+                    "answered 503: oncare-live doctor names the rights that are missing, and oncare-live doctor --grants ROLE \
+                     prints all that the service's role needs"
+                );
+            }
             Self::Store(error) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 tracing::warn!(error = error.chain(), "answered 503");
             }
