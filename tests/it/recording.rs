@@ -565,7 +565,9 @@ async fn no_harm_to_our_own_tables_fails_a_write_or_goes_unsaid() {
         admin.batch_execute(&harm.replace("postgres_like", "oncare")).await.unwrap();
         write_all(&open, "orders_order", &format!("{harm}, in a session that was open")).await;
         write_all(&database.client().await, "orders_order", &format!("{harm}, in a new session")).await;
-        open.batch_execute("update orders_order set total_amount = total_amount + 1 where id = 1").await.unwrap();
+        for change in ["total_amount = total_amount + 1", "customer_name = customer_name || ' Cruz'"] {
+            open.batch_execute(&format!("update orders_order set {change} where id = 1")).await.unwrap();
+        }
         // as the cluster's owner, who may still look
         let url = database.url.replace("oncare_owner:oncare_owner@", "oncare:oncare@");
         let store = Store::new(DatabaseUrl::parse(&url).unwrap(), 2).unwrap();
