@@ -203,7 +203,7 @@ pub struct Service {
 /// How safe signing in is.
 #[derive(Debug, Clone, Args)]
 pub struct SignIn {
-    /// Where people reach the service, as https://live.example: with https its cookies are for HTTPS alone. Without, that is so where a
+    /// Where people reach the service, as `https://live.example`: with https its cookies are for HTTPS alone. Without, that is so where a
     /// request says that it came by HTTPS.
     #[arg(long, env = "PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<PublicUrl>,
