@@ -155,14 +155,17 @@ impl Events {
         }
     }
 
-    /// The next event of that name; others are skipped.
+    /// The next event of that name; others are skipped, for so long: pings never end.
     pub async fn wait_for(&mut self, name: &str) -> Event {
-        loop {
-            let event = self.next().await.unwrap_or_else(|| panic!("the stream ended before {name}"));
-            if event.name == name {
-                return event;
+        let found = async {
+            loop {
+                let event = self.next().await.unwrap_or_else(|| panic!("the stream ended before {name}"));
+                if event.name == name {
+                    return event;
+                }
             }
-        }
+        };
+        timeout(4 * PATIENCE, found).await.unwrap_or_else(|_| panic!("no {name} came, though the stream goes on"))
     }
 
     /// The first patch that tells of that order; others are skipped.
