@@ -7,7 +7,7 @@ use oncare_live::store::{DatabaseUrl, Doubt, Store};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::harness::database::{Database, connect, order_sql, people};
+use crate::harness::database::{Database, connect, make_mistake, order_sql, people};
 use crate::harness::http::{Browserless, Events};
 use crate::harness::service::Service;
 use crate::harness::{eventually, eventually_within};
@@ -30,6 +30,7 @@ async fn of_an_owner() -> Database {
     let database = Database::new_of("oncare_owner", "template template0").await;
     database.sql(include_str!("../../sql/0001_oncare_tables.sql")).await;
     database.store().migrate().await.unwrap();
+    make_mistake(&database.url).await;
     database.sql(&people()).await;
     loosen(&database).await;
     database

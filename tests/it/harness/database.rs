@@ -53,10 +53,14 @@ async fn cluster(folder: &Path, name: &str) -> (Cluster, Database) {
     (cluster, database)
 }
 
-/// Migrates a database. A file that `MUTANT_SQL` names then puts its functions in the place of ours: a mistake of
-/// `tests/mutants`, which a test must find.
+/// Migrates a database, and makes the mistake that is asked for.
 pub async fn migrate(url: &str) {
     Store::new(DatabaseUrl::parse(url).unwrap(), 2).unwrap().create_tables_and_migrate().await.unwrap();
+    make_mistake(url).await;
+}
+
+/// A file that `MUTANT_SQL` names puts its functions in the place of ours: a mistake of `tests/mutants`, which a test must find.
+pub async fn make_mistake(url: &str) {
     if let Some(file) = std::env::var_os("MUTANT_SQL") {
         let mistaken = std::fs::read_to_string(&file).expect("the file that MUTANT_SQL names can be read");
         let done = connect(url).await.batch_execute(&mistaken).await;
