@@ -37,12 +37,7 @@ fn wrote(order: i64, user: i64, was: &str, became: &str) -> String {
 }
 
 async fn ready(browser: &Browser) {
-    browser.state("live").await;
-    browser
-        .until(
-            "performance.getEntriesByType('resource').some((e) => e.name.includes('/changes/') && e.responseEnd > 0)",
-        )
-        .await;
+    browser.knows_what_is_news().await;
     browser.script(NOTE).await;
     browser.script(STAY).await;
 }

@@ -62,6 +62,8 @@ export class News {
   #reading = null;
   #again = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
   #isOver = false;
   #page;
@@ -169,7 +171,8 @@ export class News {
       await this.#fetch();
     } while (this.#again && !this.#isOver);
     this.#reading = null;
-    if (!this.#last && !this.#isOver) setTimeout(() => void this.#read(), RETRY);
+    clearTimeout(this.#retry);
+    if (!this.#last && !this.#isOver) this.#retry = setTimeout(() => void this.#read(), RETRY);
   }
 
   async #fetch() {

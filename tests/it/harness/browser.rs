@@ -209,6 +209,15 @@ impl Browser {
         eventually_within(2 * PATIENCE, &said, async || (self.script(&said).await == true).then_some(())).await;
     }
 
+    /// Waits until the page is live and its bell knows what the person wants to be told.
+    pub async fn knows_what_is_news(&self) {
+        self.state("live").await;
+        self.until(
+            "performance.getEntriesByType('resource').some((e) => e.name.includes('/changes/') && e.responseEnd > 0)",
+        )
+        .await;
+    }
+
     pub async fn script(&self, script: &str) -> Value {
         self.client.execute(&format!("return ({script})"), vec![]).await.unwrap_or_else(|e| panic!("{script}: {e}"))
     }
