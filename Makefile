@@ -39,5 +39,5 @@ bench: ## measure the service beside its peers, and compare with the targets
 	target/release/oncare-bench --plots docs/benchmarks
 
 tools:
-	@scripts/install-tools postgresql chromium node faketime nginx caddy python
+	@scripts/install-tools postgresql chromium node faketime nginx caddy python prometheus
 	@scripts/install-axe

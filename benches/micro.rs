@@ -9,7 +9,7 @@ use divan::{Bencher, black_box};
 use oncare_live::cursor::Cursor;
 use oncare_live::live::{Frame, Hub, Meter, Subscriber, Subscription};
 use oncare_live::order::{
-    Money, Operation, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Scope, Status, Summary, Writer,
+    Money, Operation, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Scope, Status, Summary, UserId, Writer,
 };
 use oncare_live::store::{Changed, Listed, SessionKey};
 
@@ -106,7 +106,7 @@ fn hub(reps: i64, streams: usize) -> (Arc<Hub>, Vec<Subscription>) {
     let subscribe = |rep, stream: usize| {
         let mut session = [0; 32];
         session[..8].copy_from_slice(&(stream as u64 / 20).to_le_bytes());
-        hub.subscribe(Subscriber { scope: Scope::Rep(RepId(rep)), session: SessionKey(session) })
+        hub.subscribe(Subscriber { scope: Scope::Rep(RepId(rep)), session: SessionKey(session), user: UserId(rep) })
     };
     let subscriptions =
         (0..reps).flat_map(|rep| (0..streams).map(move |n| (rep, n))).map(|(r, n)| subscribe(r, n)).collect();
@@ -140,6 +140,6 @@ fn hub_deliver_to_all_of(bencher: Bencher, streams: usize) {
 #[divan::bench(args = [1, 10_000])]
 fn hub_subscribe_among(bencher: Bencher, reps: i64) {
     let (hub, _subscriptions) = hub(reps, 1);
-    let subscriber = Subscriber { scope: Scope::Rep(RepId(0)), session: SessionKey([1; 32]) };
+    let subscriber = Subscriber { scope: Scope::Rep(RepId(0)), session: SessionKey([1; 32]), user: UserId(0) };
     bencher.bench_local(|| hub.subscribe(subscriber));
 }

@@ -52,6 +52,7 @@
 //!
 //! | room | what lives there | knows |
 //! |---|---|---|
+//! | [`counted`] | counters by label, and of requests: pure | nothing |
 //! | [`order`] | ids, codes, money, filter, page, row, change, statistics: pure | nothing |
 //! | [`cursor`] | snapshot, revision, epoch: pure | nothing |
 //! | [`password`] | Django's password formats, and the queue for the places in which passwords are hashed | seldom |
@@ -59,12 +60,12 @@
 //! | [`http`] | the accept loop, and connections that a handler takes over | network |
 //! | [`proxy`] | what a proxy before host and service must be told | nothing |
 //! | [`network`] | from where a request came, through which proxies; pure | nothing |
-//! | [`security`] | the security log, and its counters | order |
+//! | [`security`] | the security log, and its counters | order, counted |
 //! | [`seldom`] | what is said in the log once in a while | nothing |
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
-//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security |
-//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http |
-//! | [`ops`] | metrics and health | live, store, security |
+//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security, counted |
+//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http, counted |
+//! | [`ops`] | metrics and health | live, store, counted |
 //! | [`config`] | arguments and environment | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
 //! | [`server`] | everything put together | all of these |
@@ -74,6 +75,7 @@
 //! [`store`], [`live`] and [`web`] each begin with a map of their own.
 
 pub mod config;
+pub mod counted;
 pub mod cursor;
 pub mod demo;
 pub mod django;

@@ -2,10 +2,12 @@
 //! counted as well.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus_client::registry::Registry;
+
+use crate::counted::{Label, Labelled};
 use crate::order::UserId;
 
 /// The log's target.
@@ -123,8 +125,8 @@ impl End {
 /// How often each was said.
 #[derive(Debug, Default)]
 pub struct Security {
-    logins: [AtomicU64; Login::ALL.len()],
-    ends: [AtomicU64; End::ALL.len()],
+    logins: Labelled<Login>,
+    ends: Labelled<End>,
     refusals: Mutex<Refusals>,
 }
 
@@ -139,7 +141,7 @@ impl Security {
     /// Somebody tried to sign in. The name that was given is not said, unless there is such a user: people type their passwords
     /// into the wrong field.
     pub fn login(&self, login: Login, user: Option<(UserId, &str)>, address: IpAddr) {
-        self.logins[login as usize].fetch_add(1, Relaxed);
+        self.logins.of(login).inc();
         let mut unsaid = None;
         if matches!(login, Login::TooEarly | Login::Crowded) {
             let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,20 +162,32 @@ impl Security {
 
     /// A session ended.
     pub fn ended(&self, end: End, user: UserId) {
-        self.ends[end as usize].fetch_add(1, Relaxed);
+        self.ends.of(end).inc();
         tracing::info!(target: TARGET, reason = end.name(), user = user.0, "session ended");
     }
 
-    /// How many logins ended so.
-    #[must_use]
-    pub fn logins(&self, login: Login) -> u64 {
-        self.logins[login as usize].load(Relaxed)
+    /// Has both in the metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        self.logins.register(registry, "logins", "Attempts to sign in, by what came of them");
+        self.ends.register(registry, "sessions_ended", "Sessions ended, by the reason");
     }
+}
 
-    /// How many sessions ended so.
-    #[must_use]
-    pub fn ends(&self, end: End) -> u64 {
-        self.ends[end as usize].load(Relaxed)
+impl Label for Login {
+    const KEY: &'static str = "outcome";
+    const KNOWN: &'static [Self] = &Self::ALL;
+
+    fn value(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Label for End {
+    const KEY: &'static str = "reason";
+    const KNOWN: &'static [Self] = &Self::ALL;
+
+    fn value(self) -> &'static str {
+        self.name()
     }
 }
 
@@ -188,7 +202,7 @@ mod tests {
             security.login(Login::Crowded, None, [192, 0, 2, 1].into());
         }
         let held = |security: &Security| security.refusals.lock().unwrap().unsaid;
-        assert!((security.logins(Login::Crowded), held(&security)) == (1_000, 999));
+        assert!((security.logins.of(Login::Crowded).get(), held(&security)) == (1_000, 999));
         security.refusals.lock().unwrap().said_at = Instant::now().checked_sub(QUIET);
         security.login(Login::TooEarly, None, [192, 0, 2, 1].into());
         assert_eq!(held(&security), 0, "the next line says how many there were");

@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Django, PublicUrl, Service};
+use crate::counted::Requests;
 use crate::http;
 use crate::live::Live;
-use crate::ops::{self, Ops};
+use crate::ops::{self, Metrics, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
@@ -99,16 +100,29 @@ pub async fn run(
         sign_in_key: Arc::default(),
         two_cookies: Arc::default(),
         untrusted_proxy: Arc::default(),
+        requests: Requests::default(),
         settings: Arc::new(settings),
     };
-    let ops = Ops { store, live: Arc::clone(&live), sign_on, stopping: requests.clone() };
+    let metrics = Metrics::of(&live, &store, &app.requests);
+    let ops = Ops { store, live: Arc::clone(&live), sign_on, metrics, stopping: requests.clone() };
     let web = http::serve(listeners.web, web::router(app), requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
     let ops = http::serve(listeners.ops, ops::router(ops), background.clone().cancelled_owned(), TASKS_GRACE);
     let ops = tokio::spawn(ops);
 
+    {
+        let (live, stopped) = (Arc::clone(&live), background.clone().cancelled_owned());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stopped => {}
+                () = ops::keep_alive(&live) => {}
+            }
+        });
+    }
+    ops::say_serving();
     shutdown.await;
     tracing::info!("stopping");
+    ops::say_stopping();
     requests.cancel();
     live.hub.drain();
     // a panic in either is in the log, and the other must still be waited for

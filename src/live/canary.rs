@@ -2,12 +2,11 @@
 //! connection. It is sent on a connection of its own: in the pool it would wait behind whatever people ask for. Over
 //! the same connection this instance tells the others when it stops sleeping.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rand::Rng;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::heard::Heard;
 use super::hub::ListenerState;
@@ -74,12 +73,13 @@ async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool) -
         let sending = async {
             // in a statement of its own: asking cleans the queue up, and tells of one that is too full for the canary
             let usage = link.notification_queue_usage().await?;
-            live.meter.queue_usage_ppm.store((usage * 1e6) as u64, Relaxed);
+            live.meter.queue_usage.set(usage);
+            let sent_at = Instant::now();
             link.send_canary(&nonce).await?;
-            Ok(usage)
+            Ok((usage, sent_at))
         };
-        let usage = match within(PATIENCE, "send the canary within 4 s", sending).await {
-            Ok(usage) => usage,
+        let (usage, sent_at) = match within(PATIENCE, "send the canary within 4 s", sending).await {
+            Ok(sent) => sent,
             Err(error) => return Lost::Own(error),
         };
         if timeout(PATIENCE, comes_back).await.is_err() {
@@ -89,6 +89,7 @@ async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool) -
             });
         }
         *has_proved = true;
+        live.meter.canary_returned(sent_at.elapsed());
         let is_filling = usage >= UNNOTIFIED_FROM;
         if is_filling && !was_filling {
             tracing::error!(usage, "the notification queue is filling: a listening session is stuck in a transaction");

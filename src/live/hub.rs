@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use super::bye::Bye;
 use super::frame::Frame;
 use super::mailbox::{Delivery, Mailbox};
-use super::meter::{CLIENT_GONE, Meter, role};
+use super::meter::{CLIENT_GONE, Meter, Resync, role};
 use super::watched::{Audience, Watched};
 use crate::cursor::{Cursor, Epoch, Revision};
-use crate::order::{RepId, Scope};
+use crate::order::{RepId, Scope, UserId};
 use crate::store::SessionKey;
 
 /// Streams that one session may have open. Beyond, its oldest is replaced.
@@ -35,6 +35,8 @@ pub struct Subscriber {
     pub scope: Scope,
     /// The session it was opened with.
     pub session: SessionKey,
+    /// Whose session that is.
+    pub user: UserId,
 }
 
 /// Which streams are open, by scope, and whether the listener is live.
@@ -71,8 +73,8 @@ struct Channels {
 type Channel = Vec<Arc<Mailbox>>;
 
 /// Has a scope's streams read this state or a newer one.
-fn resync(channel: &Channel, state: Revision) {
-    channel.iter().for_each(|mailbox| mailbox.resync(state));
+fn resync(channel: &Channel, state: Revision, cause: Resync) {
+    channel.iter().for_each(|mailbox| mailbox.resync(state, cause));
 }
 
 impl Hub {
@@ -94,7 +96,7 @@ impl Hub {
     /// Registers a stream. From now on it misses nothing that is published for its scope.
     #[must_use]
     pub fn subscribe(self: &Arc<Self>, subscriber: Subscriber) -> Subscription {
-        let mailbox = Arc::new(Mailbox::new(self.next.fetch_add(1, Relaxed), subscriber.session));
+        let mailbox = Arc::new(Mailbox::new(self.next.fetch_add(1, Relaxed), subscriber.session, subscriber.user));
         let mut channels = self.lock();
         if channels.draining {
             mailbox.close(Bye::Draining);
@@ -109,10 +111,11 @@ impl Hub {
             oldest.close(Bye::Replaced);
         }
         channel.push(Arc::clone(&mailbox));
+        let of_user = channel.iter().filter(|other| other.user == subscriber.user).count();
         drop(channels);
         self.open.fetch_add(1, Relaxed);
         self.opened.notify_one();
-        self.meter.opened(role(subscriber.scope));
+        self.meter.opened(role(subscriber.scope), of_user);
         Subscription { hub: Arc::clone(self), scope: subscriber.scope, mailbox, reason: CLIENT_GONE }
     }
 
@@ -128,7 +131,8 @@ impl Hub {
     }
 
     /// How many streams are subscribed.
-    pub(super) fn open_streams(&self) -> usize {
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
         self.open.load(Relaxed)
     }
 
@@ -162,28 +166,31 @@ impl Hub {
         let mut channels = self.lock();
         channels.epoch = Some(state.epoch);
         if !is_of_everybody {
-            channels.watched.each_newcomer(|channel| resync(channel, revision));
+            channels.watched.each_newcomer(|channel| resync(channel, revision, Resync::Newcomer));
         }
         for (scope, frame) in concerned {
             let Some(channel) = channels.watched.get(scope) else { continue };
             let Some(frame) = frame else {
-                resync(channel, revision);
+                resync(channel, revision, Resync::Untold);
                 continue;
             };
             let overrun = channel.iter().filter(|mailbox| !mailbox.put(Arc::clone(&frame))).count();
-            self.meter.mailboxes_overrun.fetch_add(overrun as u64, Relaxed);
+            self.meter.mailboxes_overrun.inc_by(overrun as u64);
         }
     }
 
     /// The listener has come to a state without telling what happened on the way: every stream must read it, or a newer one.
     pub(super) fn resync(&self, state: &Cursor) {
         let mut channels = self.lock();
-        channels.epoch = Some(state.epoch);
-        channels.watched.values().for_each(|channel| resync(channel, state.revision()));
+        if channels.epoch.replace(state.epoch) != Some(state.epoch) {
+            self.meter.epoch_began();
+        }
+        channels.watched.values().for_each(|channel| resync(channel, state.revision(), Resync::Jump));
     }
 
     /// Whether the listener reads in another epoch than that of a state, so that nothing which it reads leads on from there.
-    pub(super) fn is_elsewhere(&self, state: &Cursor) -> bool {
+    #[must_use]
+    pub fn is_elsewhere(&self, state: &Cursor) -> bool {
         self.lock().epoch.is_some_and(|epoch| epoch != state.epoch)
     }
 

@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rand::Rng;
@@ -77,7 +76,7 @@ pub(super) async fn run(live: &Live) {
         let share = rand::rng().random_range(0.5..1.0);
         sleep(backoff.mul_f64(share)).await;
         backoff = (backoff * 2).min(LONGEST_BACKOFF);
-        live.meter.reconnects.fetch_add(1, Relaxed);
+        live.meter.reconnects.inc();
     }
 }
 
@@ -90,7 +89,7 @@ async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> 
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
         Link::open(live.store.url(), "listener", move |channel, payload| {
             if heard.hear(channel, payload) {
-                meter.notifications.fetch_add(1, Relaxed);
+                meter.notifications.inc();
             }
         })
         .await?
@@ -117,7 +116,7 @@ async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> 
     if heard.has_been_reading_for(SLOW_READ) {
         // it would take as long at every attempt, and nobody would get anything
         tracing::error!("a batch took too long and is skipped; every stream reads its state anew");
-        live.meter.batches_skipped.fetch_add(1, Relaxed);
+        live.meter.batches_skipped.inc();
         *stand = None;
     }
     ended
@@ -242,7 +241,7 @@ impl Tail<'_> {
                         tracing::warn!("the listener slept longer than its lease; changes may have come late");
                         let read = self.read().await?;
                         lateness.read(read.recorded.into_iter(), now);
-                        self.live.meter.events_found_late.fetch_add(lateness.unheard(), Relaxed);
+                        self.live.meter.events_found_late.inc_by(lateness.unheard());
                     }
                 }
             }
@@ -256,7 +255,7 @@ impl Tail<'_> {
             }
             let read = self.read().await?;
             lateness.read(read.recorded.into_iter(), now);
-            self.live.meter.events_found_late.fetch_add(lateness.found(now), Relaxed);
+            self.live.meter.events_found_late.inc_by(lateness.found(now));
         }
     }
 
@@ -295,11 +294,12 @@ impl Tail<'_> {
         let followed = self.audience();
         let mut read = Read { recorded: Vec::new(), transactions: 0 };
         self.heard.begins_to_read();
+        let begun_at = Instant::now();
         let (Batch { cursor, news }, summaries) = match self.read_batch(&followed).await {
             // it would be the same at every attempt, and nobody would get anything
             Err(error) if error.is_of_the_data() || error.is_slowness() => {
                 tracing::error!(error = error.chain(), "a batch is skipped; every stream reads its state anew");
-                live.meter.batches_skipped.fetch_add(1, Relaxed);
+                live.meter.batches_skipped.inc();
                 self.jump().await?;
                 return Ok(read);
             }
@@ -307,7 +307,8 @@ impl Tail<'_> {
         };
         self.has_read();
         let cursor = Arc::new(cursor);
-        live.meter.batches.fetch_add(1, Relaxed);
+        live.meter.batches.inc();
+        live.meter.batch_seconds.observe(begun_at.elapsed().as_secs_f64());
         match news {
             News::Everything(why) => {
                 tracing::info!(why, "every stream reads its state anew");
@@ -326,8 +327,9 @@ impl Tail<'_> {
                 let xids: HashSet<&u64> = read.recorded.iter().collect();
                 // of those that were left out it is not known whether they were of one transaction
                 read.transactions = u32::try_from(xids.len() as u64 + changed.left_out).unwrap_or(u32::MAX);
-                live.meter.events.fetch_add(read.recorded.len() as u64, Relaxed);
-                live.meter.events_unreadable.fetch_add(changed.unreadable.len() as u64, Relaxed);
+                live.meter.events.inc_by(read.recorded.len() as u64);
+                live.meter.batch_events.observe(read.recorded.len() as f64);
+                live.meter.events_unreadable.inc_by(changed.unreadable.len() as u64);
                 if changed.has_unrecorded {
                     self.stand.baselines.forget_all();
                     live.hub.met_unrecorded();

@@ -41,6 +41,6 @@ mod within;
 pub use bye::Bye;
 pub use frame::Frame;
 pub use hub::{Hub, ListenerState, Subscriber, Subscription};
-pub use meter::{AgeBuckets, Meter, Step, StreamCounts, Task};
+pub use meter::{Meter, Poll, Resync, Step, Task};
 pub use state::Live;
 pub use stream::{EventStream, Outgoing};

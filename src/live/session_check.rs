@@ -36,7 +36,9 @@ pub(super) async fn run(sessions: &Sessions, hub: &Hub, meter: &Meter) {
 }
 
 async fn check_all(sessions: &Sessions, hub: &Hub, meter: &Meter) -> Result<(), StoreError> {
-    for (roles, open) in [(Role::OF_ONE_REP, hub.sessions(false)), (Role::OF_ALL_ORDERS, hub.sessions(true))] {
+    let (of_one, of_all) = (hub.sessions(false), hub.sessions(true));
+    meter.streaming_sessions.set(i64::try_from(of_one.len() + of_all.len()).unwrap_or(i64::MAX));
+    for (roles, open) in [(Role::OF_ONE_REP, of_one), (Role::OF_ALL_ORDERS, of_all)] {
         check(sessions, hub, roles, &open).await?;
     }
     for swept in sessions.sweep().await? {

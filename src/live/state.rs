@@ -1,7 +1,6 @@
 //! What the tasks of the live side share.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use chrono_tz::Tz;
 use tokio::time::Instant;
@@ -56,7 +55,7 @@ impl Live {
     pub async fn is_unchanged(&self, scope: Scope, from: Revision, to: Revision) -> bool {
         let unchanged = self.hub.records_all() && self.recency.is_unchanged(scope, from, to).await;
         let counter = if unchanged { &self.meter.polls_unchanged } else { &self.meter.polls_changed };
-        counter.fetch_add(1, Relaxed);
+        counter.inc();
         unchanged
     }
 }

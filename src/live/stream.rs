@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::bye::Bye;
 use super::frame::{self, Frame};
 use super::hub::{Subscriber, Subscription};
 use super::mailbox::Delivery;
-use super::meter::UNAVAILABLE;
+use super::meter::{Resync, SLOW_READER, UNAVAILABLE};
 use super::pulse;
 use super::state::Live;
 use crate::cursor::Cursor;
@@ -71,20 +70,20 @@ impl Live {
     }
 
     /// Reads the state anew, for a stream that knows all up to a cursor.
-    fn resync(self: &Arc<Self>, scope: Scope, known: &Arc<Cursor>) -> Resync {
+    fn resync(self: &Arc<Self>, scope: Scope, known: &Arc<Cursor>) -> Reading {
         let (live, known) = (Arc::clone(self), Arc::clone(known));
         Box::pin(async move { live.syncs.read(scope, Some(&known)).await })
     }
 }
 
-type Resync = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
 
 /// How a stream that must read its state anew comes to it.
 enum Behind {
     /// It reads after a pause. What is published until then is in the state that it will read.
     Pauses(Pin<Box<Sleep>>),
     /// The read is under way. What is published meanwhile may be newer, and stays in the mailbox.
-    Reads(Resync),
+    Reads(Reading),
 }
 
 impl Behind {
@@ -146,10 +145,10 @@ impl EventStream {
                     Delivery::Frames(_) if self.behind.is_some() => {}
                     Delivery::Frames(frames) => self.waiting = frames,
                     // whoever pauses reads at once: the listener has come to another state
-                    Delivery::Resync(state) => {
+                    Delivery::Resync(state, cause) => {
                         let is_known = self.known.revision().partial_cmp(&state).is_some_and(Ordering::is_ge);
                         if self.behind.is_some() || !is_known {
-                            self.reads_anew();
+                            self.reads_anew(cause);
                         }
                     }
                     Delivery::Ping => return Poll::Ready(Some(self.ping())),
@@ -165,7 +164,7 @@ impl EventStream {
                     continue;
                 }
                 Some(Poll::Ready(None)) => {
-                    self.reads_anew();
+                    self.reads_anew(Resync::Again);
                     continue;
                 }
                 Some(Poll::Pending) | None => {}
@@ -178,15 +177,18 @@ impl EventStream {
 
     /// What was told has been written to the browser's socket.
     pub fn written(&self, told: &Outgoing) {
-        if let Some(recorded_at) = told.recorded_at {
-            self.live.meter.frames_sent.fetch_add(1, Relaxed);
-            self.live.meter.delivered((Utc::now() - recorded_at).to_std().unwrap_or_default());
-        }
+        let age = told.recorded_at.map(|recorded_at| (Utc::now() - recorded_at).to_std().unwrap_or_default());
+        self.live.meter.written(told.bytes.len(), age);
     }
 
     /// Why the server ends the stream, as soon as it does: for whoever can't write to it.
     pub async fn goodbye(&mut self) -> Bye {
         poll_fn(|cx| self.subscription.poll_goodbye(cx)).await
+    }
+
+    /// Its reader took too long, and is not waited for.
+    pub fn cut(&mut self) {
+        self.subscription.closes_because(SLOW_READER);
     }
 
     /// The last event of a stream, which ends then.
@@ -209,7 +211,7 @@ impl EventStream {
                 Novelty::OtherEpoch => {
                     // whatever else waits was read before the state will be
                     self.waiting.clear();
-                    self.reads_anew();
+                    self.reads_anew(Resync::Again);
                 }
             }
         }
@@ -248,7 +250,8 @@ impl EventStream {
         self.behind = Some(Behind::Pauses(Box::pin(sleep(pause))));
     }
 
-    fn reads_anew(&mut self) {
+    fn reads_anew(&mut self, cause: Resync) {
+        self.live.meter.resyncs.of(cause).inc();
         self.behind = Some(Behind::Reads(self.live.resync(self.subscription.scope(), &self.known)));
     }
 

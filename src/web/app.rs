@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use tokio::sync::OnceCell;
 
+use crate::counted::Requests;
 use crate::live::Live;
 use crate::network::Network;
 use crate::order::{Currency, LateAfter, OrderLink};
@@ -33,6 +34,8 @@ pub struct App {
     pub two_cookies: Arc<Seldom>,
     /// When it was said last that a proxy names its clients that is not trusted.
     pub untrusted_proxy: Arc<Seldom>,
+    /// How many requests there were.
+    pub requests: Requests,
     /// What was configured.
     pub settings: Arc<WebSettings>,
 }

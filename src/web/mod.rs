@@ -43,7 +43,7 @@ use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
 use page::{assets, login, sessions};
 use request::session::{Pharmacist, SalesRep};
-use request::{failure, guard};
+use request::{failure, guard, tally};
 
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -110,6 +110,7 @@ pub fn router(app: App) -> Router {
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
             tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
         }))
+        .layer(from_fn_with_state(app.clone(), tally::count))
         .layer(from_fn(guard::security_headers))
         .layer(from_fn_with_state(app.clone(), page::failure::as_page))
         .layer(CatchPanicLayer::custom(failure::panicked))

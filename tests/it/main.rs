@@ -41,6 +41,7 @@ mod news;
 mod ops;
 mod pages;
 mod pool;
+mod prometheus;
 mod recording;
 mod rights;
 mod screenshots;

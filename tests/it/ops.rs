@@ -1,10 +1,18 @@
 //! What ops see: health, readiness with reasons, metrics that agree.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
-use crate::harness::database::Database;
-use crate::harness::eventually;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::UnixDatagram;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::harness::database::{Database, connect, temporary_folder};
+use crate::harness::instance::program;
 use crate::harness::service::Service;
+use crate::harness::{PATIENCE, eventually};
 
 #[tokio::test]
 async fn readiness_says_what_is_missing() {
@@ -122,4 +130,100 @@ async fn streams_opened_and_closed_always_agree_with_the_open_ones() {
     assert_eq!(service.metric("oncare_live_frames_sent_total").await, 3.0);
     assert_eq!(service.metric("oncare_live_event_age_seconds_count").await, 3.0);
     assert_eq!(service.metric("oncare_live_event_age_seconds_bucket{le=\"+Inf\"}").await, 3.0);
+}
+
+/// The service as systemd starts it, and what it says there.
+#[tokio::test]
+async fn a_service_manager_is_told_that_it_serves_lives_and_stops() {
+    let database = Database::new().await;
+    let folder = temporary_folder("oncare-live-manager");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("notify");
+    let told = UnixDatagram::bind(&path).unwrap();
+    let mut service = Command::new(program())
+        .args(["serve", "--own-forms", "--log", "error", "--database-url", &database.url])
+        .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "300000")
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let until = async |what: &str| {
+        let heard = async {
+            let mut datagram = [0; 4_096];
+            loop {
+                let length = told.recv(&mut datagram).await.unwrap();
+                if std::str::from_utf8(&datagram[..length]).unwrap().contains(what) {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, heard).await.unwrap_or_else(|_| panic!("it never said {what}"));
+    };
+    until("READY=1").await;
+    until("STATUS=live, 0 streams\nWATCHDOG=1").await;
+    until("WATCHDOG=1").await;
+    let pid = Pid::from_raw(service.id().unwrap() as i32).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    until("STOPPING=1").await;
+    assert!(service.wait().await.unwrap().success());
+    std::fs::remove_file(path).unwrap();
+}
+
+/// A disk of some megabytes, which goes with this.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Of the owner of a folder of the server's.
+    fn new(server: &Path) -> Self {
+        let folder = temporary_folder("oncare-live-disk");
+        std::fs::create_dir_all(&folder).unwrap();
+        let owner = std::fs::metadata(server).unwrap().uid();
+        let options = format!("size=64m,mode=700,uid={owner}");
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "none"]).arg(&folder);
+        assert!(mount.status().unwrap().success(), "a small disk is mounted");
+        Self(folder)
+    }
+
+    /// Fills it to the last byte.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+        while std::io::Write::write(&mut file, &[0; 65_536]).is_ok() {}
+    }
+
+    fn clear(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+#[ignore = "mounts a disk, which only root can"]
+async fn a_service_whose_database_has_no_room_left_is_not_ready() {
+    let database = Database::alone().await;
+    let disk = SmallDisk::new(Path::new(&database.value("current_setting('data_directory')").await));
+    let small = disk.0.display();
+    let admin = connect(&database.url.replace(&database.name, "postgres")).await;
+    admin.batch_execute(&format!("create tablespace small location '{small}'")).await.unwrap();
+    eventually("the database is moved there", async || {
+        admin.batch_execute(&format!("alter database {} set tablespace small", database.name)).await.ok()
+    })
+    .await;
+    let service = Service::start(&database).await;
+    disk.fill();
+    let (_, said) = eventually("it is not ready", async || {
+        Some(service.get_ops("/readyz").await).filter(|(status, _)| *status == 503)
+    })
+    .await;
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(said["disk"].as_str().unwrap().contains("No space left on device"), "{said}");
+    assert_eq!((&said["database"], &said["listener"]), (&"ok".into(), &"ok".into()), "{said}");
+    disk.clear();
+    service.ready().await;
 }

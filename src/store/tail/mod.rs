@@ -1,6 +1,7 @@
 //! What happened since a snapshot. `batch.rs`: for the listener. `sync.rs`: the state of a stream, with what its page missed
 //! (`missed.rs`). `fold.rs`: into the statistics and timelines. `recorded.rs`: by what it was recorded. `sleep.rs` and `canary.rs`: whether, and that, notifications come.
 
+mod audit;
 mod batch;
 mod canary;
 mod fold;

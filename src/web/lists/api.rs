@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use crate::live::Poll;
 use crate::order::{Filter, FullRowJson, Invalid, OrderId, OrderKey, Pagination, RowJson, Scope, Summary, iso_time};
 use crate::store::{Dashboard, Listed, NEWEST_CHANGES, Shown, StatusSince};
 use crate::web::app::App;
@@ -34,6 +35,9 @@ struct DashboardJson<'a> {
 
 /// So many are the newest orders.
 const RECENT: u8 = 10;
+
+/// The header in which a page says why it asks.
+const REASON: &str = "oncare-reason";
 
 /// What a page is answered besides.
 #[derive(Serialize)]
@@ -131,6 +135,8 @@ pub(crate) async fn answer<R: ListReader>(
             return Err(Failure::Invalid(invalid));
         }
     };
+    let reason = headers.get(REASON).and_then(|reason| reason.to_str().ok());
+    app.live.meter.polled(Poll::said(reason));
     app.live.polls(scope);
     if let Some(known) = known_revision(scope, &headers)
         && app.live.is_unchanged(scope, known, user.as_of).await

@@ -29,6 +29,6 @@ pub(crate) async fn open<R: ListReader>(
     let from_header = request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cursor = from_header.or_else(|| last_value(query, "cursor"));
     let cursor = cursor.and_then(|text| Cursor::from_outside(&text));
-    let events = app.live.open(Subscriber { scope, session: user.session }, cursor.as_ref()).await?;
+    let events = app.live.open(Subscriber { scope, session: user.session, user: user.id }, cursor.as_ref()).await?;
     Ok(response::respond(events, response::may_take_over(&request)))
 }

@@ -102,7 +102,12 @@ async fn write_slowly(
     mut rest: impl Buf,
 ) -> bool {
     let written = tokio::select! {
-        written = timeout(WRITE_PATIENCE, connection.socket.write_all_buf(&mut rest)) => matches!(written, Ok(Ok(()))),
+        written = timeout(WRITE_PATIENCE, connection.socket.write_all_buf(&mut rest)) => {
+            if written.is_err() {
+                events.cut();
+            }
+            matches!(written, Ok(Ok(())))
+        },
         goodbye = events.goodbye() => {
             events.end(goodbye);
             false

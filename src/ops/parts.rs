@@ -1,0 +1,24 @@
+//! What the ops routes look at.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::metrics::Metrics;
+use crate::live::Live;
+use crate::store::{SignOn, Store};
+
+/// What the ops routes look at.
+#[derive(Clone)]
+pub struct Ops {
+    /// The database.
+    pub store: Store,
+    /// Listener and streams.
+    pub live: Arc<Live>,
+    /// Who signs people on.
+    pub sign_on: SignOn,
+    /// All that is counted.
+    pub metrics: Metrics,
+    /// Cancelled once the service is stopping.
+    pub stopping: CancellationToken,
+}
