@@ -6,6 +6,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::hub::Hub;
 use super::meter::{Measured, Meter, Step};
+use super::outage::Outage;
 use super::state::Live;
 use crate::counted::Label;
 use crate::store::{Folded, Store, StoreError};
@@ -49,7 +50,7 @@ pub(super) async fn run(live: &Live, retention: Duration) {
         is_complete: false,
         is_busy: false,
         is_far_behind: false,
-        steps: Step::ALL.map(|step| Turn { step, next: now, is_failing: false }),
+        steps: Step::ALL.map(|step| Turn { step, next: now, outage: Outage::default() }),
     };
     loop {
         ticks.tick().await;
@@ -61,7 +62,7 @@ pub(super) async fn run(live: &Live, retention: Duration) {
 struct Turn {
     step: Step,
     next: Instant,
-    is_failing: bool,
+    outage: Outage,
 }
 
 struct Folder<'a> {
@@ -91,13 +92,19 @@ impl Folder<'_> {
             let outcome = self.take(step).await;
             let turn = &mut self.steps[place];
             match &outcome {
-                Ok(_) if turn.is_failing => tracing::info!(step = step.value(), "the background work goes on again"),
-                Err(error) if !turn.is_failing => {
-                    tracing::warn!(step = step.value(), error = error.chain(), "background work failed; trying on");
+                Ok(_) => {
+                    if let Some((time, failures)) = turn.outage.is_over() {
+                        let (step, seconds) = (step.value(), time.as_secs());
+                        tracing::info!(step, failures, "the background work goes on again after {seconds} s");
+                    }
                 }
-                _ => {}
+                Err(error) => {
+                    if turn.outage.fails_beside(self.hub, error) {
+                        let (step, remedy, error) = (step.value(), error.remedy(), error.chain());
+                        tracing::warn!(step, error, remedy, "background work failed; it is tried again each second");
+                    }
+                }
             }
-            turn.is_failing = outcome.is_err();
             let pause = outcome.unwrap_or_else(|_| {
                 self.meter.background_failures.of(step).inc();
                 RETRY_PAUSE
@@ -126,6 +133,10 @@ impl Folder<'_> {
                 return Ok(PROGRESS_INTERVAL);
             }
             Step::Audit => {
+                // as long as changes go unrecorded there are no statistics to compare with
+                if !self.hub.records_all() {
+                    return Ok(RETRY_PAUSE);
+                }
                 self.audit().await?;
                 return Ok(AUDIT_INTERVAL);
             }
@@ -167,9 +178,6 @@ impl Folder<'_> {
     }
 
     async fn audit(&self) -> Result<(), StoreError> {
-        if !self.hub.records_all() {
-            return Ok(());
-        }
         let Some((rep, differences)) = self.store.audit_statistics().await? else { return Ok(()) };
         self.meter.audits.inc();
         self.meter.differences.inc_by(differences);

@@ -70,7 +70,8 @@ pub(super) async fn run(live: &Live) {
             backoff = FIRST_BACKOFF;
         }
         if outage.fails(&error.chain()) {
-            tracing::warn!(error = error.chain(), "the listener can't read; it reconnects until it can");
+            let remedy = error.remedy();
+            tracing::warn!(error = error.chain(), remedy, "the listener can't read; it reconnects until it can");
         }
         live.hub.set_listener_state(ListenerState::Degraded(error.chain()));
         let share = rand::rng().random_range(0.5..1.0);
@@ -283,8 +284,8 @@ impl Tail<'_> {
 
     fn has_read(&mut self) {
         self.heard.has_read();
-        if let Some(outage) = self.outage.is_over() {
-            tracing::info!("the listener is back after {} s", outage.as_secs());
+        if let Some((outage, failures)) = self.outage.is_over() {
+            tracing::info!(failures, "the listener is back after {} s", outage.as_secs());
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::hub::Hub;
 use super::meter::Meter;
+use super::outage::Outage;
 use crate::security::End;
 use crate::store::{Role, SessionKey, Sessions, StoreError};
 
@@ -20,18 +21,26 @@ const CHECKED_AT_ONCE: usize = 1_000;
 
 /// Checks for ever.
 pub(super) async fn run(sessions: &Sessions, hub: &Hub, meter: &Meter) {
-    let mut failing = false;
+    let mut outage = Outage::default();
     loop {
-        tokio::time::sleep(if failing { RETRY_PAUSE } else { CHECK_INTERVAL }).await;
-        let outcome = check_all(sessions, hub, meter).await;
-        match outcome {
-            Ok(()) if failing => tracing::info!("checking the open streams' sessions again"),
-            Err(ref error) if !failing => {
-                tracing::warn!(error = error.chain(), "could not check the open streams' sessions; trying on");
+        tokio::time::sleep(if outage.is_on() { RETRY_PAUSE } else { CHECK_INTERVAL }).await;
+        match check_all(sessions, hub, meter).await {
+            Ok(()) => {
+                if let Some((time, failures)) = outage.is_over() {
+                    tracing::info!(failures, "the open streams' sessions are checked again after {} s", time.as_secs());
+                }
             }
-            _ => {}
+            Err(error) => {
+                if outage.fails_beside(hub, &error) {
+                    let (remedy, error) = (error.remedy(), error.chain());
+                    tracing::warn!(
+                        error,
+                        remedy,
+                        "could not check the open streams' sessions; it is tried again each second"
+                    );
+                }
+            }
         }
-        failing = outcome.is_err();
     }
 }
 

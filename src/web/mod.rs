@@ -42,8 +42,9 @@ use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
 use page::{assets, login, sessions};
+use request::id::RequestId;
 use request::session::{Pharmacist, SalesRep};
-use request::{failure, guard, tally};
+use request::{failure, guard, id, tally};
 
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -106,9 +107,11 @@ pub fn router(app: App) -> Router {
     let login = login.layer(answered.clone());
     let answers = answered.layer(from_fn(guard::finish_writes));
     let everything = ServiceBuilder::new()
-        // what failed is logged once, with its cause, where it becomes a response
+        .layer(from_fn(id::name))
+        // what failed is logged once, with its cause, where it becomes a response: within this
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
-            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+            let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.as_str());
+            tracing::error_span!("request", method = %request.method(), path = request.uri().path(), id)
         }))
         .layer(from_fn_with_state(app.clone(), tally::count))
         .layer(from_fn(guard::security_headers))

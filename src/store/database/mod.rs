@@ -4,6 +4,7 @@ mod error;
 mod gather;
 mod link;
 mod pool;
+mod remedy;
 mod remembered;
 mod settings;
 mod snapshot;

@@ -350,7 +350,7 @@ impl Manager for Sessions {
         let driver = tokio::spawn(async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
-                    tracing::warn!(error = chain(&error), "a connection to the database broke");
+                    tracing::debug!(error = chain(&error), "a connection to the database broke");
                 },
                 // what waits for an answer fails, as nobody is left who would bring it
                 () = expiry(lent) => tracing::debug!("a connection to the database is given up"),

@@ -14,6 +14,7 @@ use crate::web::app::App;
 use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Reason;
 use crate::web::request::guard::host;
+use crate::web::request::id::RequestId;
 use crate::web::request::session::{cookies, who};
 
 #[derive(Template)]
@@ -24,11 +25,14 @@ struct FailurePage {
     message: String,
     /// Where to sign in, where that would help.
     login: Option<String>,
+    /// The request's name, where the log has more.
+    request: Option<String>,
 }
 
 /// Makes pages of failures, and of "not signed in" the way to the login and back.
 pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, next: Next) -> Response {
     let (method, headers) = (request.method().clone(), request.headers().clone());
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
     let response = next.run(request).await;
     let status = response.status();
     let site = &app.settings.site;
@@ -51,6 +55,7 @@ pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
                     heading: "Not signed in",
                     message: message.to_owned(),
                     login: Some(login_for(host, &page)),
+                    request: None,
                 };
                 return page.render().map_or(response, |html| {
                     (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response()
@@ -79,7 +84,13 @@ pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
     // where the database is out of reach, nobody knows who it is
     let user = if status.is_client_error() { who(&app, &headers).await.ok().flatten() } else { None };
     let shell = user.map_or_else(|| Shell::for_nobody(&app), |user| Shell::for_user(&app, &user));
-    let page = FailurePage { shell, heading, message: sentence(&message), login: None };
+    let page = FailurePage {
+        shell,
+        heading,
+        message: sentence(&message),
+        login: None,
+        request: id.filter(|_| status.is_server_error()),
+    };
     match page.render() {
         Ok(html) => (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
         Err(_) => response,

@@ -7,6 +7,7 @@ pub(super) mod etag;
 pub(super) mod failure;
 pub(super) mod form;
 pub(super) mod guard;
+pub(super) mod id;
 pub(super) mod origin;
 pub(super) mod path;
 pub(super) mod query;
