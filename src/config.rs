@@ -192,12 +192,27 @@ pub struct Service {
     /// How long events are kept: the timeline of an order, and how far back a page can be told what it missed.
     #[arg(long, env = "RETENTION", default_value = "90days", value_name = "DURATION", value_parser = long_duration)]
     pub retention: Duration,
+    /// How it stops.
+    #[command(flatten)]
+    pub drain: Drain,
     /// Who has the forms that change orders.
     #[command(flatten)]
     pub forms: Forms,
     /// Who signs people on, and where the pages are.
     #[command(flatten)]
     pub django: Django,
+}
+
+/// How the service stops.
+#[derive(Debug, Clone, Args)]
+pub struct Drain {
+    /// How long it goes on serving after a signal while /readyz says that it is stopping: as long as whoever shares out requests
+    /// takes to notice. Streams that are opened meanwhile end at once.
+    #[arg(long, env = "DRAIN_NOTICE", default_value = "0s", value_name = "DURATION", value_parser = drain_time)]
+    pub drain_notice: Duration,
+    /// Over what time it then ends the open streams, so that they do not come back all at once; less where they are few.
+    #[arg(long, env = "DRAIN_FOR", default_value = "2s", value_name = "DURATION", value_parser = drain_time)]
+    pub drain_for: Duration,
 }
 
 /// How safe signing in is.
@@ -468,6 +483,10 @@ fn long_duration(text: &str) -> Result<Duration, &'static str> {
 
 fn short_duration(text: &str) -> Result<Duration, &'static str> {
     duration(text, 0, 10, "expected a duration from 0s to 10s such as 1s")
+}
+
+fn drain_time(text: &str) -> Result<Duration, &'static str> {
+    duration(text, 0, 600, "expected a duration from 0s to 10min such as 5s")
 }
 
 fn public_url(text: &str) -> Result<PublicUrl, &'static str> {

@@ -10,6 +10,7 @@ use clap::Parser;
 use oncare_live::config::{
     Cli, Command, CreateUser, Database, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall, UserSessions,
 };
+use oncare_live::ops::{Levels, Recent};
 use oncare_live::security::{End, Security};
 use oncare_live::server::{Listeners, run};
 use oncare_live::store::{Attached, Detached, NewUser, Removed, SignOn, Store, Verdict, chain, session_grant};
@@ -287,22 +288,30 @@ fn new_password(file: Option<&Path>) -> anyhow::Result<String> {
     Ok(password)
 }
 
-/// Ready on SIGTERM or SIGINT.
+/// Ready on SIGTERM or SIGINT. A second one ends the process, whatever is under way.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("could not watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not watch for SIGINT")?;
-    Ok(async move {
+    let mut signalled = async move || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    };
+    Ok(async move {
+        signalled().await;
+        tokio::spawn(async move {
+            signalled().await;
+            tracing::warn!("a second signal: stopping at once");
+            std::process::exit(1);
+        });
     })
 }
 
 fn start_log(cli: &Cli) -> anyhow::Result<()> {
     let expected = "--log: expected a filter such as warn or oncare_live=debug";
     let filter: Targets = cli.log.parse().context(expected)?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(Levels::new(filter)).with(Recent::default());
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match cli.log_format {
         LogFormat::Text => {

@@ -4,15 +4,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Django, PublicUrl, Service};
 use crate::counted::Requests;
 use crate::http;
-use crate::live::Live;
-use crate::ops::{self, Metrics, Ops};
+use crate::live::{Hub, Live};
+use crate::ops::{self, History, Metrics, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
@@ -24,6 +28,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the database may take to say, before serving, whether there can be own forms. One that is away is not waited for: pages
 /// look again.
 const FORMS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// In what time one stream is ended at the latest, as long as the whole may take, and how far apart those are that end together.
+const DRAINED_IN: Duration = Duration::from_millis(1);
+const DRAIN_STEP: Duration = Duration::from_millis(50);
 
 /// How long the background tasks may take after that.
 const TASKS_GRACE: Duration = Duration::from_secs(1);
@@ -68,15 +76,10 @@ pub async fn run(
     let live = Live::new(store.clone(), sessions.clone(), service.time_zone);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     live.start(service.retention, &tasks, &background);
+    let in_background = |task: BoxFuture<'static, ()>| tasks.spawn(background.clone().run_until_cancelled_owned(task));
     if let SignOn::Django(keys) = &sign_on {
         let (store, django, keys) = (store.clone(), service.django.clone(), keys.clone());
-        let stopped = background.clone().cancelled_owned();
-        tasks.spawn(async move {
-            tokio::select! {
-                () = stopped => {}
-                () = sign_on_check::say_at_start(&store, &django, &keys) => {}
-            }
-        });
+        in_background(async move { sign_on_check::say_at_start(&store, &django, &keys).await }.boxed());
     }
 
     let settings = WebSettings {
@@ -104,27 +107,40 @@ pub async fn run(
         settings: Arc::new(settings),
     };
     let metrics = Metrics::of(&live, &store, &app.requests);
-    let ops = Ops { store, live: Arc::clone(&live), sign_on, metrics, stopping: requests.clone() };
+    let (history, stopping, stop) = (History::default(), CancellationToken::new(), CancellationToken::new());
+    {
+        let (history, metrics, live) = (history.clone(), metrics.clone(), Arc::clone(&live));
+        in_background(async move { history.keep(&metrics).await }.boxed());
+        in_background(async move { ops::keep_alive(&live).await }.boxed());
+    }
+    let ops = Ops {
+        store,
+        live: Arc::clone(&live),
+        sign_on,
+        metrics,
+        history,
+        started_at: Utc::now(),
+        stop: stop.clone(),
+        stopping: stopping.clone(),
+    };
     let web = http::serve(listeners.web, web::router(app), requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
     let ops = http::serve(listeners.ops, ops::router(ops), background.clone().cancelled_owned(), TASKS_GRACE);
     let ops = tokio::spawn(ops);
 
-    {
-        let (live, stopped) = (Arc::clone(&live), background.clone().cancelled_owned());
-        tasks.spawn(async move {
-            tokio::select! {
-                () = stopped => {}
-                () = ops::keep_alive(&live) => {}
-            }
-        });
-    }
     ops::say_serving();
-    shutdown.await;
+    tokio::select! {
+        () = shutdown => {}
+        () = stop.cancelled() => {}
+    }
     tracing::info!("stopping");
     ops::say_stopping();
+    stopping.cancel();
+    live.hub.refuse();
+    // whoever shares out requests finds out that this instance is not ready before it takes none any more
+    sleep(service.drain.drain_notice).await;
+    drain(&live.hub, service.drain.drain_for).await;
     requests.cancel();
-    live.hub.drain();
     // a panic in either is in the log, and the other must still be waited for
     let _ = web.await;
     background.cancel();
@@ -134,6 +150,18 @@ pub async fn run(
         tracing::warn!("background tasks did not end in time");
     }
     Ok(())
+}
+
+/// Ends the streams spread over a time, or over less where they are few: each comes back somewhere, and reads its state there.
+async fn drain(hub: &Hub, time: Duration) {
+    let streams = hub.open_streams();
+    let time = time.min(DRAINED_IN * u32::try_from(streams).unwrap_or(u32::MAX));
+    let steps = usize::try_from(time.as_millis() / DRAIN_STEP.as_millis()).unwrap_or(usize::MAX);
+    for _ in 0..steps {
+        hub.drain_some(streams.div_ceil(steps));
+        sleep(DRAIN_STEP).await;
+    }
+    hub.drain();
 }
 
 /// Says in the log what own forms lack and what they bypass.

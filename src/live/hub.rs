@@ -203,9 +203,45 @@ impl Hub {
         });
     }
 
+    /// Ends the streams of a user. Their pages come back by themselves. Gives how many there were.
+    pub fn end_user(&self, user: UserId) -> usize {
+        let mut ended = 0;
+        self.each(|mailbox| {
+            if mailbox.user == user && !mailbox.is_closing() {
+                mailbox.close(Bye::Draining);
+                ended += 1;
+            }
+        });
+        ended
+    }
+
+    /// How many streams each user has.
+    #[must_use]
+    pub fn streams_by_user(&self) -> HashMap<UserId, usize> {
+        let mut streams = HashMap::new();
+        self.each(|mailbox| *streams.entry(mailbox.user).or_default() += 1);
+        streams
+    }
+
+    /// Ends those streams that still come, as the server is stopping.
+    pub fn refuse(&self) {
+        self.lock().draining = true;
+    }
+
+    /// Ends so many of the streams that are not being ended yet, as the server is stopping.
+    pub fn drain_some(&self, most: usize) {
+        let mut left = most;
+        self.each(|mailbox| {
+            if left > 0 && !mailbox.is_closing() {
+                mailbox.close(Bye::Draining);
+                left -= 1;
+            }
+        });
+    }
+
     /// Ends every stream, and those that still come.
     pub fn drain(&self) {
-        self.lock().draining = true;
+        self.refuse();
         self.each(|mailbox| mailbox.close(Bye::Draining));
     }
 
@@ -365,6 +401,30 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+
+    #[test]
+    fn some_streams_end_after_others() {
+        let hub = Arc::new(Hub::new(Arc::default()));
+        let subscribe = |user| {
+            hub.subscribe(Subscriber {
+                scope: Scope::All,
+                session: SessionKey([user; 32]),
+                user: UserId(i64::from(user)),
+            })
+        };
+        let streams: Vec<Subscription> = (0..10).map(subscribe).collect();
+        let ending = || streams.iter().filter(|stream| stream.mailbox.is_closing()).count();
+        hub.drain_some(4);
+        assert_eq!(ending(), 4);
+        hub.drain_some(4);
+        assert_eq!(ending(), 8);
+        assert!(!subscribe(11).mailbox.is_closing());
+        hub.refuse();
+        assert!(subscribe(12).mailbox.is_closing());
+        assert_eq!(ending(), 8);
+        hub.drain();
+        assert_eq!(ending(), 10);
+    }
 
     #[tokio::test]
     async fn what_is_met_during_a_look_is_not_taken_for_made_up() {

@@ -11,6 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::scrape::Scrape;
 use crate::counted::Requests;
 use crate::live::{ListenerState, Live};
 use crate::store::Store;
@@ -39,6 +40,11 @@ impl Metrics {
         let mut text = String::new();
         text::encode(&mut text, &self.0)?;
         Ok(text)
+    }
+
+    /// As numbers.
+    pub(super) fn read(&self) -> Result<Scrape, fmt::Error> {
+        Ok(Scrape::parse(&self.encode()?))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::history::History;
 use super::metrics::Metrics;
 use crate::live::Live;
 use crate::store::{SignOn, Store};
@@ -19,6 +21,12 @@ pub struct Ops {
     pub sign_on: SignOn,
     /// All that is counted.
     pub metrics: Metrics,
+    /// What was counted during the last hour.
+    pub history: History,
+    /// When the service began.
+    pub started_at: DateTime<Utc>,
+    /// Cancelled where ops want the service to stop.
+    pub stop: CancellationToken,
     /// Cancelled once the service is stopping.
     pub stopping: CancellationToken,
 }

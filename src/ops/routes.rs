@@ -3,16 +3,30 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::metrics::as_plain_text;
+use super::page;
 use super::parts::Ops;
 use super::readiness::ready;
 
 /// The ops routes.
 pub fn router(ops: Ops) -> Router {
+    let page = Router::new()
+        .route("/", get(page::html))
+        .route("/page.js", get(page::script))
+        .route("/page.css", get(page::style))
+        .route("/status.json", get(page::status))
+        .route("/events", get(page::events))
+        .route("/findings.json", get(page::findings))
+        .route("/streams/end", post(page::end_streams))
+        .route("/drain", post(page::drain))
+        .route("/log", post(page::levels))
+        .route_layer(from_fn(page::refuse_other_sites));
     Router::new()
+        .merge(page)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(scrape))
