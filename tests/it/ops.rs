@@ -253,8 +253,12 @@ async fn a_database_that_was_never_migrated_is_told_of_with_what_helps() {
     eventually("it is not ready", async || process.get("/readyz").await.filter(|(status, _)| *status == 503)).await;
     eventually("its page has the line", async || {
         let (_, status) = process.get("/status.json").await?;
-        let errors = serde_json::from_str::<Value>(&status).unwrap()["errors"].to_string();
-        (errors.contains("the listener can't read") && errors.contains("remedy: run oncare-live migrate")).then_some(())
+        let status: Value = serde_json::from_str(&status).unwrap();
+        let is_told = |line: &Value| {
+            let text = line["text"].as_str().unwrap();
+            text.starts_with("the listener can't read") && text.contains("remedy: run oncare-live migrate")
+        };
+        status["errors"].as_array().unwrap().iter().any(is_told).then_some(())
     })
     .await;
 }
