@@ -65,11 +65,11 @@
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security, counted |
 //! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http, counted |
-//! | [`ops`] | metrics and health | live, store, counted |
 //! | [`config`] | arguments and environment | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
-//! | [`server`] | everything put together | all of these |
 //! | [`doctor`] | the diagnosis | store |
+//! | [`ops`] | metrics, health, the ops page | live, store, counted, order, sign_on_check, doctor |
+//! | [`server`] | everything put together | all of these |
 //! | [`demo`] | private cluster, demonstration | server, config, store, order, password |
 //!
 //! [`store`], [`live`] and [`web`] each begin with a map of their own.
