@@ -189,6 +189,9 @@ pub struct Service {
     /// How safe signing in is.
     #[command(flatten)]
     pub sign_in: SignIn,
+    /// What clients may hold, and for how long.
+    #[command(flatten)]
+    pub clients: Clients,
     /// How long events are kept: the timeline of an order, and how far back a page can be told what it missed.
     #[arg(long, env = "RETENTION", default_value = "90days", value_name = "DURATION", value_parser = long_duration)]
     pub retention: Duration,
@@ -198,6 +201,25 @@ pub struct Service {
     /// Who signs people on, and where the pages are.
     #[command(flatten)]
     pub django: Django,
+}
+
+/// What clients may hold, and for how long.
+#[derive(Debug, Clone, Args)]
+pub struct Clients {
+    /// How long a client may take to send a request's head, as long again for its body, and how long it may take nothing of an answer,
+    /// or leave a connection unused.
+    #[arg(long, env = "CLIENT_PATIENCE", default_value = "20s", value_name = "DURATION", value_parser = client_patience)]
+    pub client_patience: Duration,
+    /// Connections of all clients at most; by default as many as the limit of open files allows beside what the service needs itself.
+    #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", value_parser = count)]
+    pub max_connections: Option<usize>,
+    /// Connections of one address, or behind a trusted proxy requests, and streams. By default a quarter of all connections, and any
+    /// number for this machine's own addresses, which a proxy may have.
+    #[arg(long, env = "CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", value_parser = count)]
+    pub connections_per_address: Option<usize>,
+    /// Streams of one user, with all sessions, at most: beyond, the oldest is replaced. A browser has one, however many tabs.
+    #[arg(long, env = "STREAMS_PER_USER", default_value_t = 120, value_name = "NUMBER", value_parser = count)]
+    pub streams_per_user: usize,
 }
 
 /// How safe signing in is.
@@ -470,6 +492,14 @@ fn short_duration(text: &str) -> Result<Duration, &'static str> {
     duration(text, 0, 10, "expected a duration from 0s to 10s such as 1s")
 }
 
+fn client_patience(text: &str) -> Result<Duration, &'static str> {
+    duration(text, 1, 600, "expected a duration from 1s to 10min such as 20s")
+}
+
+fn count(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|count| (1..=1_000_000).contains(count)).ok_or("expected a number from 1 to 1000000")
+}
+
 fn public_url(text: &str) -> Result<PublicUrl, &'static str> {
     let expected = "expected the URL of the service such as https://live.example";
     let (scheme, rest) = text.split_once("://").ok_or(expected)?;
@@ -574,6 +604,10 @@ mod tests {
             ("--public-url", "ftp://live.example", "https://live.example"),
             ("--trusted-proxy", "10.0.0.0/40", "10.0.0.0/8"),
             ("--failed-login-takes", "1min", "from 0s to 10s"),
+            ("--client-patience", "0s", "from 1s to 10min"),
+            ("--max-connections", "0", "from 1 to 1000000"),
+            ("--connections-per-address", "many", "from 1 to 1000000"),
+            ("--streams-per-user", "-1", "from 1 to 1000000"),
             ("--late-after", "pending=4", "pending=4h,shipped=5days"),
             ("--late-after", "delivered=4h", "unfinished statuses"),
             ("--host-edit-path", "/orders/edit/", "with {id} in it"),

@@ -56,15 +56,16 @@
 //! | [`cursor`] | snapshot, revision, epoch: pure | nothing |
 //! | [`password`] | Django's password formats, and the queue for the places in which passwords are hashed | seldom |
 //! | [`django`] | what Django writes of who is signed in: keys, signatures, sessions; pure | nothing |
-//! | [`http`] | the accept loop, and connections that a handler takes over | network |
+//! | [`http`] | the accept loop, what clients may hold and for how long, and connections that a handler takes over | network, security |
+//! | [`open_files`] | the limit of open files, and its shares | nothing |
 //! | [`proxy`] | what a proxy before host and service must be told | nothing |
 //! | [`network`] | from where a request came, through which proxies; pure | nothing |
 //! | [`security`] | the security log, and its counters | order |
 //! | [`seldom`] | what is said in the log once in a while | nothing |
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
-//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security |
+//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security, network |
 //! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http |
-//! | [`ops`] | metrics and health | live, store, security |
+//! | [`ops`] | metrics and health | live, store, security, http |
 //! | [`config`] | arguments and environment | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
 //! | [`server`] | everything put together | all of these |
@@ -81,6 +82,7 @@ pub mod doctor;
 pub mod http;
 pub mod live;
 pub mod network;
+pub mod open_files;
 pub mod ops;
 pub mod order;
 pub mod password;

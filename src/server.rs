@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Django, PublicUrl, Service};
-use crate::http;
-use crate::live::Live;
+use crate::http::{self, Connections, Limits};
+use crate::live::{Live, StreamCaps};
+use crate::network::PerAddress;
+use crate::open_files::{self, OPS_CONNECTIONS, Shares};
 use crate::ops::{self, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
@@ -62,9 +64,12 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let sign_on = service.django.sign_on()?;
     let store = Store::new(url, service.pool_size)?;
+    let (limits, caps) = limits(&service);
+    let patience = limits.patience;
+    let connections = Connections::new(limits);
     let forms = forms(&store, service.forms).await?;
     let sessions = Sessions::new(&store, &sign_on, service.session_idle);
-    let live = Live::new(store.clone(), sessions.clone(), service.time_zone);
+    let live = Live::new(store.clone(), sessions.clone(), service.time_zone, caps);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     live.start(service.retention, &tasks, &background);
     if let SignOn::Django(keys) = &sign_on {
@@ -101,10 +106,19 @@ pub async fn run(
         untrusted_proxy: Arc::default(),
         settings: Arc::new(settings),
     };
-    let ops = Ops { store, live: Arc::clone(&live), sign_on, stopping: requests.clone() };
-    let web = http::serve(listeners.web, web::router(app), requests.clone().cancelled_owned(), GRACE);
+    let ops = Ops {
+        store,
+        live: Arc::clone(&live),
+        connections: Arc::clone(&connections),
+        sign_on,
+        stopping: requests.clone(),
+    };
+    let web = http::serve(listeners.web, web::router(app), connections, requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
-    let ops = http::serve(listeners.ops, ops::router(ops), background.clone().cancelled_owned(), TASKS_GRACE);
+    let per_address = PerAddress { most: OPS_CONNECTIONS, spares_this_machine: true };
+    let own =
+        Connections::new(Limits { connections: OPS_CONNECTIONS, per_address, trusted_proxies: Vec::new(), patience });
+    let ops = http::serve(listeners.ops, ops::router(ops), own, background.clone().cancelled_owned(), TASKS_GRACE);
     let ops = tokio::spawn(ops);
 
     shutdown.await;
@@ -120,6 +134,37 @@ pub async fn run(
         tracing::warn!("background tasks did not end in time");
     }
     Ok(())
+}
+
+/// What clients may hold, of connections and of streams. Raises the limit of open files, of which these are most, and says so.
+fn limits(service: &Service) -> (Limits, StreamCaps) {
+    /// Connections to the database beside the pool's.
+    const LISTENER: usize = 2;
+    let config::Clients { client_patience: patience, max_connections, connections_per_address, streams_per_user } =
+        service.clients;
+    let limit = open_files::raise();
+    let shares = Shares::of(limit.now, service.pool_size + LISTENER, 2 * http::REFUSALS, max_connections);
+    let per_address = PerAddress {
+        most: connections_per_address.unwrap_or(shares.per_address),
+        spares_this_machine: connections_per_address.is_none(),
+    };
+    let Shares { connections, streams, .. } = shares;
+    tracing::info!(
+        limit = limit.now,
+        before = limit.before,
+        connections,
+        per_address = per_address.most,
+        streams,
+        "raised the limit of open files as far as it may be"
+    );
+    if let Some(more) = max_connections.filter(|most| *most > connections) {
+        tracing::warn!(more, connections, "--max-connections is more than the limit of open files allows");
+    }
+    let trusted_proxies = service.sign_in.trusted_proxy.clone();
+    (
+        Limits { connections, per_address, trusted_proxies, patience },
+        StreamCaps { all: streams, per_address, per_user: streams_per_user },
+    )
 }
 
 /// Says in the log what own forms lack and what they bypass.

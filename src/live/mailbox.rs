@@ -8,8 +8,8 @@ use futures_util::task::AtomicWaker;
 
 use super::bye::Bye;
 use super::frame::Frame;
+use super::subscriber::Subscriber;
 use crate::cursor::Revision;
-use crate::store::SessionKey;
 
 /// Frames that wait for one stream at most. Beyond, the stream reads its state anew, which is one frame.
 const CAPACITY: usize = 16;
@@ -36,8 +36,8 @@ pub(super) enum Delivery {
 pub(super) struct Mailbox {
     /// Of streams, the one with the smaller number was opened earlier.
     pub(super) number: u64,
-    /// The session that the stream was opened with.
-    pub(super) session: SessionKey,
+    /// Whom it is for.
+    pub(super) subscriber: Subscriber,
     inbox: Mutex<Inbox>,
     reader: AtomicWaker,
 }
@@ -55,8 +55,8 @@ struct Inbox {
 }
 
 impl Mailbox {
-    pub(super) fn new(number: u64, session: SessionKey) -> Self {
-        Self { number, session, inbox: Mutex::default(), reader: AtomicWaker::new() }
+    pub(super) fn new(number: u64, subscriber: Subscriber) -> Self {
+        Self { number, subscriber, inbox: Mutex::default(), reader: AtomicWaker::new() }
     }
 
     /// Puts a frame in. `false` if this made it overflow: all frames are dropped and the stream must read its state anew. Until
@@ -91,9 +91,9 @@ impl Mailbox {
         });
     }
 
-    /// Whether the stream is being ended.
-    pub(super) fn is_closing(&self) -> bool {
-        self.lock().bye.is_some()
+    /// Why the stream is being ended, if it is.
+    pub(super) fn goodbye(&self) -> Option<Bye> {
+        self.lock().bye
     }
 
     /// The next delivery. The resync mark is cleared here, before its reader reads the database. During that read the
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn mailbox() -> Mailbox {
-        Mailbox::new(1, SessionKey([0; 32]))
+        Mailbox::new(1, Subscriber::for_test())
     }
 
     fn frame() -> Arc<Frame> {

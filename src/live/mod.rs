@@ -34,13 +34,15 @@ mod start;
 mod state;
 mod stranger_check;
 mod stream;
+mod subscriber;
 mod supervise;
 mod watched;
 mod within;
 
 pub use bye::Bye;
 pub use frame::Frame;
-pub use hub::{Hub, ListenerState, Subscriber, Subscription};
+pub use hub::{Full, Hub, ListenerState, StreamCaps, Subscription};
 pub use meter::{AgeBuckets, Meter, Step, StreamCounts, Task};
 pub use state::Live;
-pub use stream::{EventStream, Outgoing};
+pub use stream::{EventStream, NoStream, Outgoing};
+pub use subscriber::Subscriber;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use chrono_tz::Tz;
 use tokio::time::Instant;
 
-use super::hub::Hub;
+use super::hub::{Hub, StreamCaps};
 use super::meter::Meter;
 use super::recency::Recency;
 use crate::cursor::Revision;
@@ -30,9 +30,9 @@ pub struct Live {
 impl Live {
     /// Prepares the live side; `Live::start` makes it move.
     #[must_use]
-    pub fn new(store: Store, sessions: Sessions, zone: Tz) -> Arc<Self> {
+    pub fn new(store: Store, sessions: Sessions, zone: Tz, caps: StreamCaps) -> Arc<Self> {
         let meter = Arc::new(Meter::default());
-        let hub = Arc::new(Hub::new(Arc::clone(&meter)));
+        let hub = Arc::new(Hub::new(Arc::clone(&meter), caps));
         Arc::new(Self {
             hub,
             meter,

@@ -16,11 +16,12 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::bye::Bye;
 use super::frame::{self, Frame};
-use super::hub::{Subscriber, Subscription};
+use super::hub::{Full, Subscription};
 use super::mailbox::Delivery;
 use super::meter::UNAVAILABLE;
 use super::pulse;
 use super::state::Live;
+use super::subscriber::Subscriber;
 use crate::cursor::Cursor;
 use crate::order::Scope;
 use crate::store::{StoreError, Sync};
@@ -40,13 +41,13 @@ impl Live {
     /// published to the mailbox, what was before is in the state. Nothing is in neither.
     ///
     /// # Errors
-    /// If the database can't be reached.
+    /// If there are as many streams as there may be, or the database can't be reached.
     pub async fn open(
         self: &Arc<Self>,
         subscriber: Subscriber,
         since: Option<&Cursor>,
-    ) -> Result<EventStream, StoreError> {
-        let mut subscription = self.hub.subscribe(subscriber);
+    ) -> Result<EventStream, NoStream> {
+        let mut subscription = self.hub.subscribe(subscriber)?;
         let reading = self.syncs.read(subscription.scope(), since);
         let first = reading.await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
         let next_ping = self.next_ping();
@@ -78,6 +79,27 @@ impl Live {
 }
 
 type Resync = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
+
+/// Why no stream was opened.
+#[derive(Debug)]
+pub enum NoStream {
+    /// There are as many as there may be.
+    Full,
+    /// Its state can't be read.
+    Store(StoreError),
+}
+
+impl From<Full> for NoStream {
+    fn from(Full: Full) -> Self {
+        Self::Full
+    }
+}
+
+impl From<StoreError> for NoStream {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 /// How a stream that must read its state anew comes to it.
 enum Behind {
@@ -187,6 +209,12 @@ impl EventStream {
     /// Why the server ends the stream, as soon as it does: for whoever can't write to it.
     pub async fn goodbye(&mut self) -> Bye {
         poll_fn(|cx| self.subscription.poll_goodbye(cx)).await
+    }
+
+    /// Tells that the server ends the stream also where nobody asks it for more, as nothing can be written.
+    pub fn ending(&self) -> impl Fn(&mut Context<'_>) -> Poll<()> + Send + std::marker::Sync + 'static {
+        let ending = self.subscription.ending();
+        move |cx| ending(cx).map(drop)
     }
 
     /// The last event of a stream, which ends then.

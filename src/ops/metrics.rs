@@ -13,13 +13,14 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::http::{Connections, Refusal, TooSlow};
 use crate::live::{Live, Step, Task};
 use crate::security::{End, Login};
 
 /// All metrics as one text.
-pub(super) fn encode(live: &Arc<Live>) -> Result<String, fmt::Error> {
+pub(super) fn encode(live: &Arc<Live>, connections: &Arc<Connections>) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("oncare_live");
-    registry.register_collector(Box::new(LiveCollector(Arc::clone(live))));
+    registry.register_collector(Box::new(LiveCollector(Arc::clone(live), Arc::clone(connections))));
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
@@ -42,7 +43,7 @@ pub(super) fn as_plain_text(open: &str) -> String {
     text
 }
 
-struct LiveCollector(Arc<Live>);
+struct LiveCollector(Arc<Live>, Arc<Connections>);
 
 impl fmt::Debug for LiveCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,6 +104,7 @@ impl Collector for LiveCollector {
         }
         self.background(&mut encoder)?;
         self.security(&mut encoder)?;
+        self.connections(&mut encoder)?;
         let usage = meter.queue_usage_ppm.load(Relaxed) as f64 / 1e6;
         let help = "Share of the server's notification queue that is in use. At 1, orders' commits fail.";
         let gauge = encoder.encode_descriptor("notification_queue_usage_ratio", help, None, MetricType::Gauge)?;
@@ -155,6 +157,26 @@ impl LiveCollector {
         for end in End::ALL {
             let count = ConstCounter::new(security.ends(end));
             count.encode(ends.encode_family(&[("reason", end.name())])?)?;
+        }
+        Ok(())
+    }
+
+    /// What clients hold, who is refused, and who is given up.
+    fn connections(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let connections = &self.1;
+        let open = i64::try_from(connections.open()).unwrap_or(i64::MAX);
+        gauge(encoder, "connections_open", "Connections of the dashboards' clients, streams among them.", open)?;
+        let help = "Connections and requests refused, as all clients or one address had as many as they may.";
+        let mut refused = encoder.encode_descriptor("connections_refused", help, None, MetricType::Counter)?;
+        for refusal in Refusal::ALL {
+            let count = ConstCounter::new(connections.refused(refusal));
+            count.encode(refused.encode_family(&[("reason", refusal.name())])?)?;
+        }
+        let help = "Clients that took too long to send a request's head or body, or to take an answer.";
+        let mut too_slow = encoder.encode_descriptor("clients_too_slow", help, None, MetricType::Counter)?;
+        for what in TooSlow::ALL {
+            let count = ConstCounter::new(connections.too_slow(what));
+            count.encode(too_slow.encode_family(&[("what", what.name())])?)?;
         }
         Ok(())
     }

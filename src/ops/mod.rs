@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::http::Connections;
 use crate::live::{ListenerState, Live};
 use crate::sign_on_check;
 use crate::store::{NAMING_TRIGGER, SchemaState, SignOn, Store, TriggerState};
@@ -27,6 +28,8 @@ pub struct Ops {
     pub store: Store,
     /// Listener and streams.
     pub live: Arc<Live>,
+    /// Those of the dashboards' clients.
+    pub connections: Arc<Connections>,
     /// Who signs people on.
     pub sign_on: SignOn,
     /// Cancelled once the service is stopping.
@@ -181,7 +184,7 @@ async fn scrape(State(ops): State<Ops>, headers: HeaderMap) -> Response {
     } else {
         "text/plain; version=0.0.4; charset=utf-8"
     };
-    match metrics::encode(&ops.live) {
+    match metrics::encode(&ops.live, &ops.connections) {
         Ok(text) => {
             let text = if open { text } else { metrics::as_plain_text(&text) };
             ([(header::CONTENT_TYPE, kind)], text).into_response()

@@ -32,6 +32,7 @@ mod defaults;
 mod django;
 mod guide;
 mod harness;
+mod holding;
 mod host_page;
 mod imports;
 mod latency;

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::http::Late;
 use crate::order::Invalid;
 use crate::store::StoreError;
 
@@ -29,8 +30,12 @@ pub(crate) enum Failure {
     WrongMethod,
     /// 413.
     TooLarge,
+    /// 408: the request's body did not arrive in time.
+    Late,
     /// 503: the answer took too long.
     TooSlow,
+    /// 503: as many streams are open as there may be.
+    Full,
     /// 400: parameters that do not parse.
     Invalid(Vec<Invalid>),
     /// 422: what was sent can't be written.
@@ -74,7 +79,8 @@ impl Failure {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late => StatusCode::REQUEST_TIMEOUT,
+            Self::TooSlow | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_outage() || error.is_slowness() || error.is_lack_of_rights() => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -96,7 +102,9 @@ impl Failure {
             }
             Self::WrongMethod => "this method is not allowed here".to_owned(),
             Self::TooLarge => "the request is too large".to_owned(),
+            Self::Late => "the request took too long to arrive".to_owned(),
             Self::TooSlow => TOO_SLOW.to_owned(),
+            Self::Full => "too many pages are open; try again in a moment".to_owned(),
             Self::Invalid(invalid) => {
                 let each = invalid.iter().map(|Invalid { parameter, expected }| format!("{parameter}: {expected}"));
                 each.collect::<Vec<_>>().join("; ")
@@ -151,7 +159,11 @@ impl IntoResponse for Failure {
 
 /// Gives what layers refuse by themselves the same form as all failures.
 pub(crate) async fn in_one_form(request: Request, next: Next) -> Response {
+    let late = request.extensions().get::<Late>().cloned();
     let response = next.run(request).await;
+    if late.is_some_and(|late| late.is_late()) {
+        return Failure::Late.into_response();
+    }
     let ours =
         response.extensions().get::<Reason>().is_some() || response.headers().contains_key(header::CACHE_CONTROL);
     match response.status() {

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod browser;
+pub mod crowd;
 pub mod database;
 pub mod gallery;
 pub mod http;
