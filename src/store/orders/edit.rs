@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use crate::order::{DeliveryMethod, OrderId, Standing, Status};
-use crate::store::database::{Attempt, Store, StoreError, host_transaction, text};
+use crate::store::database::{Attempt, Store, StoreError, host_transaction, text, unless_against_rule};
 use crate::store::people::SignedIn;
 
 /// How long a change waits for somebody else's of the same order. A person waits for it, perhaps for a hundred.
@@ -40,6 +40,8 @@ pub enum WriteOutcome {
     Overtaken,
     /// Somebody else is changing the order and takes long.
     Locked,
+    /// A rule that the tables' owner gave them forbids it: which.
+    AgainstRule(String),
     /// There is no such order for this user.
     Gone,
 }
@@ -70,7 +72,7 @@ impl Store {
             return Ok(WriteOutcome::Overtaken);
         }
         let present = &locked.editable;
-        transaction
+        let written = transaction
             .execute(
                 "update public.orders_order set customer_name = coalesce($2, customer_name),
                      customer_phone = coalesce($3, customer_phone), customer_address = coalesce($4, customer_address),
@@ -91,9 +93,8 @@ impl Store {
                 ],
             )
             .await
-            .attempt("write the edit")?;
-        transaction.commit().await.attempt("commit the edit")?;
-        Ok(WriteOutcome::Done)
+            .attempt("write the edit");
+        committed(transaction, written, "commit the edit").await
     }
 
     /// Cancels an order, if it is in an allowed status and stands as the user knows it, with the history that the existing
@@ -122,10 +123,25 @@ impl Store {
             return Ok(WriteOutcome::Overtaken);
         }
         let after = Standing { status: Status::Cancelled, ..before.clone() };
-        write_standing(&transaction, id, (&before, &after), reason, user).await.attempt("write the cancellation")?;
-        transaction.commit().await.attempt("commit the cancellation")?;
-        Ok(WriteOutcome::Done)
+        let written = write_standing(&transaction, id, (&before, &after), reason, user).await;
+        committed(transaction, written.attempt("write the cancellation"), "commit the cancellation").await
     }
+}
+
+/// Commits what was written, unless a rule forbids it, which may show at the end alone.
+async fn committed<T>(
+    transaction: deadpool_postgres::Transaction<'_>,
+    written: Result<T, StoreError>,
+    attempted: &'static str,
+) -> Result<WriteOutcome, StoreError> {
+    let committed = match written {
+        Ok(_) => transaction.commit().await.attempt(attempted),
+        Err(error) => Err(error),
+    };
+    Ok(match unless_against_rule(committed)? {
+        Ok(()) => WriteOutcome::Done,
+        Err(rule) => WriteOutcome::AgainstRule(rule),
+    })
 }
 
 /// What is to be written. A text that stays as it was read is not: a database in SQL_ASCII may hold what could only be read

@@ -2,7 +2,7 @@
 
 use super::edit::{LOCK_TIMEOUT, is_locked, standing, write_standing};
 use crate::order::{OrderId, Refusal, Standing, Wanted};
-use crate::store::database::{Attempt, Store, StoreError, host_transaction, optional_text};
+use crate::store::database::{Attempt, Store, StoreError, host_transaction, optional_text, unless_against_rule};
 use crate::store::people::SignedIn;
 
 /// A change of where orders stand.
@@ -25,6 +25,8 @@ pub enum StatusOutcome {
     Overtaken,
     /// Somebody else is changing the order and takes long.
     Locked,
+    /// A rule that the tables' owner gave them forbids it: which.
+    AgainstRule(String),
 }
 
 impl Store {
@@ -71,10 +73,14 @@ impl Store {
             Err(refusal) => return Ok(Some((number, StatusOutcome::Refused(refusal)))),
             Ok(after) => after,
         };
-        write_standing(&transaction, id, (&before, &after), &change.note, user)
-            .await
-            .attempt("write the change of status")?;
-        transaction.commit().await.attempt("commit the change of status")?;
-        Ok(Some((number, StatusOutcome::Changed)))
+        let written = write_standing(&transaction, id, (&before, &after), &change.note, user).await;
+        let committed = match written.attempt("write the change of status") {
+            Ok(()) => transaction.commit().await.attempt("commit the change of status"),
+            Err(error) => Err(error),
+        };
+        Ok(Some(match unless_against_rule(committed)? {
+            Ok(()) => (number, StatusOutcome::Changed),
+            Err(rule) => (number, StatusOutcome::AgainstRule(rule)),
+        }))
     }
 }

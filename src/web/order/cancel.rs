@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::overtaken::{Overtaken, standing_seen};
-use super::refusal::{locked, refused, refused_now};
+use super::refusal::{against_rule, locked, refused, refused_now};
 use crate::order::{OrderId, Standing, Status, Wanted};
 use crate::store::WriteOutcome;
 use crate::web::app::App;
@@ -32,8 +32,8 @@ struct CancelPage {
     version: String,
     reason: String,
     error: Option<String>,
-    /// Why it can't be cancelled right now.
-    locked: Option<String>,
+    /// Why it can't be cancelled right now, or not like this.
+    problem: Option<String>,
     overtaken: Option<Overtaken>,
 }
 
@@ -74,6 +74,11 @@ pub(crate) async fn cancel(
             let attempt = Attempt { reason, known: was, is_locked: true, ..Attempt::default() };
             Ok((StatusCode::CONFLICT, show(&app, &reader, id, attempt).await?).into_response())
         }
+        WriteOutcome::AgainstRule(rule) if accepts_json(&headers) => Err(Failure::Unwritable(against_rule(&rule))),
+        WriteOutcome::AgainstRule(rule) => {
+            let attempt = Attempt { reason, known: was, rule: Some(rule), ..Attempt::default() };
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, show(&app, &reader, id, attempt).await?).into_response())
+        }
         WriteOutcome::Overtaken => {
             let again = show(&app, &reader, id, Attempt { reason, was, ..Attempt::default() }).await?;
             Ok((StatusCode::CONFLICT, again).into_response())
@@ -94,13 +99,15 @@ struct Attempt {
     was: Option<Standing>,
     /// Somebody else is changing the order and takes long.
     is_locked: bool,
+    /// The rule of the tables' owner that forbids it.
+    rule: Option<String>,
 }
 
 async fn show(
     app: &App,
     reader: &OrderReader,
     id: OrderId,
-    Attempt { reason, error, known, was, is_locked }: Attempt,
+    Attempt { reason, error, known, was, is_locked, rule }: Attempt,
 ) -> Result<Response, Failure> {
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     if !Deed::Cancel.is_allowed(&reader.user, &order.row.status) {
@@ -114,7 +121,7 @@ async fn show(
         overtaken: was.map(|was| Overtaken::of(&was, &wanted, &order, app)),
         version: known.unwrap_or_else(|| order.row.standing()).version(),
         now: order.row.standing(),
-        locked: is_locked.then(|| locked(&order.row.order_number)),
+        problem: rule.map(|rule| against_rule(&rule)).or_else(|| is_locked.then(|| locked(&order.row.order_number))),
         number: order.row.order_number,
         customer: order.row.customer_name,
         reason,

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use sha2::{Digest, Sha256};
 
-use super::refusal::{locked, refusal, refused, refused_now};
+use super::refusal::{against_rule, locked, refusal, refused, refused_now};
 use super::timeline::last_changed;
 use crate::order::{DeliveryMethod, Entry, OrderId, Status, display_time};
 use crate::store::{Edit, OrderDetail, SignedIn, WriteOutcome};
@@ -37,8 +37,8 @@ struct EditPage {
     overtaken: Option<Overtaken>,
     /// Why it can't be written any more.
     refused: Option<String>,
-    /// Why it can't be written right now.
-    locked: Option<String>,
+    /// Why it can't be written right now, or not like this.
+    problem: Option<String>,
     errors: Vec<(&'static str, String)>,
 }
 
@@ -54,7 +54,7 @@ impl EditPage {
     /// The form for what the order is, or for what somebody wrote in it.
     fn new(app: &App, user: &SignedIn, id: OrderId, number: String, edit: Edit, version: String) -> Self {
         let shell = Shell::for_user(app, user);
-        Self { shell, id, number, edit, version, overtaken: None, refused: None, locked: None, errors: Vec::new() }
+        Self { shell, id, number, edit, version, overtaken: None, refused: None, problem: None, errors: Vec::new() }
     }
 
     fn error(&self, field: &str) -> Option<&str> {
@@ -110,8 +110,13 @@ pub(crate) async fn save(
         WriteOutcome::Refused if accepts_json(&headers) => Err(refused_now(&app, &reader, id, Deed::Edit).await?),
         WriteOutcome::Locked if accepts_json(&headers) => Err(Failure::Conflict(locked(&again.number))),
         WriteOutcome::Locked => {
-            let locked = Some(locked(&again.number));
-            Ok((StatusCode::CONFLICT, render(&EditPage { locked, ..again })?).into_response())
+            let problem = Some(locked(&again.number));
+            Ok((StatusCode::CONFLICT, render(&EditPage { problem, ..again })?).into_response())
+        }
+        WriteOutcome::AgainstRule(rule) if accepts_json(&headers) => Err(Failure::Unwritable(against_rule(&rule))),
+        WriteOutcome::AgainstRule(rule) => {
+            let problem = Some(against_rule(&rule));
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, render(&EditPage { problem, ..again })?).into_response())
         }
         outcome @ (WriteOutcome::Refused | WriteOutcome::Overtaken) => {
             let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 
 use super::overtaken::Overtaken;
-use super::refusal::locked;
+use super::refusal::{against_rule, locked};
 use super::timeline::EntryView;
 use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Scope, Standing, Status, Wanted, display_time, iso_time};
 use crate::store::{OrderDetail, Role, SignedIn};
@@ -101,6 +101,8 @@ pub(super) enum Why {
     Locked,
     /// The order is no more what the form was made from.
     Overtaken,
+    /// A rule of the tables' owner forbids it: which.
+    AgainstRule(String),
 }
 
 pub(crate) async fn of_reader(
@@ -131,7 +133,7 @@ pub(super) async fn show(
     let zone = app.settings.zone;
     let status = match attempt.as_ref().map(|attempt| &attempt.why) {
         None => StatusCode::OK,
-        Some(Why::Note(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Some(Why::Note(_) | Why::AgainstRule(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(_) => StatusCode::CONFLICT,
     };
     let is_rep = user.role == Role::SalesRep;
@@ -200,6 +202,7 @@ impl StatusForm {
         let (seen, problem) = match why {
             Why::Note(problem) => (was, Shortcoming::Note(problem)),
             Why::Locked => (was, Shortcoming::Said(locked(number))),
+            Why::AgainstRule(rule) => (was, Shortcoming::Said(against_rule(&rule))),
             Why::Refused(refusal) => (&now, Shortcoming::Said(refusal.sentence(number))),
             Why::Overtaken => (&now, Shortcoming::Overtaken(Overtaken::of(was, &wanted, order, app))),
         };

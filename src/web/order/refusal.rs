@@ -29,3 +29,8 @@ pub(super) async fn refused_now(app: &App, reader: &OrderReader, id: OrderId, de
 pub(super) fn locked(number: &str) -> String {
     format!("{number} is being changed by somebody else right now; try again in a moment.")
 }
+
+/// Why a change was not made that a rule of the tables' owner forbids.
+pub(super) fn against_rule(rule: &str) -> String {
+    format!("The database did not take it: {rule}.")
+}

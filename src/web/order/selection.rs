@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::overtaken::{Overtaken, standing_seen};
-use super::refusal::locked;
+use super::refusal::{against_rule, locked};
 use super::status::wanted;
 use crate::order::{OrderId, OrderKey, Standing, counted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
@@ -154,6 +154,7 @@ async fn change_one(
     let (reason, brief) = match outcome {
         StatusOutcome::Changed => return Ok(Ok(number)),
         StatusOutcome::Refused(refusal) => (refusal.sentence(&number), refusal.brief()),
+        StatusOutcome::AgainstRule(rule) => (against_rule(&rule), "forbidden by a rule of the database".to_owned()),
         StatusOutcome::Locked => (locked(&number), "being changed by somebody else".to_owned()),
         StatusOutcome::Overtaken => {
             let Some(order) = app.store.order(id, user.as_rep()).await? else { return Ok(gone()) };

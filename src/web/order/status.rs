@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::overtaken::{Overtaken, standing_seen};
 use super::page::{Attempt, Why, show};
-use super::refusal::locked;
+use super::refusal::{against_rule, locked};
 use crate::order::{OrderId, PaymentStatus, Status, Wanted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
 use crate::web::app::App;
@@ -39,6 +39,7 @@ pub(crate) async fn change(
                 StatusOutcome::Refused(refusal) => Why::Refused(refusal),
                 StatusOutcome::Locked => Why::Locked,
                 StatusOutcome::Overtaken => Why::Overtaken,
+                StatusOutcome::AgainstRule(rule) => Why::AgainstRule(rule),
             }
         }
     };
@@ -58,6 +59,7 @@ async fn failure(app: &App, user: &SignedIn, id: OrderId, attempt: Attempt) -> R
         Why::Note(problem) => Failure::Unwritable(format!("note: {problem}")),
         Why::Refused(refusal) => Failure::Conflict(refusal.sentence(number)),
         Why::Locked => Failure::Conflict(locked(number)),
+        Why::AgainstRule(rule) => Failure::Unwritable(against_rule(&rule)),
         Why::Overtaken => {
             let was = attempt.was.unwrap_or_else(|| order.row.standing());
             Failure::Conflict(Overtaken::of(&was, &attempt.wanted, &order, app).sentence(number))
