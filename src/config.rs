@@ -25,7 +25,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// What to log, as `warn` or `oncare_live=debug`.
+    /// What to log, as `warn` or `oncare_live=debug`. Of other crates never more than warnings.
     #[arg(long, env = "LOG", default_value = "info", global = true, value_name = "FILTER")]
     pub log: String,
     /// How to log.

@@ -60,6 +60,7 @@
 //! | [`proxy`] | what a proxy before host and service must be told | nothing |
 //! | [`network`] | from where a request came, through which proxies; pure | nothing |
 //! | [`security`] | the security log, and its counters | order |
+//! | [`log`] | what is written to the log, how often, and on one line | security |
 //! | [`seldom`] | what is said in the log once in a while | nothing |
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security |
@@ -80,6 +81,7 @@ pub mod django;
 pub mod doctor;
 pub mod http;
 pub mod live;
+pub mod log;
 pub mod network;
 pub mod ops;
 pub mod order;

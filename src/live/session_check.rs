@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::hub::Hub;
 use super::meter::Meter;
-use crate::security::End;
+use crate::security::{By, End};
 use crate::store::{Role, SessionKey, Sessions, StoreError};
 
 /// How often the open streams' sessions are checked.
@@ -41,7 +41,7 @@ async fn check_all(sessions: &Sessions, hub: &Hub, meter: &Meter) -> Result<(), 
     }
     for swept in sessions.sweep().await? {
         if let Some(end) = End::of(&swept.why) {
-            meter.security.ended(end, swept.user);
+            meter.security.ended(end, (swept.user, swept.username.as_deref()), By::default());
         }
     }
     Ok(())

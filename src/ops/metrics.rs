@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::live::{Live, Step, Task};
-use crate::security::{End, Login};
+use crate::security::{End, Login, Refused};
 
 /// All metrics as one text.
 pub(super) fn encode(live: &Arc<Live>) -> Result<String, fmt::Error> {
@@ -149,6 +149,12 @@ impl LiveCollector {
         for login in Login::ALL {
             let count = ConstCounter::new(security.logins(login));
             count.encode(logins.encode_family(&[("outcome", login.name())])?)?;
+        }
+        let help = "Requests refused, by what they lacked: a role, an order of one's own, a page of this site, or because of a limit.";
+        let mut refusals = encoder.encode_descriptor("refusals", help, None, MetricType::Counter)?;
+        for refused in Refused::ALL {
+            let count = ConstCounter::new(security.refusals(refused));
+            count.encode(refusals.encode_family(&[("refused", refused.name())])?)?;
         }
         let help = "Sessions ended, by the reason.";
         let mut ends = encoder.encode_descriptor("sessions_ended", help, None, MetricType::Counter)?;

@@ -43,7 +43,7 @@ use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
 use page::{assets, login, sessions};
 use request::session::{Pharmacist, SalesRep};
-use request::{failure, guard};
+use request::{asker, failure, guard};
 
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -112,6 +112,7 @@ pub fn router(app: App) -> Router {
         }))
         .layer(from_fn(guard::security_headers))
         .layer(from_fn_with_state(app.clone(), page::failure::as_page))
+        .layer(from_fn_with_state(app.clone(), asker::say_refusals))
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(guard::refuse_cross_site))
         .layer(from_fn(failure::in_one_form))

@@ -37,6 +37,7 @@ mod imports;
 mod latency;
 mod lists;
 mod login;
+mod logs;
 mod news;
 mod ops;
 mod pages;

@@ -14,7 +14,9 @@ use tokio_postgres::Row;
 use super::user::Role;
 use crate::cursor::Revision;
 use crate::order::{RepId, UserId};
-use crate::store::database::{Attempt, BRIEFLY, PRESENT, Store, StoreError, cursor_of, rows, text, unless_standby};
+use crate::store::database::{
+    Attempt, BRIEFLY, PRESENT, Store, StoreError, cursor_of, optional_text, rows, text, unless_standby,
+};
 
 /// By what the database knows a session: of our own SHA-256 of its token, of the host's the key that its cookie has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,6 +89,8 @@ pub struct ListedSession {
 pub struct Swept {
     /// Whose it was.
     pub user: UserId,
+    /// Their login, unless they were deleted.
+    pub username: Option<String>,
     /// Why, as the security log has it.
     pub why: String,
 }
@@ -183,7 +187,11 @@ impl Store {
     pub(super) async fn sweep_sessions(&self) -> Result<Vec<Swept>, StoreError> {
         let client = self.client_for(BRIEFLY).await?;
         let rows = rows(&*client, SWEEP, &[]).await.attempt("delete the sessions that are over")?;
-        Ok(rows.iter().map(|row| Swept { user: UserId(row.get("user_id")), why: row.get("why") }).collect())
+        let swept = rows.iter().map(|row| {
+            let username = optional_text(row, "username")?;
+            Ok(Swept { user: UserId(row.get("user_id")), username, why: row.get("why") })
+        });
+        swept.collect()
     }
 
     /// Which of the sessions are over, or no more of a user with one of the roles.
@@ -208,7 +216,7 @@ const HOLDS: &str = "from live.session s join public.accounts_user u on u.id = s
 
 /// Those that do not hold are deleted, each with the reason.
 const SWEEP: &str = "delete from live.session d using (
-         select s.token_hash, case
+         select s.token_hash, u.username::text, case
              when s.expires_at <= now() then 'expired'
              when s.idle_at <= now() then 'idle'
              when u.id is null then 'deleted'
@@ -218,7 +226,7 @@ const SWEEP: &str = "delete from live.session d using (
          where s.expires_at <= now() or s.idle_at <= now() or u.id is null or not u.is_active
              or s.password_digest <> sha256(convert_to(u.password, 'UTF8'))
      ) over_by_now where d.token_hash = over_by_now.token_hash
-     returning d.user_id, over_by_now.why";
+     returning d.user_id, over_by_now.username, over_by_now.why";
 
 /// Looked up one by one, whatever the planner thinks of their number, and only what is over is answered: nearly always nothing.
 static ENDED: LazyLock<String> = LazyLock::new(|| {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::order::Invalid;
+use crate::security::Refused;
 use crate::store::StoreError;
 
 /// Why a request gets no answer, or not the one it wanted.
@@ -145,6 +146,11 @@ impl IntoResponse for Failure {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }
         response.extensions_mut().insert(Reason(message));
+        match self {
+            Self::WrongRole(_) => drop(response.extensions_mut().insert(Refused::Role)),
+            Self::CrossSite => drop(response.extensions_mut().insert(Refused::CrossSite)),
+            _ => {}
+        }
         response
     }
 }

@@ -4,11 +4,14 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 
 use crate::network::{Origin, Peer};
 use crate::web::app::App;
+
+const FORWARDED: &str = "forwarded";
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// From where a request came: the peer of its connection, or whom a trusted proxy names.
 pub(crate) struct Sender(pub(crate) Origin);
@@ -17,14 +20,9 @@ impl FromRequestParts<App> for Sender {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        // a request always came on a connection
-        let nowhere = Peer { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), connection: 0 };
-        let peer = parts.extensions.get::<Peer>().copied().unwrap_or(nowhere);
-        let (forwarded, x_forwarded_for) =
-            (values(&parts.headers, "forwarded"), values(&parts.headers, "x-forwarded-for"));
-        let origin = Origin::of(peer, &app.settings.trusted_proxies, &forwarded, &x_forwarded_for);
+        let origin = origin(app, &parts.extensions, &parts.headers);
         // a connection is known of a client alone; where the host signs people on, nothing depends on who it is
-        let is_named = !forwarded.is_empty() || !x_forwarded_for.is_empty();
+        let is_named = parts.headers.contains_key(FORWARDED) || parts.headers.contains_key(X_FORWARDED_FOR);
         let matters = app.settings.site.host().is_none();
         if origin.connection.is_some() && is_named && matters && app.untrusted_proxy.is_due() {
             tracing::warn!(
@@ -35,6 +33,14 @@ impl FromRequestParts<App> for Sender {
         }
         Ok(Self(origin))
     }
+}
+
+/// The same of a request that is on its way to whoever answers it.
+pub(super) fn origin(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Origin {
+    // a request always came on a connection
+    let nowhere = Peer { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), connection: 0 };
+    let peer = extensions.get::<Peer>().copied().unwrap_or(nowhere);
+    Origin::of(peer, &app.settings.trusted_proxies, &values(headers, FORWARDED), &values(headers, X_FORWARDED_FOR))
 }
 
 /// What can't be read ends the chain of proxies, as a name that is no address does.

@@ -10,6 +10,7 @@ use cookie::{Cookie, SameSite};
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 
+use super::asker;
 use super::failure::Failure;
 use crate::order::{RepId, Scope};
 use crate::store::{Role, SessionKey, SignedIn, StoreError};
@@ -128,7 +129,9 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        who(app, &parts.headers).await?.map(Self).ok_or(Failure::NotSignedIn)
+        let user = who(app, &parts.headers).await?.ok_or(Failure::NotSignedIn)?;
+        asker::is_of(parts, &user);
+        Ok(Self(user))
     }
 }
 

@@ -5,6 +5,7 @@ pub mod database;
 pub mod gallery;
 pub mod http;
 pub mod instance;
+pub mod logged;
 pub mod nginx;
 pub mod proxy;
 pub mod scene;
