@@ -483,7 +483,7 @@ fn public_url(text: &str) -> Result<PublicUrl, &'static str> {
 }
 
 fn pool_size(text: &str) -> Result<usize, &'static str> {
-    text.parse().ok().filter(|size| (2..=500).contains(size)).ok_or("expected a number of connections from 2 to 500")
+    text.parse().ok().filter(|size| (1..=500).contains(size)).ok_or("expected a number of connections from 1 to 500")
 }
 
 fn path(text: &str) -> Result<String, &'static str> {
@@ -567,7 +567,7 @@ mod tests {
             ("--poll-interval", "five", "from 1s to 1h"),
             ("--time-zone", "Manila", "Asia/Manila"),
             ("--currency", "", "₱"),
-            ("--pool-size", "0", "from 2 to 500"),
+            ("--pool-size", "0", "from 1 to 500"),
             ("--session-idle", "1s", "such as 14days"),
             ("--public-url", "live.example", "https://live.example"),
             ("--public-url", "https://live.example/a/b", "https://live.example"),
@@ -651,6 +651,26 @@ mod tests {
             assert!(missing.unwrap_err().to_string().contains(name));
         }
         assert!(both.unwrap_err().to_string().contains("expected one of them"));
+    }
+
+    /// Everybody on the machine reads arguments. A secret is named by a file, or stands in the environment; of the one that may have a
+    /// password in it, that is said.
+    #[test]
+    fn no_argument_has_a_secret_but_the_url_that_is_warned_of() {
+        let program = <Cli as clap::CommandFactory>::command();
+        let mut arguments = 0;
+        for command in program.get_subcommands() {
+            for argument in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
+                arguments += 1;
+                let name = argument.get_id().as_str();
+                let is_secret = ["password", "secret", "key", "token", "url"].iter().any(|word| name.contains(word));
+                let is_known = name.ends_with("_file") || ["database_url", "public_url"].contains(&name);
+                assert!(!is_secret || is_known, "{} --{name}", command.get_name());
+                // nor does the help show what the environment has
+                assert!(name != "database_url" || argument.is_hide_env_values_set());
+            }
+        }
+        assert!(arguments > 40, "{arguments}");
     }
 
     #[test]

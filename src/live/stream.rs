@@ -22,8 +22,7 @@ use super::meter::UNAVAILABLE;
 use super::pulse;
 use super::state::Live;
 use crate::cursor::Cursor;
-use crate::order::Scope;
-use crate::store::{StoreError, Sync};
+use crate::store::{SessionKey, Sight, StoreError, Sync};
 
 /// How long a stream waits before it tries again to read its state.
 const RESYNC_PAUSE: Duration = Duration::from_secs(1);
@@ -43,16 +42,18 @@ impl Live {
     /// If the database can't be reached.
     pub async fn open(
         self: &Arc<Self>,
-        subscriber: Subscriber,
+        sight: Sight,
+        session: SessionKey,
         since: Option<&Cursor>,
     ) -> Result<EventStream, StoreError> {
-        let mut subscription = self.hub.subscribe(subscriber);
-        let reading = self.syncs.read(subscription.scope(), since);
+        let mut subscription = self.hub.subscribe(Subscriber { scope: sight.scope(), session });
+        let reading = self.syncs.read(sight, since);
         let first = reading.await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
         let next_ping = self.next_ping();
         let mut stream = EventStream {
             live: Arc::clone(self),
             subscription,
+            sight,
             known: Arc::clone(&first.cursor),
             waiting: VecDeque::new(),
             beginning: None,
@@ -71,9 +72,9 @@ impl Live {
     }
 
     /// Reads the state anew, for a stream that knows all up to a cursor.
-    fn resync(self: &Arc<Self>, scope: Scope, known: &Arc<Cursor>) -> Resync {
+    fn resync(self: &Arc<Self>, sight: Sight, known: &Arc<Cursor>) -> Resync {
         let (live, known) = (Arc::clone(self), Arc::clone(known));
-        Box::pin(async move { live.syncs.read(scope, Some(&known)).await })
+        Box::pin(async move { live.syncs.read(sight, Some(&known)).await })
     }
 }
 
@@ -101,6 +102,7 @@ impl Behind {
 pub struct EventStream {
     live: Arc<Live>,
     subscription: Subscription,
+    sight: Sight,
     /// Everything up to here was handed out to be written.
     known: Arc<Cursor>,
     /// Frames taken from the mailbox and not handed out yet.
@@ -249,7 +251,7 @@ impl EventStream {
     }
 
     fn reads_anew(&mut self) {
-        self.behind = Some(Behind::Reads(self.live.resync(self.subscription.scope(), &self.known)));
+        self.behind = Some(Behind::Reads(self.live.resync(self.sight, &self.known)));
     }
 
     /// Live only if what is told is the present: not while it is to be read anew, nor where the listener reads in another epoch.

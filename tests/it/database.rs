@@ -1,8 +1,7 @@
 //! Migrations: what they make on an empty database, what they leave alone on an OnCare database.
 
 use oncare_live::doctor;
-use oncare_live::order::{RepId, Scope};
-use oncare_live::store::{DatabaseUrl, Finding, Link, SchemaState, Store, StoreError, Syncs};
+use oncare_live::store::{DatabaseUrl, Finding, Link, SchemaState, Store, StoreError};
 
 use crate::harness::database::{Database, migrate, order_sql};
 use crate::harness::service::Service;
@@ -201,8 +200,8 @@ async fn a_session_that_saw_another_schema_tells_the_epoch_of_the_present_one() 
     let database = Database::new().await;
     let url = DatabaseUrl::parse(&database.url).unwrap();
     // of one connection, so that it is the same session
-    let syncs = Syncs::new(&Store::new(url.clone(), 1).unwrap());
-    let epoch = async || syncs.read(Scope::Rep(RepId(1)), None).await.unwrap().cursor.epoch;
+    let store = Store::new(url.clone(), 1).unwrap();
+    let epoch = async || store.present().await.unwrap().epoch;
     let before = epoch().await;
     let session =
         "select pid from pg_stat_activity where datname = current_database() and application_name = 'oncare-live'";

@@ -47,6 +47,7 @@ mod screenshots;
 mod sessions;
 mod shop;
 mod shop_live;
+mod sights;
 mod statistics;
 mod status;
 mod streams;

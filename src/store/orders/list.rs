@@ -17,6 +17,7 @@ use crate::order::{
     Column, Filter, Money, OrderId, PAGE_SIZE, Pagination, PaymentStatus, Scope, Sort, Status, Summary,
 };
 use crate::store::database::{Attempt, Connection, Store, StoreError, one_snapshot, rows};
+use crate::store::people::Sight;
 use crate::store::rows::{Listed, REP_COLUMNS, ROW_COLUMNS, listed, rows_by_id};
 
 /// A parameter of a statement that is planned for itself.
@@ -34,7 +35,8 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached or read.
-    pub async fn list_ids(&self, scope: Scope, filter: &Filter, zone: Tz) -> Result<Vec<OrderId>, StoreError> {
+    pub async fn list_ids(&self, sight: Sight, filter: &Filter, zone: Tz) -> Result<Vec<OrderId>, StoreError> {
+        let scope = sight.scope();
         self.lend_to_search(async |client| {
             let transaction = one_snapshot(client).await.attempt("begin reading")?;
             let asked = Asked { scope, filter, zone };
@@ -57,13 +59,13 @@ impl Store {
     /// If the database can't be reached or read.
     pub async fn newest_orders(
         &self,
-        scope: Scope,
+        sight: Sight,
         summary: &Summary,
         orders: u8,
         zone: Tz,
     ) -> Result<Vec<Listed>, StoreError> {
         let filter = Filter { sort: Sort::By { column: Column::CreatedAt, descending: true }, ..Filter::default() };
-        let asked = Asked { scope, filter: &filter, zone };
+        let asked = Asked { scope: sight.scope(), filter: &filter, zone };
         let statuses = asked.counts(summary).into_iter().map(|(status, _)| status).collect();
         let slices = [Slice { statuses, skip: 0, take: orders.into() }];
         self.lend(async |client| asked.read(client, &slices).await).await
@@ -73,9 +75,9 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached or read.
-    pub async fn listed(&self, scope: Scope, ids: &[OrderId]) -> Result<Vec<Listed>, StoreError> {
+    pub async fn listed(&self, sight: Sight, ids: &[OrderId]) -> Result<Vec<Listed>, StoreError> {
         self.lend_to_search(async |client| {
-            let found = rows_by_id(client, scope, ids).await?;
+            let found = rows_by_id(client, sight.scope(), ids).await?;
             let mut found: HashMap<OrderId, Listed> = found.into_iter().map(|listed| (listed.row.id, listed)).collect();
             Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
         })

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio_postgres::Row;
 
 use super::user::Role;
 use crate::cursor::Revision;
-use crate::order::{RepId, UserId};
+use crate::order::{RepId, Scope, UserId};
 use crate::store::database::{Attempt, BRIEFLY, PRESENT, Store, StoreError, cursor_of, rows, text, unless_standby};
 
 /// By what the database knows a session: of our own SHA-256 of its token, of the host's the key that its cookie has.
@@ -40,9 +41,30 @@ impl fmt::Debug for SessionKey {
     }
 }
 
-/// A user who is signed in, as of this request.
+/// A user who is signed in, as of this request. Only a session that was looked up and holds makes one
+/// ([`Sessions::signed_in`](super::Sessions::signed_in)), and nothing of it can be altered: what is read and changed for people
+/// takes this, and not an id.
+///
+/// ```compile_fail,E0423
+/// # use oncare_live::store::{Person, SignedIn};
+/// fn as_anybody(person: Person) -> SignedIn {
+///     SignedIn(person)
+/// }
+/// ```
+///
+/// ```compile_fail,E0594
+/// # use oncare_live::{order::UserId, store::SignedIn};
+/// fn as_another(mut user: SignedIn) -> SignedIn {
+///     user.id = UserId(2);
+///     user
+/// }
+/// ```
 #[derive(Debug, Clone)]
-pub struct SignedIn {
+pub struct SignedIn(Person);
+
+/// What is known of somebody who is signed in.
+#[derive(Debug, Clone)]
+pub struct Person {
     /// Who.
     pub id: UserId,
     /// Their login.
@@ -57,11 +79,51 @@ pub struct SignedIn {
     pub as_of: Revision,
 }
 
+impl Deref for SignedIn {
+    type Target = Person;
+
+    fn deref(&self) -> &Person {
+        &self.0
+    }
+}
+
 impl SignedIn {
     /// The rep that this user is, if they are one.
     #[must_use]
     pub fn as_rep(&self) -> Option<RepId> {
         (self.role == Role::SalesRep).then_some(RepId(self.id.0))
+    }
+
+    /// Whose orders this user may see; none where their role is none of this service's.
+    #[must_use]
+    pub fn sight(&self) -> Option<Sight> {
+        match self.role {
+            Role::SalesRep => Some(Sight(Scope::Rep(RepId(self.id.0)))),
+            Role::Pharmacist | Role::Admin => Some(Sight(Scope::All)),
+            Role::Other => None,
+        }
+    }
+}
+
+/// Whose orders somebody who is signed in may see: by nothing else are orders read for people.
+///
+/// ```compile_fail,E0423
+/// # use oncare_live::{order::{RepId, Scope}, store::Sight};
+/// let of_another = Sight(Scope::Rep(RepId(2)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight(Scope);
+
+impl Sight {
+    /// Whose orders they are.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        self.0
+    }
+
+    /// As the parameter of a statement: the rep, or null for all.
+    pub(in crate::store) fn only(self) -> Option<i64> {
+        self.0.rep().map(|rep| rep.0)
     }
 }
 
@@ -248,7 +310,8 @@ pub(super) fn check_sessions<'a>(
             "select {PRESENT}, u.token_hash, u.is_unseen, u.id::bigint as id, u.username::text as username,
                  u.first_name::text as first_name, u.last_name::text as last_name, u.role::text as role
              from (select) always
-             left join (select s.seen_at < now() - make_interval(secs => $2) as is_unseen, s.token_hash, u.* {HOLDS} and s.token_hash = any ($1)) u on true"
+             left join (select s.seen_at < now() - make_interval(secs => $2) as is_unseen, s.token_hash, u.id, u.username, u.first_name, u.last_name, u.role
+                 {HOLDS} and s.token_hash = any ($1)) u on true"
         );
         let rows = rows(client, &sql, &[&hashes, &unseen.as_secs_f64()]).await.map_err(unless_standby("check the session"))?;
         let as_of = cursor_of(rows.first())?.revision();
@@ -272,7 +335,8 @@ pub(super) fn signed_in(row: &Row, session: SessionKey, as_of: Revision) -> Resu
         "" => username.clone(),
         name => name.to_owned(),
     };
-    Ok(SignedIn { id: UserId(row.get("id")), username, name, role: Role::of(&text(row, "role")?), session, as_of })
+    let role = Role::of(&text(row, "role")?);
+    Ok(SignedIn(Person { id: UserId(row.get("id")), username, name, role, session, as_of }))
 }
 
 fn session_key(row: &Row) -> Result<SessionKey, StoreError> {

@@ -118,7 +118,8 @@ pub(crate) async fn answer<R: ListReader>(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let (scope, ref user) = reader.whose();
+    let (sight, ref user) = reader.whose();
+    let scope = sight.scope();
     let query = query.as_deref().unwrap_or_default();
     refuse_anothers(scope, user, query)?;
     let is_of_shop = last_value(query, "rep").is_none();
@@ -139,10 +140,10 @@ pub(crate) async fn answer<R: ListReader>(
     }
     let zone = app.settings.zone;
     let asked = visible.as_deref().unwrap_or_default();
-    let dashboard = app.store.dashboard(scope, &filter, Shown::Orders(asked), zone).await?;
+    let dashboard = app.store.dashboard(sight, &filter, Shown::Orders(asked), zone).await?;
     // after the rest, as what is newer than its revision does no harm
     let recent = if is_of_shop && scope == Scope::All {
-        Some(app.store.newest_orders(scope, &dashboard.summary, RECENT, zone).await?)
+        Some(app.store.newest_orders(sight, &dashboard.summary, RECENT, zone).await?)
     } else {
         None
     };

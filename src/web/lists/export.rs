@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use futures_util::{Stream, TryStreamExt};
 
 use crate::order::{Filter, Money, OrderId, Scope};
-use crate::store::{Listed, SignedIn};
+use crate::store::{Listed, Sight, SignedIn};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
 use crate::web::request::session::ListReader;
@@ -28,10 +28,10 @@ pub(crate) async fn export<R: ListReader>(
     reader: R,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let (scope, user) = reader.whose();
+    let (sight, user) = reader.whose();
     let filter = Filter::parse(&query.unwrap_or_default()).map_err(Failure::Invalid)?;
-    let ids = app.store.list_ids(scope, &filter, app.settings.zone).await?;
-    let body = table(app, scope, user, ids).inspect_err(|error| {
+    let ids = app.store.list_ids(sight, &filter, app.settings.zone).await?;
+    let body = table(app, sight, user, ids).inspect_err(|error| {
         tracing::warn!(error = error.to_string(), "an export broke off");
     });
     let about: [(HeaderName, &str); 3] = [
@@ -43,12 +43,13 @@ pub(crate) async fn export<R: ListReader>(
 }
 
 /// The lines, with their heading. A client that gets an error in place of the end knows that lines are missing.
-fn table(app: App, scope: Scope, user: SignedIn, ids: Vec<OrderId>) -> impl Stream<Item = Result<Bytes, BoxError>> {
+fn table(app: App, sight: Sight, user: SignedIn, ids: Vec<OrderId>) -> impl Stream<Item = Result<Bytes, BoxError>> {
+    let scope = sight.scope();
     try_stream! {
         yield heading(scope)?;
         for ids in ids.chunks(AT_ONCE) {
             still_reads(&app, &user).await?;
-            yield lines(scope, &app.store.listed(scope, ids).await?, app.settings.zone)?;
+            yield lines(scope, &app.store.listed(sight, ids).await?, app.settings.zone)?;
         }
     }
 }

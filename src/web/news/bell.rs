@@ -67,7 +67,8 @@ pub(crate) async fn answer<R: ListReader>(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let (scope, ref user) = reader.whose();
+    let (sight, ref user) = reader.whose();
+    let scope = sight.scope();
     let query = query.as_deref().unwrap_or_default();
     refuse_anothers(scope, user, query)?;
     // one that can't be read is none, as with the streams
@@ -80,7 +81,7 @@ pub(crate) async fn answer<R: ListReader>(
     {
         return Ok((StatusCode::NOT_MODIFIED, etag::headers(&tag, user.as_of)).into_response());
     }
-    let newest = app.store.newest(scope, user, &account).await?;
+    let newest = app.store.newest(sight, user, &account).await?;
     if newest.is_first {
         app.store.mark_read(user, &newest.cursor).await?;
     }

@@ -19,7 +19,7 @@ use crate::web::request::session::OrderReader;
 /// `muted` is `1` to mute, and empty to be told again. A browser's form leads on to `next`, else to the order.
 pub(crate) async fn change(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     OrderPath(id): OrderPath,
     headers: HeaderMap,
     form: Form,

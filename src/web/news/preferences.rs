@@ -27,7 +27,7 @@ struct PreferencesPage {
 
 pub(crate) async fn form(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let preferences = app.store.account(&user).await?.preferences;
@@ -38,7 +38,7 @@ pub(crate) async fn form(
 /// Nothing of a form with something wrong in it is kept; its page shows what else was chosen.
 pub(crate) async fn save(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&user)?;

@@ -102,7 +102,7 @@ async fn show(
     id: OrderId,
     Attempt { reason, error, known, was, is_locked }: Attempt,
 ) -> Result<Response, Failure> {
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
     if !Deed::Cancel.is_allowed(&reader.user, &order.row.status) {
         return Err(refused(Deed::Cancel, &reader.user, &order, app));
     }

@@ -68,7 +68,7 @@ pub(crate) async fn form(
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
     shows_form(&app).await?;
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
     if !Deed::Edit.is_allowed(&reader.user, &order.row.status) {
         return Err(refused(Deed::Edit, &reader.user, &order, &app));
     }
@@ -85,7 +85,7 @@ pub(crate) async fn save(
 ) -> Result<Response, Failure> {
     form.is_theirs(&reader.user)?;
     takes_form(&app).await?;
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
     let (number, present) = (order.row.order_number, order.editable);
     let edit = Edit {
         customer_name: form.text_or("customer_name", &present.customer_name),
@@ -114,7 +114,7 @@ pub(crate) async fn save(
             Ok((StatusCode::CONFLICT, render(&EditPage { locked, ..again })?).into_response())
         }
         outcome @ (WriteOutcome::Refused | WriteOutcome::Overtaken) => {
-            let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+            let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
             let (errors, version) = (differences(&again.edit, &order.editable), version(&order.editable));
             let (overtaken, refused) = match outcome {
                 WriteOutcome::Refused => (None, Some(sentence(&refusal(Deed::Edit, &reader.user, &order, &app)))),

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::overtaken::Overtaken;
 use super::refusal::locked;
 use super::timeline::EntryView;
-use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Scope, Standing, Status, Wanted, display_time, iso_time};
+use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Standing, Status, Wanted, display_time, iso_time};
 use crate::store::{OrderDetail, Role, SignedIn};
 use crate::web::app::App;
 use crate::web::page::failure::sentence;
@@ -105,7 +105,7 @@ pub(super) enum Why {
 
 pub(crate) async fn of_reader(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
     show(&app, &user, id, None).await
@@ -113,7 +113,7 @@ pub(crate) async fn of_reader(
 
 pub(crate) async fn of_pharmacist(
     State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
+    Pharmacist { user, .. }: Pharmacist,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
     show(&app, &user, id, None).await
@@ -126,7 +126,7 @@ pub(super) async fn show(
     id: OrderId,
     attempt: Option<Attempt>,
 ) -> Result<Response, Failure> {
-    let mut order = app.store.order(id, user.as_rep()).await?.ok_or(Failure::NotFound)?;
+    let mut order = app.store.order(id, user).await?.ok_or(Failure::NotFound)?;
     let is_muted = app.store.is_muted(user, id).await?;
     let zone = app.settings.zone;
     let status = match attempt.as_ref().map(|attempt| &attempt.why) {
@@ -135,7 +135,7 @@ pub(super) async fn show(
         Some(_) => StatusCode::CONFLICT,
     };
     let is_rep = user.role == Role::SalesRep;
-    let scope = user.as_rep().map_or(Scope::All, Scope::Rep);
+    let scope = user.sight().ok_or(Failure::NotFound)?.scope();
     let changing = Changing::of(app).await?;
     let form = (!is_rep && matches!(changing, Changing::Here(_))).then(|| StatusForm::of(&order, attempt, app));
     let allowed = |deed: Deed| changing.link(deed).filter(|_| deed.is_allowed(user, &order.row.status));

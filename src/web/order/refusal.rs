@@ -21,7 +21,7 @@ pub(super) fn refusal(deed: Deed, user: &SignedIn, order: &OrderDetail, app: &Ap
 
 /// The same for a write that found the order so.
 pub(super) async fn refused_now(app: &App, reader: &OrderReader, id: OrderId, deed: Deed) -> Result<Failure, Failure> {
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
     Ok(refused(deed, &reader.user, &order, app))
 }
 

@@ -86,7 +86,7 @@ impl SelectionPage {
 /// Several orders, each in a transaction of its own: one that is refused keeps no other from being changed.
 pub(crate) async fn change(
     State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
+    Pharmacist { user, .. }: Pharmacist,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
@@ -156,7 +156,7 @@ async fn change_one(
         StatusOutcome::Refused(refusal) => (refusal.sentence(&number), refusal.brief()),
         StatusOutcome::Locked => (locked(&number), "being changed by somebody else".to_owned()),
         StatusOutcome::Overtaken => {
-            let Some(order) = app.store.order(id, user.as_rep()).await? else { return Ok(gone()) };
+            let Some(order) = app.store.order(id, user).await? else { return Ok(gone()) };
             let now = order.row.standing();
             let overtaken = Overtaken::of(known.unwrap_or(&now), &change.wanted, &order, app);
             (overtaken.sentence(&number), "changed since you selected them".to_owned())

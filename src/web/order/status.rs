@@ -19,7 +19,7 @@ use crate::web::request::session::Pharmacist;
 
 pub(crate) async fn change(
     State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
+    Pharmacist { user, .. }: Pharmacist,
     OrderPath(id): OrderPath,
     headers: HeaderMap,
     form: Form,
@@ -52,7 +52,7 @@ pub(crate) async fn change(
 
 /// The same for a client that can't read pages.
 async fn failure(app: &App, user: &SignedIn, id: OrderId, attempt: Attempt) -> Result<Failure, Failure> {
-    let order = app.store.order(id, user.as_rep()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, user).await?.ok_or(Failure::NotFound)?;
     let number = &order.row.order_number;
     Ok(match attempt.why {
         Why::Note(problem) => Failure::Unwritable(format!("note: {problem}")),

@@ -21,7 +21,7 @@ const LONGEST_PAGE_ID: usize = 64;
 /// the triggers record only what the list shows.
 pub(crate) async fn heartbeat(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     OrderPath(id): OrderPath,
     form: Form,
 ) -> Result<Response, Failure> {

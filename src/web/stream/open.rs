@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::response;
 use crate::cursor::Cursor;
-use crate::live::Subscriber;
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
 use crate::web::request::query::{last_value, refuse_anothers};
@@ -19,16 +18,16 @@ pub(crate) async fn open<R: ListReader>(
     reader: R,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (scope, ref user) = reader.whose();
+    let (sight, ref user) = reader.whose();
     let (request, _) = request.into_parts();
     let query = request.uri.query().unwrap_or_default();
-    refuse_anothers(scope, user, query)?;
+    refuse_anothers(sight.scope(), user, query)?;
     if request.method == Method::HEAD {
         return Ok(response::headers().into_response());
     }
     let from_header = request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cursor = from_header.or_else(|| last_value(query, "cursor"));
     let cursor = cursor.and_then(|text| Cursor::from_outside(&text));
-    let events = app.live.open(Subscriber { scope, session: user.session }, cursor.as_ref()).await?;
+    let events = app.live.open(sight, user.session, cursor.as_ref()).await?;
     Ok(response::respond(events, response::may_take_over(&request)))
 }

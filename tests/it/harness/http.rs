@@ -135,7 +135,7 @@ pub struct Events {
 }
 
 impl Events {
-    fn of(response: Response) -> Self {
+    pub fn of(response: Response) -> Self {
         let headers = response.headers().clone();
         Self { headers, chunks: Box::pin(response.bytes_stream()), unread: String::new() }
     }
