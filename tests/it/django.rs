@@ -567,7 +567,7 @@ async fn readiness_names_what_keeps_the_host_from_signing_people_on() {
     host.database.grant(&role, false).await;
     let url = host.database.url.replace("oncare:oncare@", &format!("{role}:exact@"));
     let service = Service::start_unready(&url, &["--django-secret-key-file", &host.key_file()]).await;
-    let grant = format!("grant select on public.django_session to {role};");
+    let grant = format!("grant select (session_key, session_data, expire_date) on public.django_session to {role};");
     eventually("readiness names the grant", async || {
         let (status, text) = service.get_ops("/readyz").await;
         (status == 503 && text.contains(&grant) && text.contains("\"listener\":\"ok\"")).then_some(())
@@ -589,7 +589,8 @@ async fn a_role_needs_one_more_grant_for_the_hosts_sessions() {
     let url = owner.url.replace("oncare:oncare@", &format!("{role}:exact@"));
     let key = host.key_file();
     let with_key = ["--django-secret-key-file", key.as_str()];
-    let lacking = format!("run: grant select on public.django_session to {role};");
+    let lacking =
+        format!("run: grant select (session_key, session_data, expire_date) on public.django_session to {role};");
     assert!(diagnosis(&url, &with_key).await[0].ends_with(&lacking));
     let mut program = Process::new(instance::program());
     let program = program.args(["doctor", "--database-url", &owner.url, "--grants", &role]).args(with_key);

@@ -39,6 +39,7 @@ mod lists;
 mod login;
 mod news;
 mod ops;
+mod owners;
 mod pages;
 mod pool;
 mod recording;

@@ -156,7 +156,8 @@ impl Store {
         let transaction = host_transaction(&mut client).await.attempt(ENCODE)?;
         let updated = transaction
             .execute(
-                "update public.accounts_user set password = $2 where id = $1 and password = $3",
+                "update public.accounts_user set password = $2
+                 where id operator(pg_catalog.=) $1 and password operator(pg_catalog.=) $3",
                 &[&user.id.0, &encoded_password, &user.encoded_password],
             )
             .await
@@ -164,7 +165,8 @@ impl Store {
         if updated == 1 {
             transaction
                 .execute(
-                    "update live.session set password_digest = $2 where user_id = $1 and password_digest = $3",
+                    "update live.session set password_digest = $2
+                     where user_id operator(pg_catalog.=) $1 and password_digest operator(pg_catalog.=) $3",
                     &[&user.id.0, &digest(encoded_password), &digest(&user.encoded_password)],
                 )
                 .await

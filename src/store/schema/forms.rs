@@ -11,7 +11,7 @@ pub const BYPASSED: &str = "stock and stock movements, reorder alerts, payment t
                             code does when an order changes";
 
 /// What a form writes to the history.
-const OF_HISTORY: [&str; 8] = [
+pub(in crate::store) const OF_HISTORY: [&str; 8] = [
     "order_id",
     "old_status",
     "new_status",
