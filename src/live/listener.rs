@@ -19,7 +19,7 @@ use super::heard::Heard;
 use super::hub::ListenerState;
 use super::lateness::Lateness;
 use super::outage::Outage;
-use super::pace::{Pace, SHORTEST_PAUSE};
+use super::pace::Pace;
 use super::state::Live;
 use super::watched::Audience;
 use super::within::within;
@@ -89,9 +89,7 @@ async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> 
     let link = {
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
         Link::open(live.store.url(), "listener", move |channel, payload| {
-            if heard.hear(channel, payload) {
-                meter.notifications.fetch_add(1, Relaxed);
-            }
+            heard.hear(channel, payload, &meter);
         })
         .await?
     };
@@ -171,6 +169,7 @@ impl Tail<'_> {
     /// Reads again and again, as writers need not notify, until commits are rare and it has fallen asleep.
     async fn stay_awake(&mut self) -> Result<Sleeper, StoreError> {
         let mut next_read = Instant::now();
+        let mut was_heard = false;
         loop {
             while self.is_idle() {
                 // nobody has a page open: writers stay free of notifying, and only the cursor moves on
@@ -185,6 +184,7 @@ impl Tail<'_> {
             self.heard.take();
             let read = self.read().await?;
             let now = Instant::now();
+            self.pace.found(read.transactions, std::mem::take(&mut was_heard));
             if self.pace.is_rare(read.transactions, now) && self.may_sleep {
                 let sleeper = within(READ_PATIENCE, "fall asleep within 20 s", self.link.try_sleep()).await?;
                 if sleeper != Sleeper::Nobody {
@@ -199,7 +199,10 @@ impl Tail<'_> {
                 () = sleep_until(next_read) => {}
                 () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
                 // while another instance sleeps, writers do notify
-                () = self.heard.something() => sleep_until(next_read.min(now + SHORTEST_PAUSE)).await,
+                () = self.heard.something() => {
+                    was_heard = true;
+                    sleep_until(next_read.min(now + self.pace.heard_pause())).await;
+                }
                 lost = lost(&self.link) => return Err(lost),
             }
         }
@@ -211,9 +214,14 @@ impl Tail<'_> {
         let mut next_look = Instant::now() + SAFETY_READ;
         let mut next_check = Instant::now() + SLEEPER_CHECK;
         let mut lateness = Lateness::new(Instant::now());
+        let mut has_read_at = Instant::now();
         loop {
+            let mut was_heard = false;
             tokio::select! {
-                () = self.heard.something() => {}
+                () = self.heard.something() => {
+                    was_heard = true;
+                    sleep_until(next_look.min(has_read_at + self.pace.heard_pause())).await;
+                }
                 () = sleep_until(next_look) => {}
                 () = sleep_until(next_check), if sleeper == Sleeper::Another => {}
                 () = sleep(AHEAD_PAUSE), if self.stand.baselines.wants_any() => {}
@@ -255,6 +263,8 @@ impl Tail<'_> {
                 return Ok(());
             }
             let read = self.read().await?;
+            has_read_at = Instant::now();
+            self.pace.found(read.transactions, was_heard);
             lateness.read(read.recorded.into_iter(), now);
             self.live.meter.events_found_late.fetch_add(lateness.found(now), Relaxed);
         }

@@ -169,6 +169,8 @@ pub struct Meter {
     awake: Mutex<Awake>,
     /// Notifications of changes that were received.
     pub notifications: AtomicU64,
+    /// Those of them that no trigger sends.
+    pub notifications_malformed: AtomicU64,
     /// Polls by pages that knew a state, for which nothing had changed since.
     pub polls_unchanged: AtomicU64,
     /// Such polls for which something had changed, or might have.

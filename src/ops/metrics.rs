@@ -91,6 +91,11 @@ impl Collector for LiveCollector {
                 &meter.events_found_late,
             ),
             ("listener_notifications", "Notifications of changes that were received.", &meter.notifications),
+            (
+                "listener_notifications_malformed",
+                "Those of them that no trigger sends.",
+                &meter.notifications_malformed,
+            ),
             ("frames_sent", "Frames with changes handed to streams.", &meter.frames_sent),
             ("mailboxes_overrun", "Full mailboxes, whose stream read its state anew.", &meter.mailboxes_overrun),
             ("polls_unchanged", "Polls answered with 304, without a look at the orders.", &meter.polls_unchanged),

@@ -30,6 +30,7 @@ mod crowds;
 mod database;
 mod defaults;
 mod django;
+mod forged;
 mod guide;
 mod harness;
 mod host_page;
