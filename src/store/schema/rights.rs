@@ -2,7 +2,6 @@
 
 use tokio_postgres::Client;
 
-use super::forms::OF_HISTORY;
 use super::host::columns_of;
 use crate::store::database::{Attempt, Store, StoreError};
 
@@ -34,6 +33,18 @@ pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 21] = [
 /// Tables of which not everything is read: what the host knows of people and medicines besides is none of the service's business. Of
 /// the orders nearly all is read, and a column that the host makes anew, which nobody would be granted, must not keep pages from them.
 const READ_IN_PART: [&str; 2] = ["accounts_user", "inventory_medicine"];
+
+/// What a form writes to the history.
+pub(in crate::store) const OF_HISTORY: [&str; 8] = [
+    "order_id",
+    "old_status",
+    "new_status",
+    "old_payment_status",
+    "new_payment_status",
+    "notes",
+    "changed_by_id",
+    "changed_at",
+];
 
 /// What forms of the service's own write. The same test holds it.
 const WRITTEN_BY_FORMS: [(&str, &str, &[&str]); 2] = [

@@ -8,9 +8,10 @@ use crate::store::database::{Attempt, Store, StoreError};
 /// Whose things may run with the present role's rights, besides superusers'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trusted {
-    /// The present role's own, and those of roles that it is a member of. A superuser is a member of all, and trusts none for that.
+    /// The present role's own, and those of roles that it is a member of, and of whoever owns the orders, or is a member of that. A
+    /// superuser is a member of all and trusts none for that: only its own.
     Own,
-    /// Also those of whoever owns the orders, or is a member of that: they are read in any case.
+    /// Those of whoever owns the orders, or is a member of that, also to a superuser.
     OwnersOfOrders,
 }
 
@@ -20,7 +21,11 @@ impl Trusted {
         match self {
             Self::Own => {
                 "select r.oid from pg_roles r
-                 where r.rolsuper or r.rolname = current_user or not present.is_superuser and pg_has_role(r.oid, 'usage')"
+                 where r.rolsuper or r.rolname = current_user or not present.is_superuser and (
+                     pg_has_role(r.oid, 'usage') or exists (
+                         select from pg_class c
+                         where c.relnamespace = to_regnamespace('public') and c.relname = 'orders_order'
+                             and pg_has_role(r.oid, c.relowner, 'member')))"
             }
             Self::OwnersOfOrders => {
                 "select r.oid from pg_roles r
