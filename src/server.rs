@@ -15,7 +15,7 @@ use crate::ops::{self, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
-use crate::web::{self, App, Forms, Host, HostPages, Site, WebSettings};
+use crate::web::{self, App, Forms, Host, HostPages, Site, Turns, WebSettings};
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
@@ -99,6 +99,8 @@ pub async fn run(
         sign_in_key: Arc::default(),
         two_cookies: Arc::default(),
         untrusted_proxy: Arc::default(),
+        turns: Turns::of_pool(service.pool_size),
+        crowding: Arc::default(),
         settings: Arc::new(settings),
     };
     let ops = Ops { store, live: Arc::clone(&live), sign_on, stopping: requests.clone() };

@@ -173,6 +173,8 @@ pub struct Meter {
     pub polls_unchanged: AtomicU64,
     /// Such polls for which something had changed, or might have.
     pub polls_changed: AtomicU64,
+    /// Requests that were refused, as too many of their user's were under way.
+    pub requests_refused: AtomicU64,
     /// Folds that moved the summary on.
     pub folds: AtomicU64,
     /// Summaries built anew.

@@ -95,6 +95,11 @@ impl Collector for LiveCollector {
             ("mailboxes_overrun", "Full mailboxes, whose stream read its state anew.", &meter.mailboxes_overrun),
             ("polls_unchanged", "Polls answered with 304, without a look at the orders.", &meter.polls_unchanged),
             ("polls_changed", "Polls by pages that knew a state, answered in full.", &meter.polls_changed),
+            (
+                "requests_refused",
+                "Requests refused with 429, as too many of their user's were under way.",
+                &meter.requests_refused,
+            ),
             ("folds", "Folds of events into the statistics.", &meter.folds),
             ("rebuilds", "Statistics built anew from the orders.", &meter.rebuilds),
             ("events_pruned", "Old events deleted.", &meter.pruned),

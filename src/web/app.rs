@@ -13,6 +13,7 @@ use crate::password::{Passwords, Queue};
 use crate::seldom::Seldom;
 use crate::store::{Sessions, Store};
 use crate::web::address::Site;
+use crate::web::turns::Turns;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -33,6 +34,10 @@ pub struct App {
     pub two_cookies: Arc<Seldom>,
     /// When it was said last that a proxy names its clients that is not trusted.
     pub untrusted_proxy: Arc<Seldom>,
+    /// How much one person may have under way at once.
+    pub turns: Turns,
+    /// When it was said last that somebody has too much under way.
+    pub crowding: Arc<Seldom>,
     /// What was configured.
     pub settings: Arc<WebSettings>,
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `address.rs` | where the pages of this installation are: the only place that knows |
 //! | `app.rs` | what every handler is given: the store, the live side, what was configured |
+//! | `turns.rs` | how much one person may have under way at once |
 //! | `request/` | who asks, and so what they may see (`session.rs`); what is asked: forms, queries; why not: a failure, as a value |
 //! | `page/` | what every page has: shell, assets, where orders are changed; the login, or the way to the host's and back; the page of a failure |
 //! | `stream/` | opening a stream, and writing it on a connection that it takes over |
@@ -21,6 +22,7 @@ mod order;
 mod page;
 mod request;
 mod stream;
+mod turns;
 
 use std::time::Duration;
 
@@ -44,6 +46,7 @@ use order::{cancel, edit, selection, status, viewing};
 use page::{assets, login, sessions};
 use request::session::{Pharmacist, SalesRep};
 use request::{failure, guard};
+pub use turns::Turns;
 
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

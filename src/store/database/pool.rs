@@ -75,13 +75,16 @@ impl Connections {
         Ok(Lent { session, at_end: AtEnd::Untouched, of_searches: None })
     }
 
-    /// The same for a read that may take long. Where too many are under way, that is as if no connection were free.
+    /// The same for a read that may take long.
     ///
     /// # Errors
-    /// Those of [`Connections::borrow`].
+    /// Those of [`Connections::borrow`], and where too many are under way for too long.
     pub(in crate::store) async fn borrow_to_search(&self, time: Duration) -> Result<Lent, StoreError> {
         let free = timeout(POOL_WAIT, Arc::clone(&self.searches).acquire_owned()).await.ok().and_then(Result::ok);
-        let free = free.ok_or(PoolError::Timeout(TimeoutType::Wait)).attempt(BORROW)?;
+        let free = free.ok_or_else(|| {
+            let cause = Box::new(PoolError::<Error>::Timeout(TimeoutType::Wait));
+            StoreError::TooSlow { attempted: "begin to search", cause }
+        })?;
         let mut lent = self.borrow(time).await?;
         lent.of_searches = Some(free);
         Ok(lent)

@@ -71,6 +71,9 @@ impl Store {
                 return Ok(dashboard);
             }
             let transaction = one_snapshot(client).await.attempt("begin reading")?;
+            if !filter.is_bounded() {
+                list::limit_search(&transaction).await?;
+            }
             let (cursor, summary, visible) = tokio::try_join!(
                 present(&transaction),
                 summary(&transaction, scope),

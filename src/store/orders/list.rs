@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use futures_util::TryStreamExt;
@@ -37,6 +38,7 @@ impl Store {
     pub async fn list_ids(&self, scope: Scope, filter: &Filter, zone: Tz) -> Result<Vec<OrderId>, StoreError> {
         self.lend_to_search(async |client| {
             let transaction = one_snapshot(client).await.attempt("begin reading")?;
+            limit_search(&transaction).await?;
             let asked = Asked { scope, filter, zone };
             prepare_to_search(&transaction, scope).await?;
             let (conditions, keys) = (asked.conditions(), asked.keys());
@@ -136,6 +138,16 @@ pub(in crate::store) async fn searched(
     let read = asked.search(client, &page, page_of).await.attempt("search the list")?;
     let read: Vec<Row> = read.try_collect().await.attempt("search the list")?;
     Ok((pagination, read.iter().map(|row| listed(row, asked.scope)).collect::<Result<_, _>>()?))
+}
+
+/// How long a statement may take that reads the more the more orders there are: not as long as the others, since others wait for its
+/// connection.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Has the server end what is searched for in this transaction after a while.
+pub(in crate::store) async fn limit_search(client: &impl Connection) -> Result<(), StoreError> {
+    let sql = format!("set local statement_timeout = {}", SEARCH_TIMEOUT.as_millis());
+    client.client().batch_execute(&sql).await.attempt("limit the search")
 }
 
 /// What is searched for differs each time, so that each time is planned for itself. One rep's orders always have an index;

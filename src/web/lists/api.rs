@@ -15,6 +15,8 @@ use crate::web::request::etag::{self, known_revision};
 use crate::web::request::failure::Failure;
 use crate::web::request::query::{last_value, refuse_anothers};
 use crate::web::request::session::ListReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Serialize)]
 struct DashboardJson<'a> {
@@ -137,6 +139,7 @@ pub(crate) async fn answer<R: ListReader>(
     {
         return Ok((StatusCode::NOT_MODIFIED, etag::headers(scope, user.as_of)).into_response());
     }
+    let _turn = turn(&app, user, Kind::of(&filter)).await?;
     let zone = app.settings.zone;
     let asked = visible.as_deref().unwrap_or_default();
     let dashboard = app.store.dashboard(scope, &filter, Shown::Orders(asked), zone).await?;
@@ -199,8 +202,9 @@ fn full(listed: &Listed, zone: Tz) -> FullRowJson<'_> {
 
 fn visible(query: &str) -> Result<Option<Vec<OrderId>>, Invalid> {
     let Some(list) = last_value(query, "visible") else { return Ok(None) };
-    let ids: Option<Vec<OrderId>> =
-        list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok().map(OrderId)).collect();
+    let ids = list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok().map(OrderId));
+    // one more than may be, whatever comes after it
+    let ids: Option<Vec<OrderId>> = ids.take(MOST_VISIBLE + 1).collect();
     match ids {
         Some(ids) if ids.len() <= MOST_VISIBLE => Ok(Some(ids)),
         _ => Err(Invalid { parameter: "visible", expected: "expected at most 100 order ids such as 12,15,17" }),

@@ -17,6 +17,8 @@ use crate::web::page::shell::{Shell, render};
 use crate::web::request::deed::{Deed, Offer};
 use crate::web::request::failure::Failure;
 use crate::web::request::session::{ListReader, OrderReader, Pharmacist};
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// What a page has under its figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +148,7 @@ async fn list_page(
 ) -> Result<Response, Failure> {
     let (filter, invalid) = parse(query);
     let status = if invalid.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let _turn = turn(app, user, Kind::of(&filter)).await?;
     let zone = app.settings.zone;
     let views = async {
         match content {

@@ -9,6 +9,8 @@ use crate::web::app::App;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
 use crate::web::request::session::ListReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// Longest name of a view, in characters.
 const LONGEST_NAME: usize = 40;
@@ -24,6 +26,7 @@ pub(crate) async fn save<R: ListReader>(State(app): State<App>, reader: R, form:
         return Err(Failure::Invalid(vec![invalid]));
     }
     let filter = Filter::parse(form.field("query").trim_start_matches('?')).map_err(Failure::Invalid)?;
+    let _turn = turn(&app, &user, Kind::Other).await?;
     let view = SavedView { name, query: filter.query(1) };
     if !app.store.save_view(user.id, scope, &view).await? {
         return Err(Failure::Conflict("there are 30 saved views already; delete one first".to_owned()));
@@ -36,6 +39,7 @@ pub(crate) async fn delete<R: ListReader>(State(app): State<App>, reader: R, for
     let (scope, user) = reader.whose();
     form.is_theirs(&user)?;
     let name = form.text("name");
+    let _turn = turn(&app, &user, Kind::Other).await?;
     if !name.contains('\0') {
         app.store.delete_view(user.id, scope, &name).await?;
     }

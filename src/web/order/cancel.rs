@@ -18,6 +18,8 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::OrderReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Template)]
 #[template(path = "cancel.html")]
@@ -43,6 +45,7 @@ pub(crate) async fn form(
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
     shows_form(&app).await?;
+    let _turn = turn(&app, &reader.user, Kind::Other).await?;
     show(&app, &reader, id, Attempt::default()).await
 }
 
@@ -54,6 +57,7 @@ pub(crate) async fn cancel(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&reader.user)?;
+    let _turn = turn(&app, &reader.user, Kind::Change).await?;
     takes_form(&app).await?;
     let reason = form.text("reason");
     if let Some(error) = too_long_or_unwritable(&reason, LONGEST_TEXT) {

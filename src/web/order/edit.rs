@@ -20,6 +20,8 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::OrderReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// Longest values that the host's columns take, in characters.
 const LONGEST_NAME: usize = 100;
@@ -68,6 +70,7 @@ pub(crate) async fn form(
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
     shows_form(&app).await?;
+    let _turn = turn(&app, &reader.user, Kind::Other).await?;
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     if !Deed::Edit.is_allowed(&reader.user, &order.row.status) {
         return Err(refused(Deed::Edit, &reader.user, &order, &app));
@@ -84,6 +87,7 @@ pub(crate) async fn save(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&reader.user)?;
+    let _turn = turn(&app, &reader.user, Kind::Change).await?;
     takes_form(&app).await?;
     let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
     let (number, present) = (order.row.order_number, order.editable);

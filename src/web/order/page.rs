@@ -21,6 +21,8 @@ use crate::web::request::deed::Deed;
 use crate::web::request::failure::Failure;
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::{OrderReader, Pharmacist};
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Template)]
 #[template(path = "order.html")]
@@ -108,6 +110,7 @@ pub(crate) async fn of_reader(
     OrderReader { user }: OrderReader,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
+    let _turn = turn(&app, &user, Kind::Other).await?;
     show(&app, &user, id, None).await
 }
 
@@ -116,6 +119,7 @@ pub(crate) async fn of_pharmacist(
     Pharmacist { user }: Pharmacist,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
+    let _turn = turn(&app, &user, Kind::Other).await?;
     show(&app, &user, id, None).await
 }
 

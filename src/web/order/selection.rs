@@ -1,5 +1,6 @@
 //! Changing where a selection of orders stands, from a list.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use askama::Template;
@@ -22,6 +23,8 @@ use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::session::Pharmacist;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// How many orders one selection may have.
 const LARGEST_SELECTION: usize = 100;
@@ -97,6 +100,7 @@ pub(crate) async fn change(
         return Err(Failure::Unwritable(format!("note: {problem}")));
     }
     let chosen = chosen(&form)?;
+    let _turn = turn(&app, &user, Kind::Change).await?;
     let change = StatusChange { wanted, note };
     let selection = change_each(&app, &user, &chosen, &change).await;
     if accepts_json(&headers) {
@@ -165,21 +169,24 @@ async fn change_one(
     Ok(Err(Refusal { order_number: Some(number), reason, brief }))
 }
 
-/// The chosen orders, each once, with the version that the person saw, if it was sent: `12` or `12:pending:paid`.
+/// The chosen orders, each once, with the version that the person saw, if it was sent: `12` or `12:pending:paid`. More than may be
+/// are not looked at.
 fn chosen(form: &Form) -> Result<Vec<(OrderId, Option<Standing>)>, Failure> {
-    let mut chosen: Vec<(OrderId, Option<Standing>)> = Vec::new();
+    let (mut chosen, mut ids) = (Vec::new(), HashSet::new());
     for field in form.fields("order") {
         let (id, version) = field.split_once(':').unwrap_or((field, ""));
-        let known = standing_seen(version)?;
         let expected = || Failure::Unwritable("order: expected an order's id such as 12".to_owned());
         let id = OrderId(id.parse().map_err(|_| expected())?);
-        if !chosen.iter().any(|(other, _)| *other == id) {
+        let known = standing_seen(version)?;
+        if ids.insert(id) {
             chosen.push((id, known));
         }
+        if chosen.len() > LARGEST_SELECTION {
+            return Err(Failure::Unwritable(format!("order: choose at most {LARGEST_SELECTION}")));
+        }
     }
-    match chosen.len() {
-        0 => Err(Failure::Unwritable("order: choose at least one".to_owned())),
-        1..=LARGEST_SELECTION => Ok(chosen),
-        _ => Err(Failure::Unwritable(format!("order: choose at most {LARGEST_SELECTION}"))),
+    if chosen.is_empty() {
+        return Err(Failure::Unwritable("order: choose at least one".to_owned()));
     }
+    Ok(chosen)
 }

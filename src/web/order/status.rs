@@ -16,6 +16,8 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::Pharmacist;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 pub(crate) async fn change(
     State(app): State<App>,
@@ -25,6 +27,7 @@ pub(crate) async fn change(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&user)?;
+    let _turn = turn(&app, &user, Kind::Change).await?;
     takes_form(&app).await?;
     let (wanted, note) = (wanted(&form)?, form.text("note"));
     let was = standing_seen(form.field("version"))?;

@@ -73,6 +73,7 @@ pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
         StatusCode::FORBIDDEN => "Not for this account",
         StatusCode::CONFLICT => "That is no longer possible",
         StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
+        StatusCode::TOO_MANY_REQUESTS => "Too much at once",
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => "That could not be understood",
         _ => "That did not work",
     };

@@ -13,6 +13,8 @@ use crate::web::app::App;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
 use crate::web::request::session::Visitor;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Template)]
 #[template(path = "sessions.html")]
@@ -38,6 +40,7 @@ pub(crate) async fn form(State(app): State<App>, Visitor(user): Visitor) -> Resu
     if app.settings.site.host().is_some() {
         return Err(Failure::OfTheHost);
     }
+    let _turn = turn(&app, &user, Kind::Other).await?;
     let sessions = app.store.sessions_of(user.id, Some(user.session)).await?;
     render(&SessionsPage { shell: Shell::for_user(&app, &user), sessions })
 }
@@ -52,6 +55,7 @@ pub(crate) async fn end(State(app): State<App>, Visitor(user): Visitor, form: Fo
     if handle.is_none() && form.field("others").is_empty() {
         return Err(Failure::Unwritable("session: expected the handle of a session, or others=1".to_owned()));
     }
+    let _turn = turn(&app, &user, Kind::Other).await?;
     let except = handle.is_none().then_some(user.session);
     let ended = app.store.end_sessions_of(user.id, handle, except).await?;
     for _ in &ended {

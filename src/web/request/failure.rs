@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     TooLarge,
     /// 503: the answer took too long.
     TooSlow,
+    /// 429: the user has too much under way.
+    Crowded,
     /// 400: parameters that do not parse.
     Invalid(Vec<Invalid>),
     /// 422: what was sent can't be written.
@@ -75,6 +77,7 @@ impl Failure {
             Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Crowded => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(error) if error.is_outage() || error.is_slowness() || error.is_lack_of_rights() => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -97,6 +100,7 @@ impl Failure {
             Self::WrongMethod => "this method is not allowed here".to_owned(),
             Self::TooLarge => "the request is too large".to_owned(),
             Self::TooSlow => TOO_SLOW.to_owned(),
+            Self::Crowded => "too much of what you asked for is still under way; try again in a moment".to_owned(),
             Self::Invalid(invalid) => {
                 let each = invalid.iter().map(|Invalid { parameter, expected }| format!("{parameter}: {expected}"));
                 each.collect::<Vec<_>>().join("; ")
@@ -141,7 +145,7 @@ impl IntoResponse for Failure {
         let message = self.logged_message();
         let body = Json(json!({ "error": message }));
         let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], body).into_response();
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }
         response.extensions_mut().insert(Reason(message));

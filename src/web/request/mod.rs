@@ -11,3 +11,4 @@ pub(super) mod origin;
 pub(super) mod path;
 pub(super) mod query;
 pub(super) mod session;
+pub(super) mod turn;
