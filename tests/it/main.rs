@@ -29,6 +29,7 @@ mod commands;
 mod crowds;
 mod database;
 mod defaults;
+mod demo;
 mod django;
 mod guide;
 mod harness;
