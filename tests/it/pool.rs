@@ -112,7 +112,7 @@ async fn searches_and_exports_keep_nobody_else_waiting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_searches_without_end_leaves_others_their_answers() {
     const ORDERS: usize = 20_000;
-    const AT_ONCE: usize = 30;
+    const AT_ONCE: usize = 20;
     let database = Database::new().await;
     let generated =
         format!("select n, 1 + (n = {ORDERS})::int, 'pending', 'paid', 10 from generate_series(1, {ORDERS}) n");
@@ -128,18 +128,18 @@ async fn whoever_searches_without_end_leaves_others_their_answers() {
         format!("/orders/orders/export.csv?{words}"),
         "/orders/orders/?date_from=2024-01-01&page=999999999".to_owned(),
     ];
-    let median = async || {
+    let answers_of_ben = async || {
         let mut took = Vec::new();
-        for _ in 0..15 {
+        for query in ["", "?q=ord"].into_iter().cycle().take(60) {
             let began = Instant::now();
-            ben.dashboard("").await;
+            ben.dashboard(query).await;
             took.push(began.elapsed());
         }
         took.sort();
-        (took[took.len() / 2], took[took.len() - 1])
+        (took[took.len() * 3 / 4], took[took.len() - 1])
     };
-    median().await;
-    let quiet = median().await;
+    answers_of_ben().await;
+    let quiet = answers_of_ben().await;
     let stop = CancellationToken::new();
     let attack = async |n: usize| {
         let mut answers = Vec::new();
@@ -156,15 +156,17 @@ async fn whoever_searches_without_end_leaves_others_their_answers() {
             (database.value(searching).await != "0").then_some(())
         })
         .await;
-        let loaded = median().await;
+        let loaded = answers_of_ben().await;
         stop.cancel();
         loaded
     };
     let (answers, loaded) = tokio::join!(attacks, watch);
-    println!("an answer of another's: {quiet:?} when quiet, {loaded:?} beside {AT_ONCE} searches (median, longest)");
+    println!(
+        "an answer of another's: {quiet:?} when quiet, {loaded:?} beside {AT_ONCE} searches (three of four within, the longest)"
+    );
     let answers: Vec<u16> = answers.into_iter().flatten().collect();
     assert!(answers.iter().all(|status| [200, 429].contains(status)), "{answers:?}");
-    let bound = 20 * quiet.0 + Duration::from_millis(500);
+    let bound = 10 * quiet.0 + Duration::from_millis(100);
     assert!(loaded.0 < bound, "{loaded:?} beside searches, {quiet:?} when quiet");
 }
 
