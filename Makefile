@@ -26,6 +26,10 @@ lint: tools
 chaos: tools ## break everything again and again, for MINUTES (30), and hold every page against the database
 	MINUTES=$(or $(MINUTES),30) cargo test --locked --release --test it -- --ignored --nocapture chaos::for_a_while
 
+attach-rehearsal: ## attach to a million orders beside sixteen writers, and measure how long these wait
+	@scripts/install-tools postgresql
+	cargo test --locked --release --test it -- --ignored --nocapture rehearsal::
+
 latency: tools ## measure in Chromium: from commit to DOM, and how long a page takes to open
 	cargo test --locked --release --test it -- --ignored --nocapture latency::
 

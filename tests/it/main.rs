@@ -43,6 +43,7 @@ mod ops;
 mod pages;
 mod pool;
 mod recording;
+mod rehearsal;
 mod rights;
 mod screenshots;
 mod sessions;
