@@ -58,13 +58,14 @@
 //! | [`django`] | what Django writes of who is signed in: keys, signatures, sessions; pure | nothing |
 //! | [`http`] | the accept loop, and connections that a handler takes over | network |
 //! | [`proxy`] | what a proxy before host and service must be told | nothing |
+//! | [`routes`] | a router that knows its routes | nothing |
 //! | [`network`] | from where a request came, through which proxies; pure | nothing |
 //! | [`security`] | the security log, and its counters | order |
 //! | [`seldom`] | what is said in the log once in a while | nothing |
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security |
-//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http |
-//! | [`ops`] | metrics and health | live, store, security |
+//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http, routes |
+//! | [`ops`] | metrics and health | live, store, security, routes |
 //! | [`config`] | arguments and environment | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
 //! | [`server`] | everything put together | all of these |
@@ -85,6 +86,7 @@ pub mod ops;
 pub mod order;
 pub mod password;
 pub mod proxy;
+pub mod routes;
 pub mod security;
 pub mod seldom;
 pub mod server;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::{ListenerState, Live};
+use crate::routes::Routes;
 use crate::sign_on_check;
 use crate::store::{NAMING_TRIGGER, SchemaState, SignOn, Store, TriggerState};
 
@@ -33,13 +33,15 @@ pub struct Ops {
     pub stopping: CancellationToken,
 }
 
-/// The ops routes.
+/// What answers to the ops routes.
 pub fn router(ops: Ops) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(scrape))
-        .with_state(ops)
+    routes().into_router().with_state(ops)
+}
+
+/// The ops routes.
+#[must_use]
+pub fn routes() -> Routes<Ops> {
+    Routes::new().get("/healthz", || async { "ok\n" }).get("/readyz", ready).get("/metrics", scrape)
 }
 
 #[derive(Serialize)]

@@ -43,6 +43,7 @@ mod pages;
 mod pool;
 mod recording;
 mod rights;
+mod routes;
 mod screenshots;
 mod sessions;
 mod shop;
