@@ -43,13 +43,30 @@ pub(super) struct Hearsay {
     pub(super) another_rose: bool,
 }
 
+/// What a trigger's notification says: `745`, or `745 crowded`. Of what anybody else sends this is as much as is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payload {
+    /// Which transaction notified.
+    pub transaction: Option<u64>,
+    /// Whether it found another that had notified and was still open.
+    pub is_crowded: bool,
+}
+
+impl Payload {
+    /// Reads what was sent.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let transaction = text.strip_suffix(CROWDED);
+        Self { transaction: transaction.unwrap_or(text).parse().ok(), is_crowded: transaction.is_some() }
+    }
+}
+
 impl Hearsay {
-    /// Adds a payload of a trigger: `745`, or `745 crowded`.
     fn add(&mut self, payload: &str) {
+        let payload = Payload::parse(payload);
         self.notifications = self.notifications.saturating_add(1);
-        let transaction = payload.strip_suffix(CROWDED);
-        self.is_crowded |= transaction.is_some();
-        if let Ok(xid) = transaction.unwrap_or(payload).parse()
+        self.is_crowded |= payload.is_crowded;
+        if let Some(xid) = payload.transaction
             && self.transactions.len() < MOST_TRANSACTIONS
         {
             self.transactions.insert(xid);

@@ -40,6 +40,7 @@ mod within;
 
 pub use bye::Bye;
 pub use frame::Frame;
+pub use heard::Payload;
 pub use hub::{Hub, ListenerState, Subscriber, Subscription};
 pub use meter::{AgeBuckets, Meter, Step, StreamCounts, Task};
 pub use state::Live;

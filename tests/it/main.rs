@@ -41,6 +41,7 @@ mod news;
 mod ops;
 mod pages;
 mod pool;
+mod properties;
 mod recording;
 mod rights;
 mod routes;
