@@ -46,6 +46,7 @@ mod recording;
 mod rights;
 mod routes;
 mod screenshots;
+mod security;
 mod sessions;
 mod shop;
 mod shop_live;
