@@ -101,7 +101,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// What answers.
-    #[must_use]
     pub fn into_router(self) -> Router<S> {
         self.router
     }
