@@ -124,7 +124,7 @@ proptest! {
         // one order, whichever two are compared
         for (place, one) in revisions.iter().enumerate() {
             for other in &revisions[place..] {
-                prop_assert!(one <= other && other >= one);
+                prop_assert!(one <= other);
             }
         }
     }
@@ -377,6 +377,7 @@ impl Sent {
             "accounts_user",
             "live.saved_view",
             "live.muted_order",
+            "live.account",
             "live.session",
         ];
         let each = tables.map(|table| {
@@ -475,6 +476,8 @@ fn no_header_is_too_odd() {
         (Method::POST, "/orders/api/orders/2/mute/"),
         (Method::GET, "/orders/orders/export.csv"),
     ]);
+    // who never read anything begins to read with this
+    sent.send(Method::GET, "/orders/api/sales-rep/changes/", sent.session_of(0), Vec::new());
     let before = sent.written();
     proptest!(cases(SOME), |(headers in headers, (method, path) in paths, is_ana in any::<bool>())| {
         let mut all = if is_ana { sent.session_of(0) } else { HeaderMap::new() };

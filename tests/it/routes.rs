@@ -163,6 +163,19 @@ fn every_route_has_a_line_and_every_line_a_route() {
     assert_eq!(routes_of(ops::routes().list()), lines_of(&table("ops")));
 }
 
+/// What an answer is to be.
+#[derive(Debug, Default)]
+struct Expected {
+    status: u16,
+    location: Option<String>,
+    /// Whose orders are seen.
+    marks: Vec<&'static str>,
+    /// Which tables are written.
+    written: Vec<&'static str>,
+    /// What it says: all of it, where that is JSON.
+    words: String,
+}
+
 /// A service with everybody signed in, who may be so no more, and their orders.
 struct World {
     service: Service,
@@ -317,15 +330,11 @@ impl World {
         request.header("cookie", &self.cookies[person]).send().await.unwrap()
     }
 
-    /// Asks a route, and gives what it answered and the tables that it wrote, which are as before by then.
-    async fn ask(&self, line: &Line, base: &str, person: usize, accept: &str) -> (Response, String, Vec<&'static str>) {
-        if !self.is_beside_host {
-            let over =
-                "insert into live.session select * from saved.session where user_id in (8, 9) on conflict do nothing";
-            self.connection.batch_execute(over).await.unwrap();
-        }
+    /// Asks a route, and gives the answer and its body; of a stream as much as the state with which it begins.
+    async fn ask(&self, line: &Line, base: &str, person: usize, is_program: bool) -> (Response, String) {
         let query = if line.query.is_empty() { String::new() } else { format!("?{}", line.query) };
         let address = format!("{base}{}", self.named(&format!("{}{query}", line.path)));
+        let accept = if is_program { "application/json" } else { "text/html" };
         let mut request = self.client.request(line.method.clone(), address).header("accept", accept);
         if !self.cookies[person].is_empty() {
             request = request.header("cookie", &self.cookies[person]);
@@ -343,6 +352,11 @@ impl World {
                 break;
             }
         }
+        (response, body)
+    }
+
+    /// The tables that were written since the world began, which are as they were then by now.
+    async fn written(&self) -> Vec<&'static str> {
         let now = self.tables().await;
         let written: Vec<usize> = (0..TABLES.len()).filter(|table| now[*table] != self.base[*table]).collect();
         if !written.is_empty() {
@@ -350,49 +364,49 @@ impl World {
             self.connection.batch_execute(&restore.join("; ")).await.unwrap();
             assert_eq!(self.tables().await, self.base, "what was written is put back");
         }
-        (response, body, written.into_iter().map(|table| TABLES[table]).collect())
+        written.into_iter().map(|table| TABLES[table]).collect()
     }
 
-    /// What is wrong with what a route answers a person. As a program they are asked only where that is a refusal, which then has the
-    /// very words.
-    async fn fault(&self, line: &Line, base: &str, person: usize, is_program: bool) -> Option<String> {
+    /// What a person is to be answered. As a program they are asked only where that is a refusal, which then has the very words.
+    fn expected(&self, line: &Line, person: usize, is_program: bool) -> Option<Expected> {
         let cell = line.cells[person].as_str();
         let refusal = REFUSALS.iter().find(|(name, ..)| *name == cell).map(|(_, status, words)| (*status, *words));
         let refusal = refusal.or((cell == "gone").then_some((404, GONE)));
-        if is_program && refusal.is_none() {
-            return None;
-        }
-        let accept = if is_program { "application/json" } else { "text/html" };
-        let (response, body, written) = self.ask(line, base, person, accept).await;
+        let Some((status, words)) = refusal else {
+            let answer = self.answer(if cell == "done" { &line.done } else { cell }, person);
+            return (!is_program).then_some(answer);
+        };
+        let refused = Expected { status, ..Expected::default() };
+        Some(if is_program || line.path.contains("/orders/api/") {
+            Expected { words: format!("{{\"error\":\"{words}\"}}"), ..refused }
+        } else if status == 401 {
+            Expected { status: 303, location: Some(self.login(line)), ..refused }
+        } else {
+            let mut letters = words.chars();
+            let capital = letters.next().unwrap().to_uppercase();
+            Expected { words: format!("<p>{capital}{}.</p>", letters.as_str()), ..refused }
+        })
+    }
+
+    /// What is wrong with an answer.
+    fn fault(
+        &self,
+        line: &Line,
+        person: usize,
+        expected: &Expected,
+        (response, body): &(Response, String),
+    ) -> Option<String> {
         let location = response.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
-        let status = response.status().as_u16();
-        let found = (status, location, marks(&body), written);
-        let none = || (Vec::new(), Vec::new());
-        let is_for_programs = is_program || line.path.contains("/orders/api/");
-        let (expected, words) = match refusal {
-            Some((status, words)) if is_for_programs => {
-                let ((marks, written), body) = (none(), format!("{{\"error\":\"{words}\"}}"));
-                ((status, None, marks, written), Some(body))
-            }
-            Some((401, _)) => {
-                let (marks, written) = none();
-                ((303, Some(self.login(line)), marks, written), Some(String::new()))
-            }
-            Some((status, words)) => {
-                let (marks, written) = none();
-                let mut letters = words.chars();
-                let capital = letters.next().unwrap().to_uppercase();
-                ((status, None, marks, written), Some(format!("<p>{capital}{}.</p>", letters.as_str())))
-            }
-            None => (self.answer(if cell == "done" { &line.done } else { cell }, person), None),
-        };
+        let (status, marks) = (response.status().as_u16(), marks(body));
         let has_words =
-            words.is_none_or(|words| if words.starts_with('<') { body.contains(&words) } else { body == words });
-        let fault = || {
-            let (name, _) = PEOPLE[person];
-            format!("{} {} by {name}: {cell} is {expected:?}, found {found:?} {body:.200}", line.method, line.path)
-        };
-        (found != expected || !has_words).then(fault)
+            if expected.words.starts_with('{') { *body == expected.words } else { body.contains(&expected.words) };
+        let is_right =
+            status == expected.status && location == expected.location && marks == expected.marks && has_words;
+        (!is_right).then(|| {
+            let (cell, (name, _)) = (&line.cells[person], PEOPLE[person]);
+            let found = format!("{status} {location:?} {marks:?} {body:.200}");
+            format!("{} {} by {name}: {cell} is {expected:?}, found {found}", line.method, line.path)
+        })
     }
 
     /// Where those are led who are not signed in.
@@ -407,8 +421,8 @@ impl World {
         }
     }
 
-    /// Status, where it leads, what is seen, and what is written.
-    fn answer(&self, told: &str, person: usize) -> (u16, Option<String>, Vec<&'static str>, Vec<&'static str>) {
+    /// What the table says of an answer that is no refusal.
+    fn answer(&self, told: &str, person: usize) -> Expected {
         let (mut status, mut location, mut seen, mut written) = (200, None, Vec::new(), Vec::new());
         for word in told.split(' ') {
             match word {
@@ -427,16 +441,36 @@ impl World {
             }
         }
         written.sort_by_key(|table| TABLES.iter().position(|other| other == table));
-        (status, location, seen, written)
+        Expected { status, location, marks: seen, written, words: String::new() }
     }
 
-    /// Asks each route as each person.
+    /// Asks each route as each person: at once where nothing is to be written, one after the other where something is.
     async fn walk(&self, lines: &[Line], base: &str) {
         let mut faults = Vec::new();
         for line in lines {
-            for person in 0..PEOPLE.len() {
-                for is_program in [false, true] {
-                    faults.extend(self.fault(line, base, person, is_program).await);
+            if !self.is_beside_host {
+                let over = "insert into live.session select * from saved.session where user_id in (8, 9) on conflict do nothing";
+                self.connection.batch_execute(over).await.unwrap();
+            }
+            let everybody = (0..PEOPLE.len()).flat_map(|person| [(person, false), (person, true)]);
+            let asked = everybody.filter_map(|(person, is_program)| {
+                Some((person, is_program, self.expected(line, person, is_program)?))
+            });
+            let (quiet, writing): (Vec<_>, Vec<_>) = asked.partition(|(.., expected)| expected.written.is_empty());
+            let answers = quiet.iter().map(|(person, is_program, _)| self.ask(line, base, *person, *is_program));
+            for ((person, _, expected), answer) in quiet.iter().zip(join_all(answers).await) {
+                faults.extend(self.fault(line, *person, expected, &answer));
+            }
+            let written = self.written().await;
+            if !written.is_empty() {
+                faults.push(format!("{} {} writes {written:?} for somebody who may not", line.method, line.path));
+            }
+            for (person, is_program, expected) in &writing {
+                let answer = self.ask(line, base, *person, *is_program).await;
+                faults.extend(self.fault(line, *person, expected, &answer));
+                let (written, name) = (self.written().await, PEOPLE[*person].0);
+                if written != expected.written {
+                    faults.push(format!("{} {} writes {written:?} for {name}", line.method, line.path));
                 }
             }
         }
