@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `address.rs` | where the pages of this installation are: the only place that knows |
 //! | `app.rs` | what every handler is given: the store, the live side, what was configured |
+//! | `headers.rs` | what a browser may do with an answer, by the kind of the answer |
 //! | `request/` | who asks, and so what they may see (`session.rs`); what is asked: forms, queries; why not: a failure, as a value |
 //! | `page/` | what every page has: shell, assets, where orders are changed; the login, or the way to the host's and back; the page of a failure |
 //! | `stream/` | opening a stream, and writing it on a connection that it takes over |
@@ -15,6 +16,7 @@
 
 mod address;
 mod app;
+mod headers;
 mod lists;
 mod news;
 mod order;
@@ -110,7 +112,7 @@ pub fn router(app: App) -> Router {
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
             tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
         }))
-        .layer(from_fn(guard::security_headers))
+        .layer(from_fn_with_state(app.clone(), headers::add))
         .layer(from_fn_with_state(app.clone(), page::failure::as_page))
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(guard::refuse_cross_site))

@@ -675,7 +675,7 @@ async fn leads_between_host_and_service(host: &Host, service: &Service, base: St
     let begins = page[..name].rfind('"').unwrap() + 1;
     let module = ana.get(&page[begins..name + "/js/realtime_salesrep_dashboard.js".len()]).await;
     assert!(module.headers()["cache-control"].to_str().unwrap().contains("immutable"), "the module of our own page");
-    assert!(module.text().await.unwrap().contains("import "));
+    assert!(module.text().await.unwrap().contains("import{"));
     for path in ["/static/js/realtime_salesrep_dashboard.js", "/assets/js/realtime_salesrep_dashboard.6b6907b51162.js"]
     {
         let script = ana.get(path).await;

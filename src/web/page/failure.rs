@@ -11,6 +11,7 @@ use super::shell::Shell;
 use super::way_back::{forget, is_kept, lead_to_host, led_for, login_for};
 use crate::web::address::local_path;
 use crate::web::app::App;
+use crate::web::headers::is_page;
 use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Reason;
 use crate::web::request::guard::host;
@@ -88,9 +89,6 @@ pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
 
 /// Who sees a page has come to where they wanted, or does not want it any more.
 fn arrived(app: &App, headers: &HeaderMap, mut response: Response) -> Response {
-    let is_page = |response: &Response| {
-        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
-    };
     if response.status() == StatusCode::OK && is_page(&response) && is_kept(&app.settings.site, headers) {
         let cookie = HeaderValue::from_str(&forget(&app.settings.site, headers));
         if let Ok(cookie) = cookie {

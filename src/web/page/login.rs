@@ -28,6 +28,10 @@ const MISMATCH: &str = "This username and password do not match an active accoun
 /// After how many seconds somebody may come again who got no turn.
 const CROWDED_FOR: u64 = 5;
 
+/// What a browser forgets with a session: pages that it keeps for going back to. Of what scripts keep the page itself takes away what
+/// is the person's (`static/js/base/kept.js`), also at a host that is not ours alone, and leaves what they need of this machine.
+const CLEARED: (HeaderName, &str) = (HeaderName::from_static("clear-site-data"), "\"cache\"");
+
 /// How much is kept of what a browser says that it is, in characters.
 const LONGEST_BROWSER: usize = 200;
 
@@ -305,5 +309,7 @@ pub(crate) async fn sign_out(
         app.live.meter.security.ended(End::SignedOut, user.id);
         app.live.hub.end_sessions(|session| session == user.session);
     }
-    Ok(([(header::SET_COOKIE, no_cookie(site, &headers))], Redirect::to(&site.login())).into_response())
+    let cleared = site.has_host_to_itself().then_some([CLEARED]);
+    let cookie = [(header::SET_COOKIE, no_cookie(site, &headers))];
+    Ok((cookie, AppendHeaders(cleared.into_iter().flatten()), Redirect::to(&site.login())).into_response())
 }
