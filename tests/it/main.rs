@@ -35,6 +35,7 @@ mod guide;
 mod harness;
 mod headers;
 mod host_page;
+mod hostile;
 mod imports;
 mod latency;
 mod lists;
