@@ -917,11 +917,12 @@ async fn the_shops_script_is_one_classic_script_that_is_asked_for_each_time() {
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     }
     std::fs::remove_dir_all(&folder).unwrap();
-    let browser = Browser::open(&service.base()).await;
-    browser.goto("/accounts/login/").await;
-    let run = "(() => { for (const name of ['realtime_salesrep_dashboard', 'realtime_dashboard']) {
-        const script = document.createElement('script'); script.src = `/static/js/${name}.js`; document.head.append(script); } return true; })()";
-    browser.script(run).await;
+    let scripts = ["realtime_salesrep_dashboard", "realtime_dashboard"]
+        .map(|name| format!("<script src=\"/static/js/{name}.js\"></script>"))
+        .concat();
+    let shop =
+        Shop::with("(1, 1, 'pending', 'paid', 5)", &format!("<!doctype html><title>Shop</title>{scripts}")).await;
+    let browser = shop.open("ana", ORDERS).await;
     browser.until("typeof RealtimeSalesRepDashboard === 'function' && typeof RealtimeDashboard === 'function'").await;
     assert_eq!(
         browser.script("document.getElementById('live-badge')").await,
