@@ -522,6 +522,14 @@ async fn the_commands_of_operations_do_what_they_say() {
 }
 
 #[test]
+fn the_readme_is_for_five_minutes() {
+    let readme = Document::read("README.md");
+    let lines = readme.text.lines().count();
+    assert!(lines <= 100, "{lines} lines");
+    assert!(readme.text.contains("![") && readme.text.contains("make run") && readme.text.contains("make test"));
+}
+
+#[test]
 fn no_other_document_has_commands() {
     for document in Document::all() {
         let is_followed =
