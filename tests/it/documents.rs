@@ -521,6 +521,39 @@ async fn the_commands_of_operations_do_what_they_say() {
     assert_eq!(database.value(left).await, "0", "it is taken off at the end");
 }
 
+/// All sources as one text, in which a text that goes on on the next line is one.
+fn sources() -> String {
+    let (mut text, mut folders) = (String::new(), vec![Path::new(HOME).join("src")]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry.extension().and_then(|extension| extension.to_str()) {
+                None if entry.is_dir() => folders.push(entry),
+                Some("rs") => text.push_str(&std::fs::read_to_string(entry).unwrap()),
+                _ => {}
+            }
+        }
+    }
+    let lines = text.split("\\\n").map(str::trim_start);
+    lines.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn lines_of_the_log_are_those_of_the_program() {
+    let operations = Document::read("docs/OPERATIONS.md").text;
+    let (_, section) = operations.split_once("## Log lines that need a person").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let document = Document { name: "docs/OPERATIONS.md".to_owned(), text: section.to_owned() };
+    let sources = sources();
+    let quoted: Vec<String> = document
+        .rows()
+        .iter()
+        .flat_map(|row| row[0].split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert!(quoted.len() > 20, "{quoted:?}");
+    let unsaid = quoted.iter().filter(|line| line.split('…').any(|part| !sources.contains(part.trim())));
+    assert_eq!(unsaid.collect::<Vec<_>>(), Vec::<&String>::new(), "no source says so");
+}
+
 #[test]
 fn the_readme_is_for_five_minutes() {
     let readme = Document::read("README.md");
