@@ -1,6 +1,6 @@
 # Everything that a person needs to know is in README.md.
 
-.PHONY: run test test-postgres lint tools chaos latency screenshots bench
+.PHONY: run test test-postgres lint tools chaos fuzz latency screenshots bench
 
 run: ## set up what is missing, build, and run the demonstration
 	@scripts/install-tools postgresql
@@ -22,9 +22,19 @@ lint: tools
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet $(documented)
 	scripts/check-javascript
+	scripts/check-dependencies
 
 chaos: tools ## break everything again and again, for MINUTES (30), and hold every page against the database
 	MINUTES=$(or $(MINUTES),30) cargo test --locked --release --test it -- --ignored --nocapture chaos::for_a_while
+
+attach-rehearsal: ## attach to a million orders beside sixteen writers, and measure how long these wait
+	@scripts/install-tools postgresql
+	cargo test --locked --release --test it -- --ignored --nocapture rehearsal::
+
+fuzz: ## with a nightly compiler and cargo-fuzz, which must be there: each of fuzz/fuzz_targets for MINUTES (5)
+	for target in cursor notification django_session; do \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=$$((60 * $(or $(MINUTES),5))) || exit 1; \
+	done
 
 latency: tools ## measure in Chromium: from commit to DOM, and how long a page takes to open
 	cargo test --locked --release --test it -- --ignored --nocapture latency::
@@ -39,5 +49,5 @@ bench: ## measure the service beside its peers, and compare with the targets
 	target/release/oncare-bench --plots docs/benchmarks
 
 tools:
-	@scripts/install-tools postgresql chromium node faketime nginx caddy python
+	@scripts/install-tools postgresql chromium node faketime nginx caddy python prometheus
 	@scripts/install-axe

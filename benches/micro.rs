@@ -7,9 +7,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use divan::{Bencher, black_box};
 use oncare_live::cursor::Cursor;
-use oncare_live::live::{Frame, Hub, Meter, Subscriber, Subscription};
+use oncare_live::live::{Frame, Hub, Meter, StreamCaps, Subscriber, Subscription};
+use oncare_live::network::PerAddress;
 use oncare_live::order::{
-    Money, Operation, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Scope, Status, Summary, Writer,
+    Money, Operation, OrderEvent, OrderId, OrderRow, PaymentStatus, RepId, Scope, Status, Summary, UserId, Writer,
 };
 use oncare_live::store::{Changed, Listed, SessionKey};
 
@@ -100,13 +101,20 @@ fn statistics_advance(bencher: Bencher, events: i64) {
     bencher.bench_local(|| black_box(&events).iter().for_each(|event| summary.apply(event, Scope::Rep(RepId(1)))));
 }
 
+fn subscriber(rep: i64, session: [u8; 32]) -> Subscriber {
+    let place = [192, 0, 2, 1].into();
+    Subscriber { scope: Scope::Rep(RepId(rep)), session: SessionKey(session), user: UserId(rep), place }
+}
+
 /// A hub with so many reps, each with so many streams.
 fn hub(reps: i64, streams: usize) -> (Arc<Hub>, Vec<Subscription>) {
-    let hub = Arc::new(Hub::new(Arc::new(Meter::default())));
+    let per_address = PerAddress { most: usize::MAX, spares_this_machine: true };
+    let caps = StreamCaps { all: usize::MAX, per_address, per_user: usize::MAX };
+    let hub = Arc::new(Hub::new(Arc::new(Meter::default()), caps));
     let subscribe = |rep, stream: usize| {
         let mut session = [0; 32];
         session[..8].copy_from_slice(&(stream as u64 / 20).to_le_bytes());
-        hub.subscribe(Subscriber { scope: Scope::Rep(RepId(rep)), session: SessionKey(session) })
+        hub.subscribe(subscriber(rep, session)).unwrap()
     };
     let subscriptions =
         (0..reps).flat_map(|rep| (0..streams).map(move |n| (rep, n))).map(|(r, n)| subscribe(r, n)).collect();
@@ -140,6 +148,6 @@ fn hub_deliver_to_all_of(bencher: Bencher, streams: usize) {
 #[divan::bench(args = [1, 10_000])]
 fn hub_subscribe_among(bencher: Bencher, reps: i64) {
     let (hub, _subscriptions) = hub(reps, 1);
-    let subscriber = Subscriber { scope: Scope::Rep(RepId(0)), session: SessionKey([1; 32]) };
-    bencher.bench_local(|| hub.subscribe(subscriber));
+    let subscriber = subscriber(0, [1; 32]);
+    bencher.bench_local(|| hub.subscribe(subscriber).unwrap());
 }

@@ -25,7 +25,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// What to log, as `warn` or `oncare_live=debug`.
+    /// What to log, as `warn` or `oncare_live=debug`. Of other crates never more than warnings.
     #[arg(long, env = "LOG", default_value = "info", global = true, value_name = "FILTER")]
     pub log: String,
     /// How to log.
@@ -189,15 +189,52 @@ pub struct Service {
     /// How safe signing in is.
     #[command(flatten)]
     pub sign_in: SignIn,
+    /// What clients may hold, and for how long.
+    #[command(flatten)]
+    pub clients: Clients,
     /// How long events are kept: the timeline of an order, and how far back a page can be told what it missed.
     #[arg(long, env = "RETENTION", default_value = "90days", value_name = "DURATION", value_parser = long_duration)]
     pub retention: Duration,
+    /// How it stops.
+    #[command(flatten)]
+    pub drain: Drain,
     /// Who has the forms that change orders.
     #[command(flatten)]
     pub forms: Forms,
     /// Who signs people on, and where the pages are.
     #[command(flatten)]
     pub django: Django,
+}
+
+/// What clients may hold, and for how long.
+#[derive(Debug, Clone, Args)]
+pub struct Clients {
+    /// How long a client may take to send a request's head, as long again for its body, and how long it may take nothing of an answer,
+    /// or leave a connection unused.
+    #[arg(long, env = "CLIENT_PATIENCE", default_value = "20s", value_name = "DURATION", value_parser = client_patience)]
+    pub client_patience: Duration,
+    /// Connections of all clients at most; by default as many as the limit of open files allows beside what the service needs itself.
+    #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", value_parser = count)]
+    pub max_connections: Option<usize>,
+    /// Connections of one address, or behind a trusted proxy requests, and streams. By default a quarter of all connections, and any
+    /// number for this machine's own addresses, which a proxy may have.
+    #[arg(long, env = "CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", value_parser = count)]
+    pub connections_per_address: Option<usize>,
+    /// Streams of one user, with all sessions, at most: beyond, the oldest is replaced. A browser has one, however many tabs.
+    #[arg(long, env = "STREAMS_PER_USER", default_value_t = 120, value_name = "NUMBER", value_parser = count)]
+    pub streams_per_user: usize,
+}
+
+/// How the service stops.
+#[derive(Debug, Clone, Args)]
+pub struct Drain {
+    /// How long it goes on serving after a signal while /readyz says that it is stopping: as long as whoever shares out requests
+    /// takes to notice. Streams that are opened meanwhile end at once.
+    #[arg(long, env = "DRAIN_NOTICE", default_value = "0s", value_name = "DURATION", value_parser = drain_time)]
+    pub drain_notice: Duration,
+    /// Over what time it then ends the open streams, so that they do not come back all at once; less where they are few.
+    #[arg(long, env = "DRAIN_FOR", default_value = "2s", value_name = "DURATION", value_parser = drain_time)]
+    pub drain_for: Duration,
 }
 
 /// How safe signing in is.
@@ -470,6 +507,18 @@ fn short_duration(text: &str) -> Result<Duration, &'static str> {
     duration(text, 0, 10, "expected a duration from 0s to 10s such as 1s")
 }
 
+fn client_patience(text: &str) -> Result<Duration, &'static str> {
+    duration(text, 1, 600, "expected a duration from 1s to 10min such as 20s")
+}
+
+fn count(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|count| (1..=1_000_000).contains(count)).ok_or("expected a number from 1 to 1000000")
+}
+
+fn drain_time(text: &str) -> Result<Duration, &'static str> {
+    duration(text, 0, 600, "expected a duration from 0s to 10min such as 5s")
+}
+
 fn public_url(text: &str) -> Result<PublicUrl, &'static str> {
     let expected = "expected the URL of the service such as https://live.example";
     let (scheme, rest) = text.split_once("://").ok_or(expected)?;
@@ -483,7 +532,7 @@ fn public_url(text: &str) -> Result<PublicUrl, &'static str> {
 }
 
 fn pool_size(text: &str) -> Result<usize, &'static str> {
-    text.parse().ok().filter(|size| (2..=500).contains(size)).ok_or("expected a number of connections from 2 to 500")
+    text.parse().ok().filter(|size| (1..=500).contains(size)).ok_or("expected a number of connections from 1 to 500")
 }
 
 fn path(text: &str) -> Result<String, &'static str> {
@@ -567,13 +616,17 @@ mod tests {
             ("--poll-interval", "five", "from 1s to 1h"),
             ("--time-zone", "Manila", "Asia/Manila"),
             ("--currency", "", "₱"),
-            ("--pool-size", "0", "from 2 to 500"),
+            ("--pool-size", "0", "from 1 to 500"),
             ("--session-idle", "1s", "such as 14days"),
             ("--public-url", "live.example", "https://live.example"),
             ("--public-url", "https://live.example/a/b", "https://live.example"),
             ("--public-url", "ftp://live.example", "https://live.example"),
             ("--trusted-proxy", "10.0.0.0/40", "10.0.0.0/8"),
             ("--failed-login-takes", "1min", "from 0s to 10s"),
+            ("--client-patience", "0s", "from 1s to 10min"),
+            ("--max-connections", "0", "from 1 to 1000000"),
+            ("--connections-per-address", "many", "from 1 to 1000000"),
+            ("--streams-per-user", "0", "from 1 to 1000000"),
             ("--late-after", "pending=4", "pending=4h,shipped=5days"),
             ("--late-after", "delivered=4h", "unfinished statuses"),
             ("--host-edit-path", "/orders/edit/", "with {id} in it"),
@@ -651,6 +704,26 @@ mod tests {
             assert!(missing.unwrap_err().to_string().contains(name));
         }
         assert!(both.unwrap_err().to_string().contains("expected one of them"));
+    }
+
+    /// Everybody on the machine reads arguments. A secret is named by a file, or stands in the environment; of the one that may have a
+    /// password in it, that is said.
+    #[test]
+    fn no_argument_has_a_secret_but_the_url_that_is_warned_of() {
+        let program = <Cli as clap::CommandFactory>::command();
+        let mut arguments = 0;
+        for command in program.get_subcommands() {
+            for argument in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
+                arguments += 1;
+                let name = argument.get_id().as_str();
+                let is_secret = ["password", "secret", "key", "token", "url"].iter().any(|word| name.contains(word));
+                let is_known = name.ends_with("_file") || ["database_url", "public_url"].contains(&name);
+                assert!(!is_secret || is_known, "{} --{name}", command.get_name());
+                // nor does the help show what the environment has
+                assert!(name != "database_url" || argument.is_hide_env_values_set());
+            }
+        }
+        assert!(arguments > 40, "{arguments}");
     }
 
     #[test]

@@ -123,6 +123,19 @@ async fn examine_into(url: &DatabaseUrl, findings: &mut Vec<Finding>) -> Result<
     findings.push(Finding::good("the server is a primary"));
     findings.push(notifications(url).await);
 
+    // before anything is read there, which would run what hangs on it
+    let strange = store.strangers_things().await?;
+    if !strange.is_empty() {
+        findings.push(Finding::bad(
+            "schema live",
+            format!(
+                "{}; what is there runs with the rights of whoever migrates and serves: take it away, or give it to the owner of the \
+                 orders' table, or revoke what it may",
+                strange.join(", ")
+            ),
+        ));
+        return Ok(());
+    }
     let schema = store.schema().await;
     match &schema {
         Ok(SchemaState::Behind(pending)) => {

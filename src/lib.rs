@@ -6,7 +6,7 @@
 //! Whose orders a page or a stream shows is its **scope**: one rep's orders, or all of them (`order/scope.rs`).
 //!
 //! 1. **Trigger.** Somebody commits `update orders_order set status = 'shipped' …`, with psql, a Django admin, anything. A
-//!    trigger (`sql/0031_triggers.sql`) writes one row to `live.order_event` in the same transaction. Who, when and in which
+//!    trigger (`sql/0033_triggers.sql`) writes one row to `live.order_event` in the same transaction. Who, when and in which
 //!    transaction are defaults of that table's columns (`sql/0002_live_tables.sql`). The trigger sends `NOTIFY live_orders` only
 //!    if the listener *sleeps*. The listener shows that it sleeps by holding advisory locks (`store/tail/sleep.rs`). While
 //!    commits overlap or are frequent it stays *awake* and reads every few milliseconds instead (`live/pace.rs`), because
@@ -52,39 +52,47 @@
 //!
 //! | room | what lives there | knows |
 //! |---|---|---|
+//! | [`counted`] | counters by label, and of requests: pure | nothing |
 //! | [`order`] | ids, codes, money, filter, page, row, change, statistics: pure | nothing |
 //! | [`cursor`] | snapshot, revision, epoch: pure | nothing |
 //! | [`password`] | Django's password formats, and the queue for the places in which passwords are hashed | seldom |
 //! | [`django`] | what Django writes of who is signed in: keys, signatures, sessions; pure | nothing |
-//! | [`http`] | the accept loop, and connections that a handler takes over | network |
+//! | [`http`] | the accept loop, what clients may hold and for how long, and connections that a handler takes over | network, security |
+//! | [`open_files`] | the limit of open files, and its shares | nothing |
 //! | [`proxy`] | what a proxy before host and service must be told | nothing |
+//! | [`routes`] | a router that knows its routes | nothing |
 //! | [`network`] | from where a request came, through which proxies; pure | nothing |
-//! | [`security`] | the security log, and its counters | order |
+//! | [`security`] | the security log, and its counters | order, counted |
+//! | [`log`] | what is written to the log, how often, and on one line | security |
 //! | [`seldom`] | what is said in the log once in a while | nothing |
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
-//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security |
-//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http |
-//! | [`ops`] | metrics and health | live, store, security |
+//! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security, network, counted |
+//! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http, routes, counted |
 //! | [`config`] | arguments and environment | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
-//! | [`server`] | everything put together | all of these |
 //! | [`doctor`] | the diagnosis | store |
+//! | [`ops`] | metrics, health, the ops page | live, store, counted, order, http, routes, sign_on_check, doctor |
+//! | [`server`] | everything put together | all of these |
 //! | [`demo`] | private cluster, demonstration | server, config, store, order, password |
 //!
 //! [`store`], [`live`] and [`web`] each begin with a map of their own.
 
 pub mod config;
+pub mod counted;
 pub mod cursor;
 pub mod demo;
 pub mod django;
 pub mod doctor;
 pub mod http;
 pub mod live;
+pub mod log;
 pub mod network;
+pub mod open_files;
 pub mod ops;
 pub mod order;
 pub mod password;
 pub mod proxy;
+pub mod routes;
 pub mod security;
 pub mod seldom;
 pub mod server;

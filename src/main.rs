@@ -10,12 +10,14 @@ use clap::Parser;
 use oncare_live::config::{
     Cli, Command, CreateUser, Database, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall, UserSessions,
 };
-use oncare_live::security::{End, Security};
+use oncare_live::log::{OneLine, Quiet, is_ours};
+use oncare_live::ops::{Levels, Recent};
+use oncare_live::security::{By, End, Security};
 use oncare_live::server::{Listeners, run};
 use oncare_live::store::{Attached, Detached, NewUser, Removed, SignOn, Store, Verdict, chain, session_grant};
 use oncare_live::{demo, doctor, password, proxy::snippet, sign_on_check};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -29,7 +31,8 @@ const LAST_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = start_log(&cli).and_then(|()| {
+    let quiet = Quiet::default();
+    let outcome = start_log(&cli, &quiet).and_then(|()| {
         if Database::shows_password(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())) {
             tracing::warn!(
                 "--database-url has a password in it, which everybody on this machine can read: give it by DATABASE_URL, or in a \
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         runtime.shutdown_timeout(LAST_GRACE);
         outcome
     });
+    quiet.tell();
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -258,8 +262,8 @@ async fn sessions(UserSessions { database, username, end }: UserSessions) -> any
         return Ok(());
     }
     let ended = store.end_sessions_of(user.id, None, None).await?;
-    let security = Security::default();
-    ended.iter().for_each(|_| security.ended(End::EndedByAdmin, user.id));
+    let (security, whose) = (Security::default(), (user.id, Some(&*username)));
+    ended.iter().for_each(|_| security.ended(End::EndedByAdmin, whose, By::command("sessions --end")));
     println!("Ended {} sessions of {username}.", ended.len());
     Ok(())
 }
@@ -287,28 +291,46 @@ fn new_password(file: Option<&Path>) -> anyhow::Result<String> {
     Ok(password)
 }
 
-/// Ready on SIGTERM or SIGINT.
+/// Ready on SIGTERM or SIGINT. A second one ends the process, whatever is under way.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("could not watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not watch for SIGINT")?;
-    Ok(async move {
+    let mut signalled = async move || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    };
+    Ok(async move {
+        signalled().await;
+        tokio::spawn(async move {
+            signalled().await;
+            tracing::warn!("a second signal: stopping at once");
+            std::process::exit(1);
+        });
     })
 }
 
-fn start_log(cli: &Cli) -> anyhow::Result<()> {
+/// Whatever the filter asks for, what [`Quiet`] holds back is not written.
+fn start_log(cli: &Cli, quiet: &Quiet) -> anyhow::Result<()> {
     let expected = "--log: expected a filter such as warn or oncare_live=debug";
     let filter: Targets = cli.log.parse().context(expected)?;
-    let registry = tracing_subscriber::registry().with(filter);
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let in_vain =
+        filter.iter().find(|(target, level)| !target.is_empty() && !is_ours(target) && *level > LevelFilter::WARN);
+    let in_vain = in_vain.map(|(target, _)| target.to_owned());
+    let registry = tracing_subscriber::registry().with(Levels::new(filter)).with(quiet.clone()).with(Recent::default());
+    let has_colours = matches!(cli.log_format, LogFormat::Text) && std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt::layer().with_writer(move || OneLine::new(std::io::stderr(), has_colours));
     match cli.log_format {
-        LogFormat::Text => {
-            registry.with(log.with_target(false).with_ansi(std::io::stderr().is_terminal())).init();
-        }
+        LogFormat::Text => registry.with(log.with_target(false).with_ansi(has_colours)).init(),
         LogFormat::Json => registry.with(log.json()).init(),
+    }
+    quiet.tell_for_ever();
+    if let Some(target) = in_vain {
+        tracing::warn!(
+            target,
+            "--log: of other crates nothing below a warning is written, as it may have people's data in it"
+        );
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use axum::http::HeaderMap;
+
 /// Addresses with the same first bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
@@ -85,6 +87,12 @@ impl Origin {
         Self { address, connection: None }
     }
 
+    /// The same of a request with these headers.
+    #[must_use]
+    pub fn of_request(peer: Peer, trusted: &[Network], headers: &HeaderMap) -> Self {
+        Self::of(peer, trusted, &values(headers, "forwarded"), &values(headers, "x-forwarded-for"))
+    }
+
     /// What counts as one address. Of IPv6 that is a /48, the most that one household or office gets: who has a whole one would else
     /// be 65,536 askers, each with turns and failures of its own. Where a provider divides a /48 among its customers these share what
     /// strangers may do; where they signed in before they do not (see `store::people::sign_in`).
@@ -94,6 +102,30 @@ impl Origin {
             IpAddr::V4(_) => self.address,
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).into(),
         }
+    }
+}
+
+/// What can't be read ends the chain of proxies, as a name that is no address does.
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("unknown")).collect()
+}
+
+/// How many of something one address may have.
+#[derive(Debug, Clone, Copy)]
+pub struct PerAddress {
+    /// So many.
+    pub most: usize,
+    /// Whether this machine's own addresses may have any number: a proxy on it that nobody named would else be one client.
+    pub spares_this_machine: bool,
+}
+
+impl PerAddress {
+    /// So many may this one have, an [`Origin::place`].
+    #[must_use]
+    pub fn of(self, place: IpAddr) -> usize {
+        // of IPv6's own address of this machine a place has nothing
+        let is_this_machine = place.is_loopback() || place == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        if self.spares_this_machine && is_this_machine { usize::MAX } else { self.most }
     }
 }
 

@@ -1,18 +1,21 @@
-//! The security log: who signed in, who did not, and which sessions ended, as structured lines of the target `security`, each
-//! counted as well.
+//! The security log: who signed in, who did not, what was refused to whom, and which sessions ended by whom, as structured lines
+//! of the target `security`, each counted as well.
+//!
+//! What succeeded is an `info`, what was refused a `warn`. All are counted; how many refusals are written is limited where the
+//! log is written (`log/quiet.rs`), as they cost whoever causes them nothing.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
+use prometheus_client::registry::Registry;
+
+use crate::counted::{Label, Labelled};
 use crate::order::UserId;
 
 /// The log's target.
 pub const TARGET: &str = "security";
 
-/// How long no other refusal is said after one: nobody fills the log by asking again and again. All are counted.
-const QUIET: Duration = Duration::from_secs(1);
+/// How much of a path is said, in characters.
+const LONGEST_PATH: usize = 200;
 
 /// What came of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,60 +123,163 @@ impl End {
     }
 }
 
+/// What was refused besides logins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The user's role may not do that.
+    Role,
+    /// An order that is not the rep's, or that there is not: nothing tells these apart, so neither does the log.
+    Order,
+    /// Another site had a browser send it.
+    CrossSite,
+    /// Too many requests of one user, or streams of all. Connections that are refused are counted where they are accepted.
+    TooMany,
+}
+
+impl Refused {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Role, Self::Order, Self::CrossSite, Self::TooMany];
+
+    /// As log and metrics have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::Order => "order",
+            Self::CrossSite => "cross_site",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
+/// Who did something, and from where, as far as it is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct By<'a> {
+    /// The user, with a name that exists: what somebody typed may be a password.
+    pub user: Option<(UserId, &'a str)>,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// What was asked for.
+    pub path: Option<&'a str>,
+    /// The command that was given.
+    pub command: Option<&'a str>,
+}
+
+impl<'a> By<'a> {
+    /// By somebody who is signed in.
+    #[must_use]
+    pub fn user(user: (UserId, &'a str), address: IpAddr, path: &'a str) -> Self {
+        Self { user: Some(user), address: Some(address), path: Some(path), command: None }
+    }
+
+    /// By whoever may give the service's commands.
+    #[must_use]
+    pub fn command(command: &'a str) -> Self {
+        Self { command: Some(command), ..Self::default() }
+    }
+
+    fn name(self) -> Option<&'a str> {
+        self.user.map(|(_, name)| name)
+    }
+
+    fn id(self) -> Option<i64> {
+        self.user.map(|(id, _)| id.0)
+    }
+
+    fn address(self) -> Option<String> {
+        self.address.map(|address| address.to_string())
+    }
+
+    fn path(self) -> Option<&'a str> {
+        self.path.map(beginning)
+    }
+}
+
+/// As much of a path as the log has of it: whoever asks may ask for a very long one.
+#[must_use]
+pub fn beginning(path: &str) -> &str {
+    path.char_indices().nth(LONGEST_PATH).map_or(path, |(end, _)| &path[..end])
+}
+
 /// How often each was said.
 #[derive(Debug, Default)]
 pub struct Security {
-    logins: [AtomicU64; Login::ALL.len()],
-    ends: [AtomicU64; End::ALL.len()],
-    refusals: Mutex<Refusals>,
-}
-
-/// Refusals without a look at the password, which cost nothing and so may be many.
-#[derive(Debug, Default)]
-struct Refusals {
-    said_at: Option<Instant>,
-    unsaid: u64,
+    logins: Labelled<Login>,
+    refused: Labelled<Refused>,
+    ends: Labelled<End>,
 }
 
 impl Security {
     /// Somebody tried to sign in. The name that was given is not said, unless there is such a user: people type their passwords
     /// into the wrong field.
-    pub fn login(&self, login: Login, user: Option<(UserId, &str)>, address: IpAddr) {
-        self.logins[login as usize].fetch_add(1, Relaxed);
-        let mut unsaid = None;
-        if matches!(login, Login::TooEarly | Login::Crowded) {
-            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            if refusals.said_at.is_some_and(|at| at.elapsed() < QUIET) {
-                refusals.unsaid += 1;
-                return;
-            }
-            refusals.said_at = Some(Instant::now());
-            unsaid = Some(std::mem::take(&mut refusals.unsaid));
-        }
-        let outcome = login.name();
-        let (user, name) = user.map_or((None, None), |(id, name)| (Some(id.0), Some(name)));
+    pub fn login(&self, login: Login, by: By<'_>) {
+        self.logins.of(login).inc();
+        let (outcome, user, name, address, path) = (login.name(), by.id(), by.name(), by.address(), by.path());
         match login {
-            Login::SignedIn => tracing::info!(target: TARGET, outcome, user, name, %address, "login"),
-            _ => tracing::warn!(target: TARGET, outcome, user, name, %address, refused_unsaid = unsaid, "login"),
+            Login::SignedIn => tracing::info!(target: TARGET, outcome, user, name, address, path, "login"),
+            _ => tracing::warn!(target: TARGET, outcome, user, name, address, path, "login"),
         }
     }
 
-    /// A session ended.
-    pub fn ended(&self, end: End, user: UserId) {
-        self.ends[end as usize].fetch_add(1, Relaxed);
-        tracing::info!(target: TARGET, reason = end.name(), user = user.0, "session ended");
+    /// Something was refused.
+    pub fn refused(&self, refused: Refused, by: By<'_>) {
+        self.refused.of(refused).inc();
+        let (refused, user, name, address, path) = (refused.name(), by.id(), by.name(), by.address(), by.path());
+        tracing::warn!(target: TARGET, refused, user, name, address, path, "refused");
     }
 
-    /// How many logins ended so.
-    #[must_use]
-    pub fn logins(&self, login: Login) -> u64 {
-        self.logins[login as usize].load(Relaxed)
+    /// A session ended: whose, and by whom, if it was not the service that found it over.
+    pub fn ended(&self, end: End, (user, name): (UserId, Option<&str>), by: By<'_>) {
+        self.ends.of(end).inc();
+        let (address, path, command) = (by.address(), by.path(), by.command);
+        let (by_user, by_name) = (by.id(), by.name());
+        tracing::info!(
+            target: TARGET,
+            reason = end.name(),
+            user = user.0,
+            name,
+            by_user,
+            by_name,
+            address,
+            path,
+            command,
+            "session ended"
+        );
     }
 
-    /// How many sessions ended so.
-    #[must_use]
-    pub fn ends(&self, end: End) -> u64 {
-        self.ends[end as usize].load(Relaxed)
+    /// Has all in the metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        self.logins.register(registry, "logins", "Attempts to sign in, by what came of them");
+        let help = "Requests refused, by what they lacked: a role, an order of one's own, a page of this site; or because of a limit";
+        self.refused.register(registry, "refusals", help);
+        self.ends.register(registry, "sessions_ended", "Sessions ended, by the reason");
+    }
+}
+
+impl Label for Login {
+    const KEY: &'static str = "outcome";
+    const KNOWN: &'static [Self] = &Self::ALL;
+
+    fn value(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Label for Refused {
+    const KEY: &'static str = "refused";
+    const KNOWN: &'static [Self] = &Self::ALL;
+
+    fn value(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Label for End {
+    const KEY: &'static str = "reason";
+    const KNOWN: &'static [Self] = &Self::ALL;
+
+    fn value(self) -> &'static str {
+        self.name()
     }
 }
 
@@ -182,21 +288,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_refusals_one_is_said_a_second_and_all_are_counted() {
-        let security = Security::default();
-        for _ in 0..1_000 {
-            security.login(Login::Crowded, None, [192, 0, 2, 1].into());
-        }
-        let held = |security: &Security| security.refusals.lock().unwrap().unsaid;
-        assert!((security.logins(Login::Crowded), held(&security)) == (1_000, 999));
-        security.refusals.lock().unwrap().said_at = Instant::now().checked_sub(QUIET);
-        security.login(Login::TooEarly, None, [192, 0, 2, 1].into());
-        assert_eq!(held(&security), 0, "the next line says how many there were");
-    }
-
-    #[test]
     fn every_end_is_known_by_its_name() {
         assert!(End::ALL.into_iter().all(|end| End::of(end.name()) == Some(end)));
         assert_eq!(End::of("other"), None);
+    }
+
+    #[test]
+    fn of_a_long_path_the_beginning_is_said() {
+        let path = "/ä".repeat(150);
+        let by = By { path: Some(&path), ..By::default() };
+        assert_eq!(by.path().unwrap().chars().count(), LONGEST_PATH);
+        assert_eq!(By { path: Some("/ä"), ..By::default() }.path(), Some("/ä"));
     }
 }

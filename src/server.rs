@@ -4,18 +4,25 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Django, PublicUrl, Service};
-use crate::http;
-use crate::live::Live;
-use crate::ops::{self, Ops};
+use crate::counted::Requests;
+use crate::http::{self, Connections, Limits};
+use crate::live::{Hub, Live, StreamCaps};
+use crate::network::PerAddress;
+use crate::open_files::{self, OPS_CONNECTIONS, Shares};
+use crate::ops::{self, History, Metrics, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
-use crate::web::{self, App, Forms, Host, HostPages, Site, WebSettings};
+use crate::web::{self, App, Forms, Host, HostPages, Site, Turns, WebSettings};
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
@@ -23,6 +30,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the database may take to say, before serving, whether there can be own forms. One that is away is not waited for: pages
 /// look again.
 const FORMS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// In what time one stream is ended at the latest, as long as the whole may take, and how far apart those are that end together.
+const DRAINED_IN: Duration = Duration::from_millis(1);
+const DRAIN_STEP: Duration = Duration::from_millis(50);
 
 /// How long the background tasks may take after that.
 const TASKS_GRACE: Duration = Duration::from_secs(1);
@@ -62,20 +73,18 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let sign_on = service.django.sign_on()?;
     let store = Store::new(url, service.pool_size)?;
+    let (limits, caps) = limits(&service);
+    let patience = limits.patience;
+    let connections = Connections::new(limits);
     let forms = forms(&store, service.forms).await?;
     let sessions = Sessions::new(&store, &sign_on, service.session_idle);
-    let live = Live::new(store.clone(), sessions.clone(), service.time_zone);
+    let live = Live::new(store.clone(), sessions.clone(), service.time_zone, caps);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     live.start(service.retention, &tasks, &background);
+    let in_background = |task: BoxFuture<'static, ()>| tasks.spawn(background.clone().run_until_cancelled_owned(task));
     if let SignOn::Django(keys) = &sign_on {
         let (store, django, keys) = (store.clone(), service.django.clone(), keys.clone());
-        let stopped = background.clone().cancelled_owned();
-        tasks.spawn(async move {
-            tokio::select! {
-                () = stopped => {}
-                () = sign_on_check::say_at_start(&store, &django, &keys) => {}
-            }
-        });
+        in_background(async move { sign_on_check::say_at_start(&store, &django, &keys).await }.boxed());
     }
 
     let settings = WebSettings {
@@ -99,18 +108,48 @@ pub async fn run(
         sign_in_key: Arc::default(),
         two_cookies: Arc::default(),
         untrusted_proxy: Arc::default(),
+        requests: Requests::default(),
+        turns: Turns::of_pool(service.pool_size),
         settings: Arc::new(settings),
     };
-    let ops = Ops { store, live: Arc::clone(&live), sign_on, stopping: requests.clone() };
-    let web = http::serve(listeners.web, web::router(app), requests.clone().cancelled_owned(), GRACE);
+    let metrics = Metrics::of(&live, &store, &app.requests, &connections);
+    let (history, stopping, stop) = (History::default(), CancellationToken::new(), CancellationToken::new());
+    {
+        let (history, metrics, live) = (history.clone(), metrics.clone(), Arc::clone(&live));
+        in_background(async move { history.keep(&metrics).await }.boxed());
+        in_background(async move { ops::keep_alive(&live).await }.boxed());
+    }
+    let ops = Ops {
+        store,
+        live: Arc::clone(&live),
+        sign_on,
+        metrics,
+        history,
+        started_at: Utc::now(),
+        stop: stop.clone(),
+        stopping: stopping.clone(),
+    };
+    let web = http::serve(listeners.web, web::router(app), connections, requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
-    let ops = http::serve(listeners.ops, ops::router(ops), background.clone().cancelled_owned(), TASKS_GRACE);
+    let per_address = PerAddress { most: OPS_CONNECTIONS, spares_this_machine: true };
+    let own =
+        Connections::new(Limits { connections: OPS_CONNECTIONS, per_address, trusted_proxies: Vec::new(), patience });
+    let ops = http::serve(listeners.ops, ops::router(ops), own, background.clone().cancelled_owned(), TASKS_GRACE);
     let ops = tokio::spawn(ops);
 
-    shutdown.await;
+    ops::say_serving();
+    tokio::select! {
+        () = shutdown => {}
+        () = stop.cancelled() => {}
+    }
     tracing::info!("stopping");
+    ops::say_stopping();
+    stopping.cancel();
+    live.hub.refuse();
+    // whoever shares out requests finds out that this instance is not ready before it takes none any more
+    sleep(service.drain.drain_notice).await;
+    drain(&live.hub, service.drain.drain_for).await;
     requests.cancel();
-    live.hub.drain();
     // a panic in either is in the log, and the other must still be waited for
     let _ = web.await;
     background.cancel();
@@ -120,6 +159,49 @@ pub async fn run(
         tracing::warn!("background tasks did not end in time");
     }
     Ok(())
+}
+
+/// What clients may hold, of connections and of streams. Raises the limit of open files, of which these are most, and says so.
+fn limits(service: &Service) -> (Limits, StreamCaps) {
+    /// Connections to the database beside the pool's.
+    const LISTENER: usize = 2;
+    let config::Clients { client_patience: patience, max_connections, connections_per_address, streams_per_user } =
+        service.clients;
+    let limit = open_files::raise();
+    let shares = Shares::of(limit.now, service.pool_size + LISTENER, 2 * http::REFUSALS, max_connections);
+    let per_address = PerAddress {
+        most: connections_per_address.unwrap_or(shares.per_address),
+        spares_this_machine: connections_per_address.is_none(),
+    };
+    let Shares { connections, streams, .. } = shares;
+    tracing::info!(
+        limit = limit.now,
+        before = limit.before,
+        connections,
+        per_address = per_address.most,
+        streams,
+        "raised the limit of open files as far as it may be"
+    );
+    if let Some(more) = max_connections.filter(|most| *most > connections) {
+        tracing::warn!(more, connections, "--max-connections is more than the limit of open files allows");
+    }
+    let trusted_proxies = service.sign_in.trusted_proxy.clone();
+    (
+        Limits { connections, per_address, trusted_proxies, patience },
+        StreamCaps { all: streams, per_address, per_user: streams_per_user },
+    )
+}
+
+/// Ends the streams spread over a time, or over less where they are few: each comes back somewhere, and reads its state there.
+async fn drain(hub: &Hub, time: Duration) {
+    let streams = hub.open_streams();
+    let time = time.min(DRAINED_IN * u32::try_from(streams).unwrap_or(u32::MAX));
+    let steps = usize::try_from(time.as_millis() / DRAIN_STEP.as_millis()).unwrap_or(usize::MAX);
+    for _ in 0..steps {
+        hub.drain_some(streams.div_ceil(steps));
+        sleep(DRAIN_STEP).await;
+    }
+    hub.drain();
 }
 
 /// Says in the log what own forms lack and what they bypass.

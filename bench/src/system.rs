@@ -149,6 +149,8 @@ impl Server {
         let mut command = programs.command(system);
         if system == System::Service {
             command.arg("serve").args(["--log", "warn", "--ops-listen", &ops.to_string()]);
+            // one rep of the plan has thousands
+            command.args(["--streams-per-user", "1000000"]);
         }
         command.args(["--database-url", url, "--listen", &address.to_string()]);
         command.args(arguments).envs(variables.iter().copied());

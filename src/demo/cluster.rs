@@ -1,6 +1,7 @@
 //! A private PostgreSQL: made, started and stopped by this program, also when the program is killed.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -60,11 +61,24 @@ pub enum ClusterError {
         said: String,
     },
     /// The server did not answer in time.
-    #[error("PostgreSQL did not answer within 60 s; its log is {log}")]
+    #[error("PostgreSQL did not answer within 60 s: {said} (its log is {log})")]
     Silent {
+        /// What it said last.
+        said: String,
         /// Where to look.
         log: PathBuf,
     },
+    /// The server ended before it answered.
+    #[error("PostgreSQL did not start: {said} (its log is {log})")]
+    Ended {
+        /// What it said last.
+        said: String,
+        /// Where to look.
+        log: PathBuf,
+    },
+    /// The server of an earlier run goes on.
+    #[error("the PostgreSQL of an earlier run still runs in {0} and could not be stopped")]
+    Leftover(PathBuf, #[source] Box<ClusterError>),
     /// The server refused a statement.
     #[error("the private PostgreSQL refused a statement")]
     Refused(#[from] tokio_postgres::Error),
@@ -120,13 +134,14 @@ impl Cluster {
         let owner = owner_of(&folder)?;
         if !folder.join("PG_VERSION").exists() {
             init(&programs, &folder, owner).await?;
-        } else if folder.join("postmaster.pid").exists() {
-            stop_leftover(&programs, &folder, owner).await;
+        } else {
+            stop_leftover(&programs, &folder, owner).await?;
         }
         let port = free_port(port).await?;
+        let said_before = std::fs::metadata(log(&folder)).map_or(0, |log| log.len());
         let supervisor = supervise(&programs, &folder, owner, port, durability, environment)?;
-        let cluster = Self { folder, port, programs, owner, supervisor };
-        cluster.wait_until_ready().await?;
+        let mut cluster = Self { folder, port, programs, owner, supervisor };
+        cluster.wait_until_ready(said_before).await?;
         Ok(cluster)
     }
 
@@ -177,17 +192,43 @@ impl Cluster {
         run("pg_ctl", command.arg("-D").arg(&self.folder).args(arguments)).await
     }
 
-    async fn wait_until_ready(&self) -> Result<(), ClusterError> {
+    /// The server's log had so many bytes before.
+    async fn wait_until_ready(&mut self, said_before: u64) -> Result<(), ClusterError> {
         let deadline = Instant::now() + PATIENCE;
         let url = self.url("postgres");
+        let log = log(&self.folder);
         while tokio_postgres::connect(&url, tokio_postgres::NoTls).await.is_err() {
+            // the supervisor ends with the server
+            if matches!(self.supervisor.try_wait(), Ok(Some(_))) {
+                return Err(ClusterError::Ended { said: last_said(&log, said_before), log });
+            }
             if Instant::now() > deadline {
-                return Err(ClusterError::Silent { log: self.folder.join("server.log") });
+                return Err(ClusterError::Silent { said: last_said(&log, said_before), log });
             }
             sleep(POLL).await;
         }
         Ok(())
     }
+}
+
+fn log(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
+/// The last line of a log after so many bytes, or the last that says why the server ended.
+fn last_said(log: &Path, before: u64) -> String {
+    let mut said = Vec::new();
+    let read = File::open(log).and_then(|mut log| {
+        log.seek(SeekFrom::Start(before))?;
+        log.read_to_end(&mut said)
+    });
+    if let Err(error) = read {
+        return format!("its log can't be read: {error}");
+    }
+    let said = String::from_utf8_lossy(&said);
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let fatal = lines().rfind(|line| line.contains("FATAL: ") || line.contains("PANIC: "));
+    fatal.or_else(|| lines().next_back()).unwrap_or("it said nothing").to_owned()
 }
 
 /// Those that the environment names, of whatever version, and else the newest that are installed.
@@ -300,13 +341,36 @@ async fn init(programs: &Path, folder: &Path, owner: Option<Owner>) -> Result<()
     outcome
 }
 
-/// Of a run that was killed. A stale pid file, without a server, is not in a new server's way.
-async fn stop_leftover(programs: &Path, folder: &Path, owner: Option<Owner>) {
-    let mut command = program(programs, "pg_ctl", owner);
-    let stopped = run("pg_ctl", command.arg("-D").arg(folder).args(["stop", "-m", "fast", "-w"])).await;
-    if let Err(error) = stopped {
-        tracing::debug!(%error, "no leftover server was stopped");
+/// Stops the server of a run that was killed. A pid file that such a server left may name a process of somebody else's by now, which
+/// must get no signal, and for which a new server would not start: such a file is removed.
+async fn stop_leftover(programs: &Path, folder: &Path, owner: Option<Owner>) -> Result<(), ClusterError> {
+    let file = folder.join("postmaster.pid");
+    let said = std::fs::read_to_string(&file).unwrap_or_default();
+    let pid = said.lines().next().and_then(|line| line.trim().parse().ok());
+    // one that names no process is not in a new server's way, which looks itself for what the old one left
+    let Some(command) = pid.and_then(command_of) else { return Ok(()) };
+    // every way of starting a server names its folder to it
+    if !command.contains(&format!(" -D {} ", folder.display())) {
+        let failed = |source| ClusterError::Folder { attempted: "remove the stale", path: file.clone(), source };
+        return std::fs::remove_file(&file).map_err(failed);
     }
+    let mut stop = program(programs, "pg_ctl", owner);
+    match run("pg_ctl", stop.arg("-D").arg(folder).args(["stop", "-m", "fast", "-w"])).await {
+        // it may have ended by itself meanwhile
+        Err(error) if file.exists() => Err(ClusterError::Leftover(folder.to_owned(), Box::new(error))),
+        _ => Ok(()),
+    }
+}
+
+/// The program and the arguments of a process, with a space after each; `None` where there is no such process.
+fn command_of(pid: u32) -> Option<String> {
+    if Path::new("/proc/self").exists() {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        return Some(String::from_utf8_lossy(&command).replace('\0', " "));
+    }
+    let listed = std::process::Command::new("ps").args(["-ww", "-o", "args=", "-p", &pid.to_string()]).output().ok()?;
+    let command = String::from_utf8_lossy(&listed.stdout).trim().to_owned();
+    (!command.is_empty()).then(|| format!("{command} "))
 }
 
 async fn free_port(wanted: u16) -> Result<u16, ClusterError> {
@@ -343,7 +407,7 @@ fn supervise(
     let mut command = std::process::Command::new("/bin/sh");
     command.args(["-c", SUPERVISOR]);
     command.arg("supervisor").arg(programs.join("postgres")).arg("-D").arg(folder);
-    command.env("LOG", folder.join("server.log"));
+    command.env("LOG", log(folder));
     let lasting = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"];
     let careless = ["fsync=off", "full_page_writes=off", "synchronous_commit=off"];
     let careless = careless.iter().filter(|_| durability == Durability::None);

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod data;
+mod hold;
 mod pharmacist;
 
 use std::future::Future;
@@ -12,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use cluster::{Cluster, ClusterError, Durability};
 
+use hold::Hold;
+
 use crate::config::Demo;
 use crate::server::{Listeners, run as serve};
 use crate::store::{DatabaseUrl, SignOn, Store};
@@ -21,7 +24,7 @@ const DATABASE: &str = "oncare";
 /// Runs everything until `shutdown` is ready, then stops the private PostgreSQL too.
 ///
 /// # Errors
-/// If PostgreSQL is not installed or can't be started, or an address is taken.
+/// If the folder's demonstration is running already, PostgreSQL is not installed or can't be started, or an address is taken.
 pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let Demo { mut service, data_dir, database_port } = arguments;
     // nothing else manages its database
@@ -29,14 +32,22 @@ pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow:
     if let SignOn::Django(_) = service.django.sign_on()? {
         anyhow::bail!("the demonstration signs people in itself: leave out the secret key of Django");
     }
+    // kept until the end, as nobody else may touch the database
+    let mut hold = Hold::take(&data_dir)?;
     let listeners = Listeners::bind(&service)?;
     let address = listeners.web.local_addr().context("could not tell the address")?;
-    let cluster = Cluster::start(&data_dir.join("postgresql"), database_port, Durability::Full).await?;
+    hold.serves_at(&format!("http://{address}/"))?;
+    tokio::pin!(shutdown);
+    let folder = data_dir.join("postgresql");
+    let cluster = tokio::select! {
+        started = Cluster::start(&folder, database_port, Durability::Full) => started?,
+        // a server that is starting ends with the pipe that it is held by
+        () = &mut shutdown => return Ok(()),
+    };
     cluster.create_database(DATABASE).await?;
     let url = cluster.url(DATABASE);
     let parsed = DatabaseUrl::parse(&url).map_err(anyhow::Error::msg)?;
     let store = Store::new(parsed.clone(), 2)?;
-    tokio::pin!(shutdown);
     let preparing = async {
         store.create_tables_and_migrate().await?;
         if data::fill(&url).await.context("could not write the demonstration data")? {

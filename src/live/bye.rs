@@ -7,7 +7,7 @@ pub enum Bye {
     Draining,
     /// The session is over.
     SignedOut,
-    /// The same session opened too many others.
+    /// The same session, user or address opened too many others.
     Replaced,
 }
 

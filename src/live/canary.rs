@@ -2,15 +2,15 @@
 //! connection. It is sent on a connection of its own: in the pool it would wait behind whatever people ask for. Over
 //! the same connection this instance tells the others when it stops sleeping.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rand::Rng;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::heard::Heard;
 use super::hub::ListenerState;
+use super::outage::Outage;
 use super::state::Live;
 use super::within::within;
 use crate::store::{Link, StoreError};
@@ -37,6 +37,7 @@ enum Lost {
 /// Proves again and again that the listener hears. Only a canary that came back makes it live. Gives why the listener's
 /// connection is to be given up.
 pub(super) async fn run(live: &Live, heard: &Heard, risen: &Notify) -> StoreError {
+    let mut outage = Outage::default();
     loop {
         let mut has_proved = false;
         let opened = within(PATIENCE, "connect within 4 s", Link::open(live.store.url(), "canary", |_, _| {})).await;
@@ -45,7 +46,7 @@ pub(super) async fn run(live: &Live, heard: &Heard, risen: &Notify) -> StoreErro
                 let lost = tokio::select! {
                     biased;
                     () = link.closed() => Lost::Closed,
-                    lost = prove(live, heard, &link, &mut has_proved) => lost,
+                    lost = prove(live, heard, &link, &mut has_proved, &mut outage) => lost,
                     lost = tell_of_rising(&link, risen) => lost,
                 };
                 link.give_up();
@@ -60,13 +61,20 @@ pub(super) async fn run(live: &Live, heard: &Heard, risen: &Notify) -> StoreErro
             Lost::Closed => "the server closes the connection".to_owned(),
             Lost::Own(error) => error.chain(),
         };
+        // where the listener's connection is lost as well, that is what is told
+        if outage.fails_if(&why, |failures| failures > 1) {
+            tracing::warn!(
+                error = why,
+                "the canary could not be sent, so that pages are not live; it is tried again each second"
+            );
+        }
         // the listener still reads by itself
         live.hub.set_listener_state(ListenerState::Degraded(format!("the canary could not be sent: {why}")));
         sleep(RETRY_PAUSE).await;
     }
 }
 
-async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool) -> Lost {
+async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool, outage: &mut Outage) -> Lost {
     let mut was_filling = false;
     loop {
         let nonce = format!("{:032x}", rand::rng().random::<u128>());
@@ -74,12 +82,13 @@ async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool) -
         let sending = async {
             // in a statement of its own: asking cleans the queue up, and tells of one that is too full for the canary
             let usage = link.notification_queue_usage().await?;
-            live.meter.queue_usage_ppm.store((usage * 1e6) as u64, Relaxed);
+            live.meter.queue_usage.set(usage);
+            let sent_at = Instant::now();
             link.send_canary(&nonce).await?;
-            Ok(usage)
+            Ok((usage, sent_at))
         };
-        let usage = match within(PATIENCE, "send the canary within 4 s", sending).await {
-            Ok(usage) => usage,
+        let (usage, sent_at) = match within(PATIENCE, "send the canary within 4 s", sending).await {
+            Ok(sent) => sent,
             Err(error) => return Lost::Own(error),
         };
         if timeout(PATIENCE, comes_back).await.is_err() {
@@ -89,6 +98,10 @@ async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool) -
             });
         }
         *has_proved = true;
+        if let Some((time, failures)) = outage.is_over() {
+            tracing::info!(failures, "the canary is back after {} s", time.as_secs());
+        }
+        live.meter.canary_returned(sent_at.elapsed());
         let is_filling = usage >= UNNOTIFIED_FROM;
         if is_filling && !was_filling {
             tracing::error!(usage, "the notification queue is filling: a listening session is stuck in a transaction");

@@ -1,13 +1,14 @@
 //! Keeps the summary close behind the events and the orders' timelines complete, and the events from growing for ever.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::hub::Hub;
-use super::meter::{Meter, Step};
+use super::meter::{Measured, Meter, Step};
+use super::outage::Outage;
 use super::state::Live;
+use crate::counted::Label;
 use crate::store::{Folded, Store, StoreError};
 
 /// How often is looked whether there is something to do. Each step does a bounded part of it then.
@@ -29,6 +30,9 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 /// How often is looked how far behind the steps are.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often the statistics of some rep are compared with their orders.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How long a step that failed waits until it is tried again. The others go on meanwhile.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -46,7 +50,7 @@ pub(super) async fn run(live: &Live, retention: Duration) {
         is_complete: false,
         is_busy: false,
         is_far_behind: false,
-        steps: Step::ALL.map(|step| Turn { step, next: now, is_failing: false }),
+        steps: Step::ALL.map(|step| Turn { step, next: now, outage: Outage::default() }),
     };
     loop {
         ticks.tick().await;
@@ -58,7 +62,7 @@ pub(super) async fn run(live: &Live, retention: Duration) {
 struct Turn {
     step: Step,
     next: Instant,
-    is_failing: bool,
+    outage: Outage,
 }
 
 struct Folder<'a> {
@@ -88,15 +92,21 @@ impl Folder<'_> {
             let outcome = self.take(step).await;
             let turn = &mut self.steps[place];
             match &outcome {
-                Ok(_) if turn.is_failing => tracing::info!(step = step.name(), "the background work goes on again"),
-                Err(error) if !turn.is_failing => {
-                    tracing::warn!(step = step.name(), error = error.chain(), "background work failed; trying on");
+                Ok(_) => {
+                    if let Some((time, failures)) = turn.outage.is_over() {
+                        let (step, seconds) = (step.value(), time.as_secs());
+                        tracing::info!(step, failures, "the background work goes on again after {seconds} s");
+                    }
                 }
-                _ => {}
+                Err(error) => {
+                    if turn.outage.fails_beside(self.hub, error) {
+                        let (step, remedy, error) = (step.value(), error.remedy(), error.chain());
+                        tracing::warn!(step, error, remedy, "background work failed; it is tried again each second");
+                    }
+                }
             }
-            turn.is_failing = outcome.is_err();
             let pause = outcome.unwrap_or_else(|_| {
-                self.meter.background_failed(step);
+                self.meter.background_failures.of(step).inc();
                 RETRY_PAUSE
             });
             turn.next = Instant::now() + pause;
@@ -112,7 +122,7 @@ impl Folder<'_> {
             Step::Tidy => {}
             Step::Prune => {
                 let pruned = self.store.prune(self.retention).await?;
-                self.meter.pruned.fetch_add(pruned, Relaxed);
+                self.meter.pruned.inc_by(pruned);
                 if pruned == 0 {
                     self.store.tidy_sign_ins().await?;
                     return Ok(PRUNE_INTERVAL);
@@ -121,6 +131,14 @@ impl Folder<'_> {
             Step::Progress => {
                 self.look_at_progress().await?;
                 return Ok(PROGRESS_INTERVAL);
+            }
+            Step::Audit => {
+                // as long as changes go unrecorded there are no statistics to compare with
+                if !self.hub.records_all() {
+                    return Ok(RETRY_PAUSE);
+                }
+                self.audit().await?;
+                return Ok(AUDIT_INTERVAL);
             }
         }
         Ok(Duration::ZERO)
@@ -136,12 +154,12 @@ impl Folder<'_> {
         self.is_complete = false;
         let events = match self.store.fold_if(if is_due { 1 } else { FEW }).await? {
             Folded::Events(events) => {
-                self.meter.folds.fetch_add(1, Relaxed);
+                self.meter.folds.inc();
                 events
             }
             Folded::Rebuilt => {
                 tracing::info!("built the statistics anew from the orders");
-                self.meter.rebuilds.fetch_add(1, Relaxed);
+                self.meter.rebuilds.inc();
                 0
             }
             Folded::Nothing | Folded::Elsewhere if is_due => 0,
@@ -159,15 +177,27 @@ impl Folder<'_> {
         Ok(())
     }
 
+    async fn audit(&self) -> Result<(), StoreError> {
+        let Some((rep, differences)) = self.store.audit_statistics().await? else { return Ok(()) };
+        self.meter.audits.inc();
+        self.meter.differences.inc_by(differences);
+        if differences > 0 {
+            let remedy =
+                "oncare-live doctor compares them all, and oncare-live migrate --rebuild-statistics builds them anew";
+            tracing::error!(rep, differences, remedy, "a rep's statistics differ from their orders");
+        }
+        Ok(())
+    }
+
     async fn look_at_progress(&mut self) -> Result<(), StoreError> {
         let progress = self.store.progress().await?;
         self.is_far_behind = progress.is_far_behind();
-        self.meter.timeline_waiting.store(progress.waiting, Relaxed);
+        self.meter.timeline_waiting.set(i64::try_from(progress.waiting).unwrap_or(i64::MAX));
         let unpruned = progress.oldest.map(|age| age.saturating_sub(self.retention));
         for (step, behind) in
-            [(Step::Fold, progress.unfolded), (Step::Timeline, progress.unentered), (Step::Prune, unpruned)]
+            [(Measured::Fold, progress.unfolded), (Measured::Timeline, progress.unentered), (Measured::Prune, unpruned)]
         {
-            self.meter.is_behind(step, behind.unwrap_or_default());
+            self.meter.background_behind.of(step).set(behind.unwrap_or_default().as_secs_f64());
         }
         Ok(())
     }

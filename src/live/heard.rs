@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::meter::Meter;
 use crate::store::{RISEN, is_canary};
 
 /// Beyond this many it is not kept which transactions notified. A listener rises long before.
@@ -37,46 +38,68 @@ pub(super) struct Hearsay {
     pub(super) notifications: u32,
     /// Which transactions notified; of very many not all.
     pub(super) transactions: HashSet<u64>,
+    /// Whether not all of them are there.
+    pub(super) is_cut_short: bool,
     /// Whether one of them found another that had notified and was still open.
     pub(super) is_crowded: bool,
     /// Whether another instance said that it no longer sleeps.
     pub(super) another_rose: bool,
 }
 
+/// What a trigger's notification says: `745`, or `745 crowded`. Of what anybody else sends this is as much as is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payload {
+    /// Which transaction notified.
+    pub transaction: Option<u64>,
+    /// Whether it found another that had notified and was still open.
+    pub is_crowded: bool,
+}
+
+impl Payload {
+    /// Reads what was sent.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let transaction = text.strip_suffix(CROWDED);
+        Self { transaction: transaction.unwrap_or(text).parse().ok(), is_crowded: transaction.is_some() }
+    }
+}
+
 impl Hearsay {
-    /// Adds a payload of a trigger: `745`, or `745 crowded`.
-    fn add(&mut self, payload: &str) {
+    /// Adds what a notification says. Whether a trigger may have said it.
+    fn add(&mut self, payload: &str) -> bool {
+        let payload = Payload::parse(payload);
         self.notifications = self.notifications.saturating_add(1);
-        let transaction = payload.strip_suffix(CROWDED);
-        self.is_crowded |= transaction.is_some();
-        if let Ok(xid) = transaction.unwrap_or(payload).parse()
-            && self.transactions.len() < MOST_TRANSACTIONS
-        {
+        self.is_crowded |= payload.is_crowded;
+        let Some(xid) = payload.transaction else { return false };
+        if self.transactions.len() < MOST_TRANSACTIONS {
             self.transactions.insert(xid);
+        } else {
+            self.is_cut_short = true;
         }
+        true
     }
 }
 
 impl Heard {
-    /// Takes a notification in, and says whether it is one of a change.
-    pub(super) fn hear(&self, channel: &str, payload: &str) -> bool {
+    /// Takes a notification in, and counts it.
+    pub(super) fn hear(&self, channel: &str, payload: &str, meter: &Meter) {
         let mut inbox = self.lock();
         if is_canary(channel) {
             if let Some((_, back)) = inbox.canary.take_if(|(nonce, _)| nonce == payload) {
                 // nobody waits any more for one that comes too late
                 let _ = back.send(());
             }
-            return false;
+            return;
         }
-        let is_of_change = payload != RISEN;
-        if is_of_change {
-            inbox.news.add(payload);
-        } else {
+        if payload == RISEN {
             inbox.news.another_rose = true;
+        } else {
+            let is_of_trigger = inbox.news.add(payload);
+            meter.notifications.inc();
+            meter.notifications_malformed.inc_by(u64::from(!is_of_trigger));
         }
         drop(inbox);
         self.something.notify_one();
-        is_of_change
     }
 
     /// Returns when something was heard since this was last asked.
@@ -127,7 +150,7 @@ mod tests {
             ("reps:1,2", None, false),
         ] {
             let mut news = Hearsay::default();
-            news.add(payload);
+            assert_eq!(news.add(payload), transaction.is_some(), "{payload}");
             assert_eq!(news.notifications, 1);
             assert_eq!((news.transactions.into_iter().next(), news.is_crowded), (transaction, is_crowded), "{payload}");
         }
@@ -136,7 +159,8 @@ mod tests {
     #[test]
     fn however_many_are_sent_no_more_is_kept() {
         let mut news = Hearsay::default();
-        (0..10_000).for_each(|xid| news.add(&xid.to_string()));
+        (0..10_000).for_each(|xid| _ = news.add(&xid.to_string()));
         assert_eq!((news.notifications, news.transactions.len()), (10_000, MOST_TRANSACTIONS));
+        assert!(news.is_cut_short);
     }
 }

@@ -1,6 +1,7 @@
 //! Who is subscribed to what, and the delivery of what the listener read.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -10,10 +11,12 @@ use tokio::sync::Notify;
 use super::bye::Bye;
 use super::frame::Frame;
 use super::mailbox::{Delivery, Mailbox};
-use super::meter::{CLIENT_GONE, Meter, role};
+use super::meter::{CLIENT_GONE, Meter, Resync, role};
+use super::subscriber::Subscriber;
 use super::watched::{Audience, Watched};
 use crate::cursor::{Cursor, Epoch, Revision};
-use crate::order::{RepId, Scope};
+use crate::network::PerAddress;
+use crate::order::{RepId, Scope, UserId};
 use crate::store::SessionKey;
 
 /// Streams that one session may have open. Beyond, its oldest is replaced.
@@ -28,14 +31,28 @@ pub enum ListenerState {
     Degraded(String),
 }
 
-/// Whom a stream is for.
+/// How many streams may be open.
 #[derive(Debug, Clone, Copy)]
-pub struct Subscriber {
-    /// Whose orders it tells of.
-    pub scope: Scope,
-    /// The session it was opened with.
-    pub session: SessionKey,
+pub struct StreamCaps {
+    /// Of everybody. Beyond, no other is opened, so that connections are left for whoever signs in or reads a page.
+    pub all: usize,
+    /// Of one address. Beyond, its oldest is replaced.
+    pub per_address: PerAddress,
+    /// Of one user, with all sessions. Beyond, the oldest is replaced.
+    pub per_user: usize,
 }
+
+#[cfg(test)]
+impl StreamCaps {
+    /// Few.
+    pub(super) fn for_test() -> Self {
+        Self { all: 100, per_address: PerAddress { most: 40, spares_this_machine: false }, per_user: 30 }
+    }
+}
+
+/// There are as many streams as there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Full;
 
 /// Which streams are open, by scope, and whether the listener is live.
 pub struct Hub {
@@ -48,6 +65,7 @@ pub struct Hub {
     next: AtomicU64,
     /// How many streams there are, for whoever needs no more than that.
     open: AtomicUsize,
+    caps: StreamCaps,
     meter: Arc<Meter>,
 }
 
@@ -61,6 +79,8 @@ struct Faults {
 #[derive(Default)]
 struct Channels {
     watched: Watched<Channel>,
+    /// How many streams each address has. One that has none is not in it.
+    by_place: HashMap<IpAddr, usize>,
     /// In which epoch the listener reads, once it does.
     epoch: Option<Epoch>,
     /// Set once the server is stopping: whoever comes now is told at once.
@@ -70,15 +90,30 @@ struct Channels {
 /// The mailboxes of one scope's open streams. It goes with the last of them.
 type Channel = Vec<Arc<Mailbox>>;
 
+/// Replaces the oldest of these streams if there are as many as there may be beside another. Those that are being ended do not
+/// count: they may need a while, in which others come.
+fn make_room<'a>(streams: impl Iterator<Item = &'a Arc<Mailbox>>, most: usize) {
+    let (mut count, mut oldest) = (0, None::<&Arc<Mailbox>>);
+    for stream in streams.filter(|stream| stream.goodbye().is_none()) {
+        count += 1;
+        if oldest.is_none_or(|oldest| stream.number < oldest.number) {
+            oldest = Some(stream);
+        }
+    }
+    if let Some(oldest) = oldest.filter(|_| count >= most) {
+        oldest.close(Bye::Replaced);
+    }
+}
+
 /// Has a scope's streams read this state or a newer one.
-fn resync(channel: &Channel, state: Revision) {
-    channel.iter().for_each(|mailbox| mailbox.resync(state));
+fn resync(channel: &Channel, state: Revision, cause: Resync) {
+    channel.iter().for_each(|mailbox| mailbox.resync(state, cause));
 }
 
 impl Hub {
     /// Without streams, and with a listener that is not live yet.
     #[must_use]
-    pub fn new(meter: Arc<Meter>) -> Self {
+    pub fn new(meter: Arc<Meter>, caps: StreamCaps) -> Self {
         Self {
             channels: Mutex::default(),
             listener: Mutex::new(ListenerState::Degraded("the listener is starting".to_owned())),
@@ -87,33 +122,43 @@ impl Hub {
             opened: Notify::new(),
             next: AtomicU64::new(0),
             open: AtomicUsize::new(0),
+            caps,
             meter,
         }
     }
 
     /// Registers a stream. From now on it misses nothing that is published for its scope.
-    #[must_use]
-    pub fn subscribe(self: &Arc<Self>, subscriber: Subscriber) -> Subscription {
-        let mailbox = Arc::new(Mailbox::new(self.next.fetch_add(1, Relaxed), subscriber.session));
-        let mut channels = self.lock();
+    ///
+    /// # Errors
+    /// If there are as many as there may be.
+    pub fn subscribe(self: &Arc<Self>, subscriber: Subscriber) -> Result<Subscription, Full> {
+        let mailbox = Arc::new(Mailbox::new(self.next.fetch_add(1, Relaxed), subscriber));
+        let mut guard = self.lock();
+        let channels = &mut *guard;
+        if self.open.load(Relaxed) >= self.caps.all {
+            return Err(Full);
+        }
         if channels.draining {
             mailbox.close(Bye::Draining);
         }
-        let channel = channels.watched.get_or_insert_with(subscriber.scope, Channel::new);
-        // those that are being ended may need a while, in which others come
-        let is_of_session = |other: &&Arc<Mailbox>| other.session == subscriber.session && !other.is_closing();
-        let of_session = channel.iter().filter(is_of_session);
-        if of_session.clone().count() >= STREAMS_PER_SESSION
-            && let Some(oldest) = of_session.min_by_key(|other| other.number)
-        {
-            oldest.close(Bye::Replaced);
+        let Subscriber { scope, session, user, place } = subscriber;
+        let of_place = channels.by_place.entry(place).or_default();
+        *of_place += 1;
+        let most = self.caps.per_address.of(place);
+        if *of_place > most {
+            make_room(channels.watched.values().flatten().filter(|other| other.subscriber.place == place), most);
         }
+        // a user has one role, and so one scope
+        let channel = channels.watched.get_or_insert_with(scope, Channel::new);
+        make_room(channel.iter().filter(|other| other.subscriber.session == session), STREAMS_PER_SESSION);
+        make_room(channel.iter().filter(|other| other.subscriber.user == user), self.caps.per_user);
         channel.push(Arc::clone(&mailbox));
-        drop(channels);
+        let of_user = channel.iter().filter(|other| other.subscriber.user == user).count();
         self.open.fetch_add(1, Relaxed);
+        drop(guard);
         self.opened.notify_one();
-        self.meter.opened(role(subscriber.scope));
-        Subscription { hub: Arc::clone(self), scope: subscriber.scope, mailbox, reason: CLIENT_GONE }
+        self.meter.opened(role(scope), of_user);
+        Ok(Subscription { hub: Arc::clone(self), mailbox, reason: CLIENT_GONE })
     }
 
     /// Returns when a stream was opened since this was last asked.
@@ -128,7 +173,8 @@ impl Hub {
     }
 
     /// How many streams are subscribed.
-    pub(super) fn open_streams(&self) -> usize {
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
         self.open.load(Relaxed)
     }
 
@@ -162,43 +208,82 @@ impl Hub {
         let mut channels = self.lock();
         channels.epoch = Some(state.epoch);
         if !is_of_everybody {
-            channels.watched.each_newcomer(|channel| resync(channel, revision));
+            channels.watched.each_newcomer(|channel| resync(channel, revision, Resync::Newcomer));
         }
         for (scope, frame) in concerned {
             let Some(channel) = channels.watched.get(scope) else { continue };
             let Some(frame) = frame else {
-                resync(channel, revision);
+                resync(channel, revision, Resync::Untold);
                 continue;
             };
             let overrun = channel.iter().filter(|mailbox| !mailbox.put(Arc::clone(&frame))).count();
-            self.meter.mailboxes_overrun.fetch_add(overrun as u64, Relaxed);
+            self.meter.mailboxes_overrun.inc_by(overrun as u64);
         }
     }
 
     /// The listener has come to a state without telling what happened on the way: every stream must read it, or a newer one.
     pub(super) fn resync(&self, state: &Cursor) {
         let mut channels = self.lock();
-        channels.epoch = Some(state.epoch);
-        channels.watched.values().for_each(|channel| resync(channel, state.revision()));
+        if channels.epoch.replace(state.epoch) != Some(state.epoch) {
+            self.meter.epoch_began();
+        }
+        channels.watched.values().for_each(|channel| resync(channel, state.revision(), Resync::Jump));
     }
 
     /// Whether the listener reads in another epoch than that of a state, so that nothing which it reads leads on from there.
-    pub(super) fn is_elsewhere(&self, state: &Cursor) -> bool {
+    #[must_use]
+    pub fn is_elsewhere(&self, state: &Cursor) -> bool {
         self.lock().epoch.is_some_and(|epoch| epoch != state.epoch)
     }
 
     /// Ends the streams of sessions.
     pub fn end_sessions(&self, is_over: impl Fn(SessionKey) -> bool) {
         self.each(|mailbox| {
-            if is_over(mailbox.session) {
+            if is_over(mailbox.subscriber.session) {
                 mailbox.close(Bye::SignedOut);
+            }
+        });
+    }
+
+    /// Ends the streams of a user. Their pages come back by themselves. Gives how many there were.
+    pub fn end_user(&self, user: UserId) -> usize {
+        let mut ended = 0;
+        self.each(|mailbox| {
+            if mailbox.subscriber.user == user && mailbox.goodbye().is_none() {
+                mailbox.close(Bye::Draining);
+                ended += 1;
+            }
+        });
+        ended
+    }
+
+    /// How many streams each user has.
+    #[must_use]
+    pub fn streams_by_user(&self) -> HashMap<UserId, usize> {
+        let mut streams = HashMap::new();
+        self.each(|mailbox| *streams.entry(mailbox.subscriber.user).or_default() += 1);
+        streams
+    }
+
+    /// Ends those streams that still come, as the server is stopping.
+    pub fn refuse(&self) {
+        self.lock().draining = true;
+    }
+
+    /// Ends so many of the streams that are not being ended yet, as the server is stopping.
+    pub fn drain_some(&self, most: usize) {
+        let mut left = most;
+        self.each(|mailbox| {
+            if left > 0 && mailbox.goodbye().is_none() {
+                mailbox.close(Bye::Draining);
+                left -= 1;
             }
         });
     }
 
     /// Ends every stream, and those that still come.
     pub fn drain(&self) {
-        self.lock().draining = true;
+        self.refuse();
         self.each(|mailbox| mailbox.close(Bye::Draining));
     }
 
@@ -207,7 +292,7 @@ impl Hub {
         let mut sessions = Vec::new();
         let channels = self.lock();
         let chosen = channels.watched.iter().filter(|(scope, _)| (**scope == Scope::All) == of_all);
-        sessions.extend(chosen.flat_map(|(_, channel)| channel).map(|mailbox| mailbox.session));
+        sessions.extend(chosen.flat_map(|(_, channel)| channel).map(|mailbox| mailbox.subscriber.session));
         drop(channels);
         sessions.sort_unstable_by_key(|session| session.0);
         sessions.dedup();
@@ -308,7 +393,6 @@ impl Hub {
 /// A registered stream. Dropping it takes it out of the hub and counts it as closed.
 pub struct Subscription {
     hub: Arc<Hub>,
-    scope: Scope,
     mailbox: Arc<Mailbox>,
     reason: &'static str,
 }
@@ -317,7 +401,7 @@ impl Subscription {
     /// Whose orders it tells of.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        self.scope
+        self.mailbox.subscriber.scope
     }
 
     pub(super) fn poll_delivery(&self, cx: &mut Context<'_>, wants_news: bool) -> Poll<Delivery> {
@@ -328,6 +412,12 @@ impl Subscription {
         self.mailbox.poll_goodbye(cx)
     }
 
+    /// Tells why the stream is ended also where nobody asks the subscription for more.
+    pub(super) fn ending(&self) -> impl Fn(&mut Context<'_>) -> Poll<Bye> + Send + Sync + 'static {
+        let mailbox = Arc::clone(&self.mailbox);
+        move |cx| mailbox.poll_goodbye(cx)
+    }
+
     /// Counts the stream as closed for that reason, instead of by its client.
     pub(super) fn closes_because(&mut self, reason: &'static str) {
         self.reason = reason;
@@ -336,18 +426,28 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut channels = self.hub.lock();
-        if let Some(channel) = channels.watched.get_mut(self.scope) {
+        let Subscriber { scope, place, .. } = self.mailbox.subscriber;
+        let mut guard = self.hub.lock();
+        let channels = &mut *guard;
+        if let Some(channel) = channels.watched.get_mut(scope) {
             if let Some(place) = channel.iter().position(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
                 channel.swap_remove(place);
             }
             if channel.is_empty() {
-                channels.watched.remove(self.scope);
+                channels.watched.remove(scope);
             }
         }
-        drop(channels);
+        if let Some(of_place) = channels.by_place.get_mut(&place) {
+            *of_place -= 1;
+            if *of_place == 0 {
+                channels.by_place.remove(&place);
+            }
+        }
         self.hub.open.fetch_sub(1, Relaxed);
-        self.hub.meter.closed(role(self.scope), self.reason);
+        drop(guard);
+        // a client that did not read did not hear the goodbye
+        let unheard = self.mailbox.goodbye().filter(|_| self.reason == CLIENT_GONE);
+        self.hub.meter.closed(role(scope), unheard.map_or(self.reason, Bye::reason));
     }
 }
 
@@ -359,9 +459,62 @@ mod tests {
 
     use super::*;
 
+    fn caps(all: usize) -> StreamCaps {
+        StreamCaps { all, ..StreamCaps::for_test() }
+    }
+
+    #[test]
+    fn session_user_address_and_all_have_so_many_streams_and_the_oldest_goes() {
+        let staying = |subscribers: &[(u8, i64, u8)], all| {
+            let hub = Arc::new(Hub::new(Arc::default(), caps(all)));
+            let subscribe = |(session, user, place): &(u8, i64, u8)| {
+                hub.subscribe(Subscriber {
+                    scope: Scope::Rep(RepId(*user)),
+                    session: SessionKey([*session; 32]),
+                    user: UserId(*user),
+                    place: [192, 0, 2, *place].into(),
+                })
+            };
+            let opened: Vec<_> = subscribers.iter().map_while(|subscriber| subscribe(subscriber).ok()).collect();
+            let goes = opened.iter().take_while(|stream| stream.mailbox.goodbye() == Some(Bye::Replaced)).count();
+            let stays = opened[goes..].iter().filter(|stream| stream.mailbox.goodbye().is_none()).count();
+            assert_eq!(goes + stays, opened.len(), "it is the oldest that go");
+            drop(opened);
+            assert!(hub.lock().by_place.is_empty() && hub.open_streams() == 0);
+            (goes, stays)
+        };
+        let many = |subscriber: &dyn Fn(u8) -> (u8, i64, u8)| (0..100).map(subscriber).collect::<Vec<_>>();
+        assert_eq!(staying(&many(&|n| (1, 1, n)), 1_000), (76, 24));
+        assert_eq!(staying(&many(&|n| (n, 1, n)), 1_000), (70, 30));
+        assert_eq!(staying(&many(&|n| (n, n.into(), 1)), 1_000), (60, 40));
+        assert_eq!(staying(&many(&|n| (n, n.into(), n)), 1_000), (0, 100));
+        assert_eq!(staying(&many(&|n| (n, n.into(), n)), 50), (0, 50), "beyond, no other is opened");
+    }
+
+    #[test]
+    fn some_streams_end_after_others() {
+        let hub = Arc::new(Hub::new(Arc::default(), caps(100)));
+        let subscribe = |user| {
+            let (session, user) = (SessionKey([user; 32]), UserId(i64::from(user)));
+            hub.subscribe(Subscriber { session, user, ..Subscriber::for_test() }).unwrap()
+        };
+        let streams: Vec<Subscription> = (0..10).map(subscribe).collect();
+        let ending = || streams.iter().filter(|stream| stream.mailbox.goodbye().is_some()).count();
+        hub.drain_some(4);
+        assert_eq!(ending(), 4);
+        hub.drain_some(4);
+        assert_eq!(ending(), 8);
+        assert!(subscribe(11).mailbox.goodbye().is_none());
+        hub.refuse();
+        assert!(subscribe(12).mailbox.goodbye().is_some());
+        assert_eq!(ending(), 8);
+        hub.drain();
+        assert_eq!(ending(), 10);
+    }
+
     #[tokio::test]
     async fn what_is_met_during_a_look_is_not_taken_for_made_up() {
-        let hub = Hub::new(Arc::default());
+        let hub = Hub::new(Arc::default(), caps(1));
         hub.clear_faults(hub.unrecorded_met());
         assert!(hub.records_all());
         let before = hub.unrecorded_met();

@@ -25,11 +25,19 @@ pub(super) struct Lateness {
     turned: Instant,
     /// Transactions of which events were read and no notification was heard: when, and how many events.
     unheard: HashMap<u64, (Instant, u64)>,
+    /// Until when it is not known of all that notified, as too many are said to have.
+    blind_until: Option<Instant>,
 }
 
 impl Lateness {
     pub(super) fn new(now: Instant) -> Self {
-        Self { heard: HashSet::new(), heard_before: HashSet::new(), turned: now, unheard: HashMap::new() }
+        Self {
+            heard: HashSet::new(),
+            heard_before: HashSet::new(),
+            turned: now,
+            unheard: HashMap::new(),
+            blind_until: None,
+        }
     }
 
     pub(super) fn hear(&mut self, news: &Hearsay, now: Instant) {
@@ -37,16 +45,26 @@ impl Lateness {
             self.heard_before = std::mem::take(&mut self.heard);
             self.turned = now;
         }
+        let mut is_cut_short = news.is_cut_short;
         for xid in &news.transactions {
             self.unheard.remove(xid);
             if self.heard.len() < MOST_REMEMBERED {
                 self.heard.insert(*xid);
+            } else {
+                is_cut_short = true;
             }
+        }
+        if is_cut_short {
+            self.blind_until = Some(now + MEMORY * 2);
+            self.unheard.clear();
         }
     }
 
     /// Takes in the transactions of the events that were read.
     pub(super) fn read(&mut self, transactions: impl Iterator<Item = u64>, now: Instant) {
+        if self.blind_until.is_some_and(|until| now < until) {
+            return;
+        }
         for xid in transactions.filter(|xid| !self.heard.contains(xid) && !self.heard_before.contains(xid)) {
             self.unheard.entry(xid).or_insert((now, 0)).1 += 1;
         }
@@ -85,6 +103,20 @@ mod tests {
         (100..200).for_each(|xid| lateness.hear(&heard([xid]), at(900 + xid)));
         assert_eq!(lateness.found(at(1_100)), 3, "two of transaction 2 and one of 4");
         assert_eq!(lateness.found(at(9_000)), 0, "each is counted once");
+    }
+
+    #[test]
+    fn of_more_than_can_be_remembered_nothing_is_said() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut lateness = Lateness::new(start);
+        let many = u64::try_from(MOST_REMEMBERED).unwrap() + 1;
+        lateness.hear(&heard(10..10 + many), start);
+        lateness.read([1].into_iter(), at(10));
+        assert_eq!(lateness.found(at(2_000)), 0);
+        lateness.hear(&heard([]), at(11_000));
+        lateness.read([2].into_iter(), at(11_000));
+        assert_eq!(lateness.found(at(13_000)), 1);
     }
 
     #[test]

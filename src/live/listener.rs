@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rand::Rng;
@@ -19,7 +18,7 @@ use super::heard::Heard;
 use super::hub::ListenerState;
 use super::lateness::Lateness;
 use super::outage::Outage;
-use super::pace::{Pace, SHORTEST_PAUSE};
+use super::pace::Pace;
 use super::state::Live;
 use super::watched::Audience;
 use super::within::within;
@@ -71,13 +70,14 @@ pub(super) async fn run(live: &Live) {
             backoff = FIRST_BACKOFF;
         }
         if outage.fails(&error.chain()) {
-            tracing::warn!(error = error.chain(), "the listener can't read; it reconnects until it can");
+            let remedy = error.remedy();
+            tracing::warn!(error = error.chain(), remedy, "the listener can't read; it reconnects until it can");
         }
         live.hub.set_listener_state(ListenerState::Degraded(error.chain()));
         let share = rand::rng().random_range(0.5..1.0);
         sleep(backoff.mul_f64(share)).await;
         backoff = (backoff * 2).min(LONGEST_BACKOFF);
-        live.meter.reconnects.fetch_add(1, Relaxed);
+        live.meter.reconnects.inc();
     }
 }
 
@@ -89,9 +89,7 @@ async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> 
     let link = {
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
         Link::open(live.store.url(), "listener", move |channel, payload| {
-            if heard.hear(channel, payload) {
-                meter.notifications.fetch_add(1, Relaxed);
-            }
+            heard.hear(channel, payload, &meter);
         })
         .await?
     };
@@ -117,7 +115,7 @@ async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> 
     if heard.has_been_reading_for(SLOW_READ) {
         // it would take as long at every attempt, and nobody would get anything
         tracing::error!("a batch took too long and is skipped; every stream reads its state anew");
-        live.meter.batches_skipped.fetch_add(1, Relaxed);
+        live.meter.batches_skipped.inc();
         *stand = None;
     }
     ended
@@ -171,6 +169,7 @@ impl Tail<'_> {
     /// Reads again and again, as writers need not notify, until commits are rare and it has fallen asleep.
     async fn stay_awake(&mut self) -> Result<Sleeper, StoreError> {
         let mut next_read = Instant::now();
+        let mut was_heard = false;
         loop {
             while self.is_idle() {
                 // nobody has a page open: writers stay free of notifying, and only the cursor moves on
@@ -185,6 +184,7 @@ impl Tail<'_> {
             self.heard.take();
             let read = self.read().await?;
             let now = Instant::now();
+            self.pace.found(read.transactions, std::mem::take(&mut was_heard));
             if self.pace.is_rare(read.transactions, now) && self.may_sleep {
                 let sleeper = within(READ_PATIENCE, "fall asleep within 20 s", self.link.try_sleep()).await?;
                 if sleeper != Sleeper::Nobody {
@@ -199,7 +199,10 @@ impl Tail<'_> {
                 () = sleep_until(next_read) => {}
                 () = self.live.recency.asked() => self.asked_at = Some(Instant::now()),
                 // while another instance sleeps, writers do notify
-                () = self.heard.something() => sleep_until(next_read.min(now + SHORTEST_PAUSE)).await,
+                () = self.heard.something() => {
+                    was_heard = true;
+                    sleep_until(next_read.min(now + self.pace.heard_pause())).await;
+                }
                 lost = lost(&self.link) => return Err(lost),
             }
         }
@@ -211,9 +214,14 @@ impl Tail<'_> {
         let mut next_look = Instant::now() + SAFETY_READ;
         let mut next_check = Instant::now() + SLEEPER_CHECK;
         let mut lateness = Lateness::new(Instant::now());
+        let mut has_read_at = Instant::now();
         loop {
+            let mut was_heard = false;
             tokio::select! {
-                () = self.heard.something() => {}
+                () = self.heard.something() => {
+                    was_heard = true;
+                    sleep_until(next_look.min(has_read_at + self.pace.heard_pause())).await;
+                }
                 () = sleep_until(next_look) => {}
                 () = sleep_until(next_check), if sleeper == Sleeper::Another => {}
                 () = sleep(AHEAD_PAUSE), if self.stand.baselines.wants_any() => {}
@@ -242,7 +250,7 @@ impl Tail<'_> {
                         tracing::warn!("the listener slept longer than its lease; changes may have come late");
                         let read = self.read().await?;
                         lateness.read(read.recorded.into_iter(), now);
-                        self.live.meter.events_found_late.fetch_add(lateness.unheard(), Relaxed);
+                        self.live.meter.events_found_late.inc_by(lateness.unheard());
                     }
                 }
             }
@@ -255,8 +263,10 @@ impl Tail<'_> {
                 return Ok(());
             }
             let read = self.read().await?;
+            has_read_at = Instant::now();
+            self.pace.found(read.transactions, was_heard);
             lateness.read(read.recorded.into_iter(), now);
-            self.live.meter.events_found_late.fetch_add(lateness.found(now), Relaxed);
+            self.live.meter.events_found_late.inc_by(lateness.found(now));
         }
     }
 
@@ -284,8 +294,8 @@ impl Tail<'_> {
 
     fn has_read(&mut self) {
         self.heard.has_read();
-        if let Some(outage) = self.outage.is_over() {
-            tracing::info!("the listener is back after {} s", outage.as_secs());
+        if let Some((outage, failures)) = self.outage.is_over() {
+            tracing::info!(failures, "the listener is back after {} s", outage.as_secs());
         }
     }
 
@@ -295,11 +305,12 @@ impl Tail<'_> {
         let followed = self.audience();
         let mut read = Read { recorded: Vec::new(), transactions: 0 };
         self.heard.begins_to_read();
+        let begun_at = Instant::now();
         let (Batch { cursor, news }, summaries) = match self.read_batch(&followed).await {
             // it would be the same at every attempt, and nobody would get anything
             Err(error) if error.is_of_the_data() || error.is_slowness() => {
                 tracing::error!(error = error.chain(), "a batch is skipped; every stream reads its state anew");
-                live.meter.batches_skipped.fetch_add(1, Relaxed);
+                live.meter.batches_skipped.inc();
                 self.jump().await?;
                 return Ok(read);
             }
@@ -307,7 +318,8 @@ impl Tail<'_> {
         };
         self.has_read();
         let cursor = Arc::new(cursor);
-        live.meter.batches.fetch_add(1, Relaxed);
+        live.meter.batches.inc();
+        live.meter.batch_seconds.observe(begun_at.elapsed().as_secs_f64());
         match news {
             News::Everything(why) => {
                 tracing::info!(why, "every stream reads its state anew");
@@ -326,8 +338,9 @@ impl Tail<'_> {
                 let xids: HashSet<&u64> = read.recorded.iter().collect();
                 // of those that were left out it is not known whether they were of one transaction
                 read.transactions = u32::try_from(xids.len() as u64 + changed.left_out).unwrap_or(u32::MAX);
-                live.meter.events.fetch_add(read.recorded.len() as u64, Relaxed);
-                live.meter.events_unreadable.fetch_add(changed.unreadable.len() as u64, Relaxed);
+                live.meter.events.inc_by(read.recorded.len() as u64);
+                live.meter.batch_events.observe(read.recorded.len() as f64);
+                live.meter.events_unreadable.inc_by(changed.unreadable.len() as u64);
                 if changed.has_unrecorded {
                     self.stand.baselines.forget_all();
                     live.hub.met_unrecorded();

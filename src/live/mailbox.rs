@@ -8,8 +8,9 @@ use futures_util::task::AtomicWaker;
 
 use super::bye::Bye;
 use super::frame::Frame;
+use super::meter::Resync;
+use super::subscriber::Subscriber;
 use crate::cursor::Revision;
-use crate::store::SessionKey;
 
 /// Frames that wait for one stream at most. Beyond, the stream reads its state anew, which is one frame.
 const CAPACITY: usize = 16;
@@ -24,7 +25,7 @@ pub(super) enum Delivery {
     /// In the order in which they came.
     Frames(VecDeque<Arc<Frame>>),
     /// Frames were lost or can't be told. Whoever does not know this state, or a newer one, must read it anew.
-    Resync(Revision),
+    Resync(Revision, Resync),
     /// The listener's state changed: the page should know at once.
     Ping,
     /// The stream must end.
@@ -36,8 +37,8 @@ pub(super) enum Delivery {
 pub(super) struct Mailbox {
     /// Of streams, the one with the smaller number was opened earlier.
     pub(super) number: u64,
-    /// The session that the stream was opened with.
-    pub(super) session: SessionKey,
+    /// Whom it is for.
+    pub(super) subscriber: Subscriber,
     inbox: Mutex<Inbox>,
     reader: AtomicWaker,
 }
@@ -47,7 +48,7 @@ struct Inbox {
     /// Empty while `resync` is set.
     frames: VecDeque<Arc<Frame>>,
     /// The newest state of which something was not put in.
-    resync: Option<Revision>,
+    resync: Option<(Revision, Resync)>,
     ping: bool,
     bye: Option<Bye>,
     /// Whether its reader wanted no news when it last looked, as it reads its state.
@@ -55,8 +56,8 @@ struct Inbox {
 }
 
 impl Mailbox {
-    pub(super) fn new(number: u64, session: SessionKey) -> Self {
-        Self { number, session, inbox: Mutex::default(), reader: AtomicWaker::new() }
+    pub(super) fn new(number: u64, subscriber: Subscriber) -> Self {
+        Self { number, subscriber, inbox: Mutex::default(), reader: AtomicWaker::new() }
     }
 
     /// Puts a frame in. `false` if this made it overflow: all frames are dropped and the stream must read its state anew. Until
@@ -68,15 +69,15 @@ impl Mailbox {
             if fits && inbox.resync.is_none() {
                 inbox.frames.push_back(frame);
             } else {
-                inbox.drop_frames(frame.cursor.revision());
+                inbox.drop_frames(frame.cursor.revision(), Resync::SlowReader);
             }
             fits
         })
     }
 
     /// Drops all frames. The stream must read its state anew unless it has already sent this state or a newer one.
-    pub(super) fn resync(&self, state: Revision) {
-        self.change(|inbox| inbox.drop_frames(state));
+    pub(super) fn resync(&self, state: Revision, cause: Resync) {
+        self.change(|inbox| inbox.drop_frames(state, cause));
     }
 
     /// Has the page told the listener's state.
@@ -91,9 +92,9 @@ impl Mailbox {
         });
     }
 
-    /// Whether the stream is being ended.
-    pub(super) fn is_closing(&self) -> bool {
-        self.lock().bye.is_some()
+    /// Why the stream is being ended, if it is.
+    pub(super) fn goodbye(&self) -> Option<Bye> {
+        self.lock().bye
     }
 
     /// The next delivery. The resync mark is cleared here, before its reader reads the database. During that read the
@@ -122,8 +123,8 @@ impl Mailbox {
         if !wants_news {
             return None;
         }
-        if let Some(state) = inbox.resync.take() {
-            return Some(Delivery::Resync(state));
+        if let Some((state, cause)) = inbox.resync.take() {
+            return Some(Delivery::Resync(state, cause));
         }
         let frames = std::mem::take(&mut inbox.frames);
         (!frames.is_empty()).then_some(Delivery::Frames(frames))
@@ -141,9 +142,11 @@ impl Mailbox {
 }
 
 impl Inbox {
-    fn drop_frames(&mut self, state: Revision) {
+    /// The first cause is the one.
+    fn drop_frames(&mut self, state: Revision, cause: Resync) {
         self.frames = VecDeque::new();
-        self.resync = Some(state);
+        let cause = self.resync.map_or(cause, |(_, first)| first);
+        self.resync = Some((state, cause));
     }
 }
 
@@ -152,7 +155,7 @@ mod tests {
     use super::*;
 
     fn mailbox() -> Mailbox {
-        Mailbox::new(1, SessionKey([0; 32]))
+        Mailbox::new(1, Subscriber::for_test())
     }
 
     fn frame() -> Arc<Frame> {
@@ -164,7 +167,7 @@ mod tests {
         let mailbox = mailbox();
         assert!((0..CAPACITY).all(|_| mailbox.put(frame())));
         assert!(!mailbox.put(frame()));
-        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(_))));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(..))));
         mailbox.put(frame());
         assert!(matches!(mailbox.take(true), Some(Delivery::Frames(frames)) if frames.len() == 1));
     }
@@ -175,7 +178,7 @@ mod tests {
         assert!(mailbox.take(false).is_none());
         assert!((0..CAPACITY_DURING_READ).all(|_| mailbox.put(frame())));
         assert!(!mailbox.put(frame()));
-        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(_))));
+        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(..))));
         assert!((0..CAPACITY).all(|_| mailbox.put(frame())));
         assert!(!mailbox.put(frame()));
     }
@@ -183,8 +186,8 @@ mod tests {
     #[test]
     fn what_comes_while_the_state_is_read_is_kept_for_afterwards() {
         let mailbox = mailbox();
-        mailbox.resync(frame().cursor.revision());
-        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(_))));
+        mailbox.resync(frame().cursor.revision(), Resync::Jump);
+        assert!(matches!(mailbox.take(true), Some(Delivery::Resync(..))));
         mailbox.put(frame());
         assert!(mailbox.take(false).is_none());
         assert!(matches!(mailbox.take(true), Some(Delivery::Frames(frames)) if frames.len() == 1));

@@ -4,31 +4,64 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Whether something fails again and again, since when, and what it said last.
+use super::hub::{Hub, ListenerState};
+use crate::store::StoreError;
+
+/// Whether something fails again and again.
 #[derive(Debug, Default)]
-pub(super) struct Outage(Option<(Instant, String)>);
+pub(super) struct Outage(Option<Failing>);
+
+#[derive(Debug)]
+struct Failing {
+    since: Instant,
+    failures: u32,
+    /// The cause that was told last, if any was.
+    told: Option<String>,
+}
 
 impl Outage {
-    /// It failed. Whether that is news: the same cause was not the last one.
+    /// It failed. Whether that is to be told: the same cause was not the last one.
     pub(super) fn fails(&mut self, cause: &str) -> bool {
-        let known = self.0.take();
-        let is_news = known.as_ref().is_none_or(|(_, last)| last != cause);
-        let since = known.map_or_else(Instant::now, |(since, _)| since);
-        self.0 = Some((since, cause.to_owned()));
-        is_news
+        self.fails_if(cause, |_| true)
     }
 
-    /// It works. How long it had not, if it had not.
-    pub(super) fn is_over(&mut self) -> Option<Duration> {
-        self.0.take().map(|(since, _)| since.elapsed())
+    /// The same for what somebody else may tell of, so that it is told only if `wants`, given how often it has failed.
+    pub(super) fn fails_if(&mut self, cause: &str, wants: impl FnOnce(u32) -> bool) -> bool {
+        let failing = self.0.get_or_insert_with(|| Failing { since: Instant::now(), failures: 0, told: None });
+        failing.failures = failing.failures.saturating_add(1);
+        let is_told = failing.told.as_deref() != Some(cause) && wants(failing.failures);
+        if is_told {
+            failing.told = Some(cause.to_owned());
+        }
+        is_told
+    }
+
+    /// The same for a task beside the listener: of a database that is away the listener tells, soon if not by now.
+    pub(super) fn fails_beside(&mut self, hub: &Hub, error: &StoreError) -> bool {
+        let hears = || hub.listener_state() == ListenerState::Live;
+        self.fails_if(&error.chain(), |failures| !error.is_outage() || failures > 1 && hears())
+    }
+
+    /// Whether it failed when it was last tried.
+    pub(super) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// It works. How long it had not, and how often it failed, if that was told.
+    pub(super) fn is_over(&mut self) -> Option<(Duration, u32)> {
+        let failing = self.0.take()?;
+        failing.told.map(|_| (failing.since.elapsed(), failing.failures))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::time::advance;
 
     use super::*;
+    use crate::live::StreamCaps;
 
     #[tokio::test(start_paused = true)]
     async fn each_cause_is_news_once_until_it_is_over() {
@@ -40,8 +73,23 @@ mod tests {
             advance(Duration::from_secs(2)).await;
         }
         assert_eq!(news, [true, false, false, true, false, true]);
-        assert_eq!(outage.is_over(), Some(Duration::from_secs(12)));
+        assert_eq!(outage.is_over(), Some((Duration::from_secs(12), 6)));
         assert_eq!(outage.is_over(), None);
         assert!(outage.fails("a column"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_database_that_is_away_only_the_listener_tells() {
+        let away = StoreError::NoEpoch;
+        let hub = Hub::new(Arc::default(), StreamCaps::for_test());
+        let mut outage = Outage::default();
+        assert!((0..5).all(|_| !outage.fails_beside(&hub, &away)));
+        assert!(outage.is_on());
+        assert_eq!(outage.is_over(), None, "what was not told is not over");
+        hub.set_listener_state(ListenerState::Live);
+        let told: Vec<bool> = (0..4).map(|_| outage.fails_beside(&hub, &away)).collect();
+        assert_eq!(told, [false, true, false, false], "it is something else that is away");
+        assert_eq!(outage.is_over(), Some((Duration::ZERO, 4)));
+        assert!(outage.fails_beside(&hub, &StoreError::Unsuitable("a column".to_owned())));
     }
 }

@@ -42,7 +42,7 @@ const USUAL_PAUSE: Duration = Duration::from_millis(4);
 
 /// At this many transactions a second and more it reads more often, as each read has much to tell.
 const MANY: f64 = 700.0;
-pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// At this many, the writers need the machine themselves.
 const VERY_MANY: f64 = 2_000.0;
@@ -57,6 +57,11 @@ const PART_OF_QUIET: u32 = 16;
 /// The weight of the newest window in the rate.
 const NEWEST: f64 = 0.4;
 
+/// After so many reads in a row that something was heard before, and that found nothing, it is not believed any more that there is
+/// something to read: any role of the database may send any number of notifications. What is true among them waits for the
+/// longest pause at most, and nobody rises for them, until a read finds something again.
+const MOST_BARREN: u32 = 20;
+
 /// Counts commits, and says when to rise, when to sleep, and when to read.
 pub(super) struct Pace {
     window_ends: Instant,
@@ -70,6 +75,8 @@ pub(super) struct Pace {
     /// When it may try to sleep again, and how long it waits if it is refused once more.
     next_try: Instant,
     refusal: Duration,
+    /// Reads in a row that something was heard before, and that found nothing.
+    barren: u32,
 }
 
 impl Pace {
@@ -83,6 +90,7 @@ impl Pace {
             hold: Duration::ZERO,
             next_try: now,
             refusal: WINDOW,
+            barren: 0,
         }
     }
 
@@ -92,7 +100,7 @@ impl Pace {
             (self.window_ends, self.counted) = (now + WINDOW, 0);
         }
         self.counted = self.counted.saturating_add(notifications);
-        let rises = is_crowded || self.counted >= RISE_AT;
+        let rises = (is_crowded || self.counted >= RISE_AT) && self.barren < MOST_BARREN;
         if rises {
             let slept = now.saturating_duration_since(self.turned);
             let before = if slept < NAP { self.hold } else { Duration::ZERO };
@@ -136,6 +144,20 @@ impl Pace {
         let is_over = now.saturating_duration_since(self.turned) >= self.hold;
         let is_quiet = now.saturating_duration_since(self.quiet_since) >= QUIET;
         is_rare && (is_over || is_quiet) && now >= self.next_try
+    }
+
+    /// A read found so many transactions, which something was heard before, or not.
+    pub(super) fn found(&mut self, transactions: u32, was_heard: bool) {
+        self.barren = match (transactions, was_heard) {
+            (0, true) => self.barren.saturating_add(1),
+            (0, false) => self.barren,
+            _ => 0,
+        };
+    }
+
+    /// How long after one read the next one may begin because something was heard.
+    pub(super) fn heard_pause(&self) -> Duration {
+        if self.barren < MOST_BARREN { SHORTEST_PAUSE } else { LONGEST_PAUSE }
     }
 
     /// It tried to sleep and could not.
@@ -263,6 +285,20 @@ mod tests {
         assert_eq!(pace.pause(start), USUAL_PAUSE);
         assert_eq!(pace.pause(at(start, 160)), Duration::from_millis(10));
         assert_eq!(pace.pause(at(start, 60_000)), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn however_many_are_heard_for_nothing_it_reads_rarely_and_what_is_found_is_believed_again() {
+        let mut pace = Pace::new(Instant::now());
+        for _ in 0..MOST_BARREN {
+            assert_eq!(pace.heard_pause(), SHORTEST_PAUSE);
+            pace.found(0, true);
+            pace.found(0, false);
+        }
+        let now = Instant::now();
+        assert_eq!((pace.heard_pause(), pace.rises(RISE_AT, true, now)), (LONGEST_PAUSE, false));
+        pace.found(1, true);
+        assert_eq!((pace.heard_pause(), pace.rises(1, true, now)), (SHORTEST_PAUSE, true));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::hub::Hub;
+use super::outage::Outage;
 use crate::store::{Doubt, Recording, Store, StoreError};
 
 /// How often is looked.
@@ -28,23 +29,32 @@ const ARRIVAL_POLL: Duration = Duration::from_millis(100);
 /// Looks for ever.
 pub(super) async fn run(store: &Store, hub: &Hub) {
     let mut check = Check { store, hub, is_owed: false, rested: Instant::now() };
-    let mut was_failing = false;
+    let mut outage = Outage::default();
     loop {
-        match check.look().await {
+        let looked = check.look().await;
+        if looked.is_ok()
+            && let Some((time, failures)) = outage.is_over()
+        {
+            tracing::info!(failures, "it is looked again whether changes are recorded, after {} s", time.as_secs());
+        }
+        match looked {
             Ok(Look::Done) => tokio::select! {
                 () = sleep(INTERVAL) => {}
                 () = hub.unrecorded() => sleep_until(check.rested).await,
             },
             Ok(Look::Unfinished) => sleep_until(check.rested).await,
             Err(error) => {
-                if !std::mem::replace(&mut was_failing, true) {
-                    tracing::warn!(error = error.chain(), "could not look whether changes are recorded; trying on");
+                if outage.fails_beside(hub, &error) {
+                    let (remedy, error) = (error.remedy(), error.chain());
+                    tracing::warn!(
+                        error,
+                        remedy,
+                        "could not look whether changes are recorded; it is tried again each second"
+                    );
                 }
                 sleep(RETRY_PAUSE).await;
-                continue;
             }
         }
-        was_failing = false;
     }
 }
 
@@ -84,8 +94,8 @@ impl Check<'_> {
             return Ok(Look::Done);
         }
         if self.is_owed {
-            let what = unreadable.map_or_else(String::new, |reason| format!(" ({reason})"));
-            self.say(vec![format!("changes went unrecorded{what}; everything is read anew")]);
+            // why, PostgreSQL says with the value that it could not read
+            self.say(vec!["changes went unrecorded; everything is read anew".to_owned()]);
             self.read_all().await?;
             let present = self.store.present().await?;
             let arrival = async {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::hub::Hub;
 use super::meter::Meter;
-use crate::security::End;
+use super::outage::Outage;
+use crate::security::{By, End};
 use crate::store::{Role, SessionKey, Sessions, StoreError};
 
 /// How often the open streams' sessions are checked.
@@ -20,28 +21,38 @@ const CHECKED_AT_ONCE: usize = 1_000;
 
 /// Checks for ever.
 pub(super) async fn run(sessions: &Sessions, hub: &Hub, meter: &Meter) {
-    let mut failing = false;
+    let mut outage = Outage::default();
     loop {
-        tokio::time::sleep(if failing { RETRY_PAUSE } else { CHECK_INTERVAL }).await;
-        let outcome = check_all(sessions, hub, meter).await;
-        match outcome {
-            Ok(()) if failing => tracing::info!("checking the open streams' sessions again"),
-            Err(ref error) if !failing => {
-                tracing::warn!(error = error.chain(), "could not check the open streams' sessions; trying on");
+        tokio::time::sleep(if outage.is_on() { RETRY_PAUSE } else { CHECK_INTERVAL }).await;
+        match check_all(sessions, hub, meter).await {
+            Ok(()) => {
+                if let Some((time, failures)) = outage.is_over() {
+                    tracing::info!(failures, "the open streams' sessions are checked again after {} s", time.as_secs());
+                }
             }
-            _ => {}
+            Err(error) => {
+                if outage.fails_beside(hub, &error) {
+                    let (remedy, error) = (error.remedy(), error.chain());
+                    tracing::warn!(
+                        error,
+                        remedy,
+                        "could not check the open streams' sessions; it is tried again each second"
+                    );
+                }
+            }
         }
-        failing = outcome.is_err();
     }
 }
 
 async fn check_all(sessions: &Sessions, hub: &Hub, meter: &Meter) -> Result<(), StoreError> {
-    for (roles, open) in [(Role::OF_ONE_REP, hub.sessions(false)), (Role::OF_ALL_ORDERS, hub.sessions(true))] {
+    let (of_one, of_all) = (hub.sessions(false), hub.sessions(true));
+    meter.streaming_sessions.set(i64::try_from(of_one.len() + of_all.len()).unwrap_or(i64::MAX));
+    for (roles, open) in [(Role::OF_ONE_REP, of_one), (Role::OF_ALL_ORDERS, of_all)] {
         check(sessions, hub, roles, &open).await?;
     }
     for swept in sessions.sweep().await? {
         if let Some(end) = End::of(&swept.why) {
-            meter.security.ended(end, swept.user);
+            meter.security.ended(end, (swept.user, swept.username.as_deref()), By::default());
         }
     }
     Ok(())

@@ -1,12 +1,11 @@
 //! What the tasks of the live side share.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use chrono_tz::Tz;
 use tokio::time::Instant;
 
-use super::hub::Hub;
+use super::hub::{Hub, StreamCaps};
 use super::meter::Meter;
 use super::recency::Recency;
 use crate::cursor::Revision;
@@ -30,9 +29,9 @@ pub struct Live {
 impl Live {
     /// Prepares the live side; `Live::start` makes it move.
     #[must_use]
-    pub fn new(store: Store, sessions: Sessions, zone: Tz) -> Arc<Self> {
+    pub fn new(store: Store, sessions: Sessions, zone: Tz, caps: StreamCaps) -> Arc<Self> {
         let meter = Arc::new(Meter::default());
-        let hub = Arc::new(Hub::new(Arc::clone(&meter)));
+        let hub = Arc::new(Hub::new(Arc::clone(&meter), caps));
         Arc::new(Self {
             hub,
             meter,
@@ -56,7 +55,7 @@ impl Live {
     pub async fn is_unchanged(&self, scope: Scope, from: Revision, to: Revision) -> bool {
         let unchanged = self.hub.records_all() && self.recency.is_unchanged(scope, from, to).await;
         let counter = if unchanged { &self.meter.polls_unchanged } else { &self.meter.polls_changed };
-        counter.fetch_add(1, Relaxed);
+        counter.inc();
         unchanged
     }
 }

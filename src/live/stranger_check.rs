@@ -1,6 +1,5 @@
 //! Looks now and then for what nobody would report: strangers that hold the listeners' lock.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::meter::Meter;
@@ -15,7 +14,7 @@ pub(super) async fn run(store: &Store, meter: &Meter) {
     loop {
         ticks.tick().await;
         if let Ok(strangers) = store.sleep_lock_strangers().await {
-            let before = meter.sleep_lock_strangers.swap(strangers.len(), Relaxed);
+            let before = meter.sleep_lock_strangers.set(i64::try_from(strangers.len()).unwrap_or(i64::MAX));
             if before == 0 {
                 strangers.iter().for_each(|stranger| tracing::warn!("{stranger}"));
             }

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,14 +15,14 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::bye::Bye;
 use super::frame::{self, Frame};
-use super::hub::{Subscriber, Subscription};
+use super::hub::{Full, Subscription};
 use super::mailbox::Delivery;
-use super::meter::UNAVAILABLE;
+use super::meter::{Resync, SLOW_READER, UNAVAILABLE};
 use super::pulse;
 use super::state::Live;
+use super::subscriber::Subscriber;
 use crate::cursor::Cursor;
-use crate::order::Scope;
-use crate::store::{StoreError, Sync};
+use crate::store::{Sight, StoreError, Sync};
 
 /// How long a stream waits before it tries again to read its state.
 const RESYNC_PAUSE: Duration = Duration::from_secs(1);
@@ -40,19 +39,22 @@ impl Live {
     /// published to the mailbox, what was before is in the state. Nothing is in neither.
     ///
     /// # Errors
-    /// If the database can't be reached.
+    /// If there are as many streams as there may be, or the database can't be reached.
     pub async fn open(
         self: &Arc<Self>,
+        sight: Sight,
         subscriber: Subscriber,
         since: Option<&Cursor>,
-    ) -> Result<EventStream, StoreError> {
-        let mut subscription = self.hub.subscribe(subscriber);
-        let reading = self.syncs.read(subscription.scope(), since);
+    ) -> Result<EventStream, NoStream> {
+        debug_assert_eq!(subscriber.scope, sight.scope(), "a stream tells of what its reader may see");
+        let mut subscription = self.hub.subscribe(subscriber)?;
+        let reading = self.syncs.read(sight, since);
         let first = reading.await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
         let next_ping = self.next_ping();
         let mut stream = EventStream {
             live: Arc::clone(self),
             subscription,
+            sight,
             known: Arc::clone(&first.cursor),
             waiting: VecDeque::new(),
             beginning: None,
@@ -71,20 +73,41 @@ impl Live {
     }
 
     /// Reads the state anew, for a stream that knows all up to a cursor.
-    fn resync(self: &Arc<Self>, scope: Scope, known: &Arc<Cursor>) -> Resync {
+    fn resync(self: &Arc<Self>, sight: Sight, known: &Arc<Cursor>) -> Reading {
         let (live, known) = (Arc::clone(self), Arc::clone(known));
-        Box::pin(async move { live.syncs.read(scope, Some(&known)).await })
+        Box::pin(async move { live.syncs.read(sight, Some(&known)).await })
     }
 }
 
-type Resync = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
+
+/// Why no stream was opened.
+#[derive(Debug)]
+pub enum NoStream {
+    /// There are as many as there may be.
+    Full,
+    /// Its state can't be read.
+    Store(StoreError),
+}
+
+impl From<Full> for NoStream {
+    fn from(Full: Full) -> Self {
+        Self::Full
+    }
+}
+
+impl From<StoreError> for NoStream {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 /// How a stream that must read its state anew comes to it.
 enum Behind {
     /// It reads after a pause. What is published until then is in the state that it will read.
     Pauses(Pin<Box<Sleep>>),
     /// The read is under way. What is published meanwhile may be newer, and stays in the mailbox.
-    Reads(Resync),
+    Reads(Reading),
 }
 
 impl Behind {
@@ -101,6 +124,7 @@ impl Behind {
 pub struct EventStream {
     live: Arc<Live>,
     subscription: Subscription,
+    sight: Sight,
     /// Everything up to here was handed out to be written.
     known: Arc<Cursor>,
     /// Frames taken from the mailbox and not handed out yet.
@@ -146,10 +170,10 @@ impl EventStream {
                     Delivery::Frames(_) if self.behind.is_some() => {}
                     Delivery::Frames(frames) => self.waiting = frames,
                     // whoever pauses reads at once: the listener has come to another state
-                    Delivery::Resync(state) => {
+                    Delivery::Resync(state, cause) => {
                         let is_known = self.known.revision().partial_cmp(&state).is_some_and(Ordering::is_ge);
                         if self.behind.is_some() || !is_known {
-                            self.reads_anew();
+                            self.reads_anew(cause);
                         }
                     }
                     Delivery::Ping => return Poll::Ready(Some(self.ping())),
@@ -165,7 +189,7 @@ impl EventStream {
                     continue;
                 }
                 Some(Poll::Ready(None)) => {
-                    self.reads_anew();
+                    self.reads_anew(Resync::Again);
                     continue;
                 }
                 Some(Poll::Pending) | None => {}
@@ -178,15 +202,24 @@ impl EventStream {
 
     /// What was told has been written to the browser's socket.
     pub fn written(&self, told: &Outgoing) {
-        if let Some(recorded_at) = told.recorded_at {
-            self.live.meter.frames_sent.fetch_add(1, Relaxed);
-            self.live.meter.delivered((Utc::now() - recorded_at).to_std().unwrap_or_default());
-        }
+        let age = told.recorded_at.map(|recorded_at| (Utc::now() - recorded_at).to_std().unwrap_or_default());
+        self.live.meter.written(told.bytes.len(), age);
     }
 
     /// Why the server ends the stream, as soon as it does: for whoever can't write to it.
     pub async fn goodbye(&mut self) -> Bye {
         poll_fn(|cx| self.subscription.poll_goodbye(cx)).await
+    }
+
+    /// Its reader took too long, and is not waited for.
+    pub fn cut(&mut self) {
+        self.subscription.closes_because(SLOW_READER);
+    }
+
+    /// Tells that the server ends the stream also where nobody asks it for more, as nothing can be written.
+    pub fn ending(&self) -> impl Fn(&mut Context<'_>) -> Poll<()> + Send + std::marker::Sync + 'static {
+        let ending = self.subscription.ending();
+        move |cx| ending(cx).map(drop)
     }
 
     /// The last event of a stream, which ends then.
@@ -209,7 +242,7 @@ impl EventStream {
                 Novelty::OtherEpoch => {
                     // whatever else waits was read before the state will be
                     self.waiting.clear();
-                    self.reads_anew();
+                    self.reads_anew(Resync::Again);
                 }
             }
         }
@@ -248,8 +281,9 @@ impl EventStream {
         self.behind = Some(Behind::Pauses(Box::pin(sleep(pause))));
     }
 
-    fn reads_anew(&mut self) {
-        self.behind = Some(Behind::Reads(self.live.resync(self.subscription.scope(), &self.known)));
+    fn reads_anew(&mut self, cause: Resync) {
+        self.live.meter.resyncs.of(cause).inc();
+        self.behind = Some(Behind::Reads(self.live.resync(self.sight, &self.known)));
     }
 
     /// Live only if what is told is the present: not while it is to be read anew, nor where the listener reads in another epoch.

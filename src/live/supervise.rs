@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 
 use super::meter::{Meter, Task};
+use crate::counted::Label;
 
 /// Waits before a task begins anew: the first, and the longest, to which each next one is doubled.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -26,9 +27,9 @@ pub(super) async fn supervise<F: Future<Output = ()>>(
         // what it shared is behind locks that are taken all the same, or counts
         let ended = AssertUnwindSafe(async { run().await }).catch_unwind().await;
         failed();
-        meter.restarts(task);
+        meter.restarts.of(task).inc();
         let why = ended.as_ref().map_or_else(|panic| message(&**panic), |()| "it ended");
-        tracing::error!(task = task.name(), why, "a background task failed; it begins anew");
+        tracing::error!(task = task.value(), why, "a background task failed; it begins anew");
         if begun_at.elapsed() > LONGEST_PAUSE {
             pause = FIRST_PAUSE;
         }
@@ -62,6 +63,6 @@ mod tests {
         let supervised = supervise(Task::Listener, &meter, failed, run);
         assert!(tokio::time::timeout(LONGEST_PAUSE, supervised).await.is_err(), "it goes on for ever");
         assert_eq!((runs.load(Relaxed), failures.load(Relaxed)), (3, 2));
-        assert_eq!((meter.restarted(Task::Listener), meter.restarted(Task::Fold)), (2, 0));
+        assert_eq!([Task::Listener, Task::Fold].map(|task| meter.restarts.of(task).get()), [2, 0]);
     }
 }

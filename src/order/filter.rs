@@ -202,11 +202,24 @@ impl Filter {
 /// Longest text that is searched for, in characters. A customer's name has at most 100.
 const LONGEST_SEARCH: usize = 100;
 
+/// How many words are searched for: each is looked for in every order.
+const MOST_WORDS: usize = 6;
+
+/// Each once.
 fn words(text: &str) -> Result<Vec<String>, &'static str> {
-    if text.chars().count() > LONGEST_SEARCH || text.contains('\0') {
+    if text.chars().nth(LONGEST_SEARCH).is_some() || text.contains('\0') {
         return Err("expected at most 100 characters of a number or a customer's name");
     }
-    Ok(text.split_whitespace().map(str::to_owned).collect())
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        if !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    }
+    if words.len() > MOST_WORDS {
+        return Err("expected at most 6 words of a number or a customer's name");
+    }
+    Ok(words)
 }
 
 /// The codes among all listed ones, in their order. `None` if one is not listed.
@@ -216,12 +229,15 @@ fn listed<T: Clone + PartialEq>(values: &[String], of: fn(&str) -> Option<T>, al
     Some(all.iter().filter(|code| asked.contains(code)).cloned().collect())
 }
 
+/// How many codes the shop's reading looks at: more than any list of its can be asked for.
+const MOST_CODES: usize = 50;
+
 /// The codes among the listed ones in their order, then the others. What no text of a database can have is none.
 fn asked<T: Clone + PartialEq>(values: &[String], of: fn(&str) -> T, all: &[T]) -> Vec<T> {
     let codes =
         values.iter().flat_map(|value| value.split(',')).filter(|code| !code.is_empty() && !code.contains('\0'));
     let mut asked: Vec<T> = Vec::new();
-    for code in codes.map(of) {
+    for code in codes.take(MOST_CODES).map(of) {
         if !asked.contains(&code) {
             asked.push(code);
         }
@@ -238,7 +254,7 @@ fn parse_amount(text: &str) -> Result<Money, &'static str> {
     let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let fits = digits(whole) && digits(places) && whole.len() <= LARGEST_AMOUNT_DIGITS && places.len() <= 2;
-    text.parse().ok().filter(|_| fits).map(Money::new).ok_or(EXPECTED)
+    fits.then(|| text.parse().ok()).flatten().map(Money::new).ok_or(EXPECTED)
 }
 
 /// The first instant of a day in a time zone. Where clocks are put forward at midnight, the day begins later.
@@ -306,6 +322,7 @@ mod tests {
             ("status=lost&status=shipped", vec!["status"]),
             ("payment_status=broke", vec!["payment_status"]),
             ("q=a%00b", vec!["q"]),
+            ("q=1+2+3+4+5+6+7", vec!["q"]),
             ("total_min=-1&total_max=1e3", vec!["total_min", "total_max"]),
             ("total_max=1.234", vec!["total_max"]),
             ("total_min=9999999999999999999", vec!["total_min"]),
@@ -330,6 +347,14 @@ mod tests {
         let rest = Filter { statuses: Vec::new(), payment_statuses: Vec::new(), date_from: None, ..filter };
         assert_eq!(rest, Filter::default());
         assert_eq!(Filter::as_shop("status=&status=%00&date_from=2025-2&date_to=2025-1-1-1"), Filter::default());
+    }
+
+    #[test]
+    fn what_takes_longer_the_more_is_asked_for_is_bounded() {
+        let codes = (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(Filter::as_shop(&format!("status={codes}")).statuses.len(), MOST_CODES);
+        assert_eq!(Filter::parse("q=ana+ana+ana+ana+ana+cruz+ana").unwrap().search, ["ana", "cruz"]);
+        assert_eq!(Filter::parse("q=1+2+3+4+5+6").unwrap().search.len(), MOST_WORDS);
     }
 
     #[test]

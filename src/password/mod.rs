@@ -91,6 +91,8 @@ fn checked(password: &str, encoded: Option<&str>) -> Checked {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const RIGHT: &str = "pbkdf2_sha256$1$saltsaltsalt$VTZdk8Km2da17X4U5HtygxdLLPIFYadEcduZLPYCOzg=";
@@ -122,5 +124,21 @@ mod tests {
         }
         let (checked, took) = check("correct horse", Some(RIGHT)).await;
         assert_eq!((checked, took.as_secs()), (Checked::Matches { is_weak: true }, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_keeps_a_place_for_the_run_that_is_under_way_and_no_longer() {
+        let (queue, passwords) = (Queue::default(), Passwords::new(Duration::ZERO));
+        let asker =
+            |n: u8| Asker { address: [127, 0, 0, n].into(), connection: None, account: [n; 32], is_known: false };
+        let slow = "pbkdf2_sha256$300000$saltsaltsalt$VTZdk8Km2da17X4U5HtygxdLLPIFYadEcduZLPYCOzg=";
+        let mut places = 0;
+        while let Some(turn) = queue.turn(asker(places)).now_or_never() {
+            let leaves = passwords.check(turn.unwrap(), "wrong".to_owned(), Some(slow.to_owned())).now_or_never();
+            assert_eq!(leaves, None);
+            places += 1;
+        }
+        assert_eq!(places, 2);
+        assert!(queue.turn(asker(places)).await.is_ok());
     }
 }

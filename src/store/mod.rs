@@ -4,10 +4,12 @@
 //! |---|---|---|
 //! | `database/` | the URL, TLS, the pool and its lending, transactions, snapshots, statements, errors | nothing |
 //! | `rows/` | columns of orders, statistics and events, and their mapping; whom an event concerns | database |
-//! | `tail/` | what happened since a snapshot: batch, missed changes, sync, fold, sleep, canary | rows, database |
-//! | `people/` | users, sessions of ours and the host's, preferences, the bell, saved views | rows, database |
+//! | `people/` | users, sessions of ours and the host's, preferences, the bell, saved views; whose orders somebody may see | rows, database |
+//! | `tail/` | what happened since a snapshot: batch, missed changes, sync, fold, sleep, canary | people, rows, database |
 //! | `orders/` | dashboard, list, one order, who looks at it, edit, change of status | people, rows, database |
 //! | `schema/` | what is defined in the database: migrate, inspect, grants, detach, uninstall, what forms need; the doctor's measurements | tail, database |
+//!
+//! Orders are read for a person by a [`Sight`], or for a [`SignedIn`]: both come from a session that was looked up, and from nothing else.
 //!
 //! All but `schema/` also know the orders' types or the cursor; `people/` knows what Django writes of who is signed in.
 
@@ -25,8 +27,8 @@ pub use orders::{
 };
 pub use people::{
     Account, Attempted, HostSessionTable, HostSessionsSeen, ListedChange, ListedSession, MOST_MUTED, MOST_UNREAD, Mark,
-    MuteOutcome, MutedOrder, NEWEST_CHANGES, NewSession, NewUser, Newest, Preferences, ReadUpto, Role, SavedView,
-    SessionKey, Sessions, SignOn, SignedIn, Swept, UserRecord, Whom,
+    MuteOutcome, MutedOrder, NEWEST_CHANGES, NewSession, NewUser, Newest, Person, Preferences, ReadUpto, Role,
+    SavedView, SessionKey, Sessions, Sight, SignOn, SignedIn, Swept, UserRecord, Whom,
 };
 pub use rows::Listed;
 pub use schema::{

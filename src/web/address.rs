@@ -57,6 +57,11 @@ impl Site {
         self.is_https
     }
 
+    /// Whether nothing else is known to be at this host: what is said for a host as a whole is not ours to say beside the shop.
+    pub(crate) fn has_host_to_itself(&self) -> bool {
+        self.root.is_empty() && self.host.is_none()
+    }
+
     /// What stands before every path of ours.
     pub(crate) fn root(&self) -> &str {
         &self.root

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use tokio::sync::OnceCell;
 
+use crate::counted::Requests;
 use crate::live::Live;
 use crate::network::Network;
 use crate::order::{Currency, LateAfter, OrderLink};
@@ -13,6 +14,7 @@ use crate::password::{Passwords, Queue};
 use crate::seldom::Seldom;
 use crate::store::{Sessions, Store};
 use crate::web::address::Site;
+use crate::web::turns::Turns;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -33,6 +35,10 @@ pub struct App {
     pub two_cookies: Arc<Seldom>,
     /// When it was said last that a proxy names its clients that is not trusted.
     pub untrusted_proxy: Arc<Seldom>,
+    /// How many requests there were.
+    pub requests: Requests,
+    /// How much one person may have under way at once.
+    pub turns: Turns,
     /// What was configured.
     pub settings: Arc<WebSettings>,
 }

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `address.rs` | where the pages of this installation are: the only place that knows |
 //! | `app.rs` | what every handler is given: the store, the live side, what was configured |
+//! | `headers.rs` | what a browser may do with an answer, by the kind of the answer |
+//! | `turns.rs` | how much one person may have under way at once |
 //! | `request/` | who asks, and so what they may see (`session.rs`); what is asked: forms, queries; why not: a failure, as a value |
 //! | `page/` | what every page has: shell, assets, where orders are changed; the login, or the way to the host's and back; the page of a failure |
 //! | `stream/` | opening a stream, and writing it on a connection that it takes over |
@@ -15,19 +17,20 @@
 
 mod address;
 mod app;
+mod headers;
 mod lists;
 mod news;
 mod order;
 mod page;
 mod request;
 mod stream;
+mod turns;
 
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
-use axum::routing::{get, post};
 use axum::{Router, http};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -36,14 +39,18 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::routes::Routes;
+use crate::security::beginning;
 pub use address::{Host, Site};
 pub use app::{App, Forms, HostPages, WebSettings};
 use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
 use page::{assets, login, sessions};
+use request::id::RequestId;
 use request::session::{Pharmacist, SalesRep};
-use request::{failure, guard};
+use request::{asker, failure, guard, id, tally};
+pub use turns::Turns;
 
 /// How long a page or an API answer may take. Streams have no end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,51 +59,77 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// twelve bytes each in a form.
 const BODY_LIMIT: usize = 256 * 1_024;
 
-/// Every route, below the prefix of the pages; all but the pages also without it, where the host's own page asks for them.
+/// What answers to every route.
 pub fn router(app: App) -> Router {
-    let site = &app.settings.site;
-    let pages = Router::new()
-        .route("/", get(login::home))
-        .route("/accounts/logout/", post(login::sign_out))
-        .route("/accounts/sessions/", get(sessions::form).post(sessions::end))
-        .route("/accounts/preferences/", get(preferences::form).post(preferences::save))
-        .route("/orders/find/", get(pages::find))
-        .route("/orders/orders/", get(pages::page::<SalesRep>))
-        .route("/orders/orders/export.csv", get(export::export::<SalesRep>))
-        .route("/orders/orders/views/", post(saved_views::save::<SalesRep>))
-        .route("/orders/orders/views/delete/", post(saved_views::delete::<SalesRep>))
-        .route("/orders/pharmacist/dashboard/", get(pages::waiting_longest))
-        .route("/orders/pharmacist/orders/", get(pages::page::<Pharmacist>))
-        .route("/orders/pharmacist/orders/export.csv", get(export::export::<Pharmacist>))
-        .route("/orders/pharmacist/orders/views/", post(saved_views::save::<Pharmacist>))
-        .route("/orders/pharmacist/orders/views/delete/", post(saved_views::delete::<Pharmacist>))
-        .route("/orders/orders/status/", post(selection::change))
-        .route("/orders/orders/{id}/", get(order::page::of_reader))
-        .route("/orders/orders/{id}/status/", post(status::change))
-        .route("/orders/pharmacist/orders/{id}/", get(order::page::of_pharmacist))
-        .route("/orders/orders/{id}/edit/", get(edit::form).post(edit::save))
-        .route("/orders/orders/{id}/cancel/", get(cancel::form).post(cancel::cancel))
+    let everything = ServiceBuilder::new()
+        .layer(from_fn(id::name))
+        // what failed is logged once, with its cause, where it becomes a response: within this
+        .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
+            let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.as_str());
+            tracing::error_span!("request", method = %request.method(), path = beginning(request.uri().path()), id)
+        }))
+        .layer(from_fn_with_state(app.clone(), tally::count))
+        .layer(from_fn_with_state(app.clone(), headers::add))
+        .layer(from_fn_with_state(app.clone(), page::failure::as_page))
+        .layer(from_fn_with_state(app.clone(), asker::say_refusals))
+        .layer(CatchPanicLayer::custom(failure::panicked))
+        .layer(from_fn(guard::refuse_cross_site))
+        .layer(from_fn(failure::in_one_form))
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT));
+    routes(&app.settings.site).into_router().layer(everything).with_state(app)
+}
+
+/// Every route, below the prefix of the pages; all but the pages also without it, where the host's own page asks for them.
+#[must_use]
+pub fn routes(site: &Site) -> Routes<App> {
+    let pages = Routes::new()
+        .get("/", login::home)
+        .post("/accounts/logout/", login::sign_out)
+        .get("/accounts/sessions/", sessions::form)
+        .post("/accounts/sessions/", sessions::end)
+        .get("/accounts/preferences/", preferences::form)
+        .post("/accounts/preferences/", preferences::save)
+        .get("/orders/find/", pages::find)
+        .get("/orders/orders/", pages::page::<SalesRep>)
+        .get("/orders/orders/export.csv", export::export::<SalesRep>)
+        .post("/orders/orders/views/", saved_views::save::<SalesRep>)
+        .post("/orders/orders/views/delete/", saved_views::delete::<SalesRep>)
+        .get("/orders/pharmacist/dashboard/", pages::waiting_longest)
+        .get("/orders/pharmacist/orders/", pages::page::<Pharmacist>)
+        .get("/orders/pharmacist/orders/export.csv", export::export::<Pharmacist>)
+        .post("/orders/pharmacist/orders/views/", saved_views::save::<Pharmacist>)
+        .post("/orders/pharmacist/orders/views/delete/", saved_views::delete::<Pharmacist>)
+        .post("/orders/orders/status/", selection::change)
+        .get("/orders/orders/{id}/", order::page::of_reader)
+        .post("/orders/orders/{id}/status/", status::change)
+        .get("/orders/pharmacist/orders/{id}/", order::page::of_pharmacist)
+        .get("/orders/orders/{id}/edit/", edit::form)
+        .post("/orders/orders/{id}/edit/", edit::save)
+        .get("/orders/orders/{id}/cancel/", cancel::form)
+        .post("/orders/orders/{id}/cancel/", cancel::cancel)
         .fallback(failure::not_found)
         .method_not_allowed_fallback(failure::method_not_allowed);
-    let login = Router::new()
-        .route("/accounts/login/", get(login::form).post(login::sign_in))
+    let login = Routes::new()
+        .get("/accounts/login/", login::form)
+        .post("/accounts/login/", login::sign_in)
         .method_not_allowed_fallback(failure::method_not_allowed);
-    let api = Router::new()
-        .route("/orders/api/sales-rep/dashboard/", get(api::answer::<SalesRep>))
-        .route("/orders/api/pharmacist/dashboard/", get(api::answer::<Pharmacist>))
-        .route("/orders/api/sales-rep/changes/", get(bell::answer::<SalesRep>))
-        .route("/orders/api/sales-rep/changes/read/", post(bell::mark_read::<SalesRep>))
-        .route("/orders/api/pharmacist/changes/", get(bell::answer::<Pharmacist>))
-        .route("/orders/api/pharmacist/changes/read/", post(bell::mark_read::<Pharmacist>))
-        .route("/orders/api/orders/{id}/mute/", post(mute::change))
-        .route("/orders/api/orders/{id}/viewing/", post(viewing::heartbeat))
+    let api = Routes::new()
+        .get("/orders/api/sales-rep/dashboard/", api::answer::<SalesRep>)
+        .get("/orders/api/pharmacist/dashboard/", api::answer::<Pharmacist>)
+        .get("/orders/api/sales-rep/changes/", bell::answer::<SalesRep>)
+        .post("/orders/api/sales-rep/changes/read/", bell::mark_read::<SalesRep>)
+        .get("/orders/api/pharmacist/changes/", bell::answer::<Pharmacist>)
+        .post("/orders/api/pharmacist/changes/read/", bell::mark_read::<Pharmacist>)
+        .post("/orders/api/orders/{id}/mute/", mute::change)
+        .post("/orders/api/orders/{id}/viewing/", viewing::heartbeat)
         .method_not_allowed_fallback(failure::method_not_allowed);
-    let assets = Router::new()
-        .route("/static/{*path}", get(assets::serve))
-        .route("/static/js/{name}", get(assets::serve_shop_script));
-    let streams = Router::new()
-        .route("/orders/api/sales-rep/events/", get(stream::open::open::<SalesRep>))
-        .route("/orders/api/pharmacist/events/", get(stream::open::open::<Pharmacist>))
+    let assets = Routes::new()
+        .get("/static/{*path}", assets::serve)
+        .get("/static/js/{name}", assets::serve_shop_script)
+        .method_not_allowed_fallback(failure::method_not_allowed);
+    let streams = Routes::new()
+        .get("/orders/api/sales-rep/events/", stream::open::open::<SalesRep>)
+        .get("/orders/api/pharmacist/events/", stream::open::open::<Pharmacist>)
         .method_not_allowed_fallback(failure::method_not_allowed);
 
     let answered = ServiceBuilder::new()
@@ -105,27 +138,15 @@ pub fn router(app: App) -> Router {
     // a login whose sender has left makes room for others; what it writes in the end goes on by itself
     let login = login.layer(answered.clone());
     let answers = answered.layer(from_fn(guard::finish_writes));
-    let everything = ServiceBuilder::new()
-        // what failed is logged once, with its cause, where it becomes a response
-        .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
-            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
-        }))
-        .layer(from_fn(guard::security_headers))
-        .layer(from_fn_with_state(app.clone(), page::failure::as_page))
-        .layer(CatchPanicLayer::custom(failure::panicked))
-        .layer(from_fn(guard::refuse_cross_site))
-        .layer(from_fn(failure::in_one_form))
-        .layer(RequestBodyLimitLayer::new(BODY_LIMIT));
-    let routes = match site.root() {
+    match site.root() {
         "" => pages.merge(api).merge(assets).layer(answers).merge(streams).merge(login),
         root => {
             let below = pages.merge(api.clone()).merge(assets.clone()).layer(answers.clone()).merge(streams.clone());
             let below = below.merge(login);
             let home = site.home();
-            let to_home = Router::new().route(root, get(async move || Redirect::to(&home)));
+            let to_home = Routes::new().get(root, async move || Redirect::to(&home));
             let besides = api.merge(assets).fallback(failure::not_found).layer(answers).merge(streams);
-            Router::new().nest(&site.home(), below).merge(to_home).merge(besides)
+            Routes::new().nest(&site.home(), below).merge(to_home).merge(besides)
         }
-    };
-    routes.layer(everything).with_state(app)
+    }
 }

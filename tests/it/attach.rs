@@ -416,6 +416,10 @@ async fn taking_it_off_leaves_the_host_as_it_was_and_makes_no_writer_wait() {
             &oncare_live::store::rights(true)
                 .filter(|right| right.contains("public"))
                 .map(|right| format!("grant {right} to {role}; revoke {right} from {role};"))
+                .chain([format!(
+                    "grant select on accounts_user, inventory_medicine to {role};
+                     revoke select on accounts_user, inventory_medicine from {role}"
+                )])
                 .collect::<String>(),
         )
         .await;

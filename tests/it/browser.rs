@@ -167,56 +167,6 @@ async fn an_order_that_goes_is_marked_and_stays_in_its_place() {
     browser.close().await;
 }
 
-const HOSTILE: &str = "</td><script>window.hacked=1</script><img src=x onerror=\"window.hacked=1\">";
-
-#[tokio::test]
-async fn hostile_text_is_text_in_every_place() {
-    let database = Database::new().await;
-    database.orders("(1, 1, 'pending', 'paid', 1), (2, 1, 'pending', 'paid', 1)").await;
-    database.sql("do $$ declare c record; begin
-        for c in select table_name t, column_name n, character_maximum_length l from information_schema.columns
-            where table_schema = 'public' and data_type in ('text', 'character varying') and table_name like 'orders%' loop
-            execute format('alter table %I alter column %I type text', c.t, c.n);
-        end loop; end $$;
-        alter table inventory_medicine alter name type text").await;
-    let hostile = HOSTILE.replace('\'', "''");
-    database.sql(&format!("select set_config('app.user', '{hostile}', false);
-        update inventory_medicine set name = '{hostile}';
-        insert into orders_orderitem (order_id, medicine_id, quantity, unit, unit_price, total_price, prescription_notes,
-            created_at) values (1, 1, 1, '{hostile}', 1, 1, '{hostile}', now());
-        update orders_order set order_number = '{hostile}', customer_name = '{hostile}', customer_phone = '{hostile}',
-            customer_address = '{hostile}', delivery_method = '{hostile}', delivery_address = '{hostile}',
-            delivery_instructions = '{hostile}', customer_notes = '{hostile}', internal_notes = '{hostile}' where id = 1;
-        insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status, notes,
-            changed_by_id, changed_at) values (1, '{hostile}', 'x', '{hostile}', 'x', '{hostile}', 1, now() - interval '1 day')")).await;
-    let service = Service::start(&database).await;
-    let browser = Browser::live_dashboard(&service.base(), "ana", "").await;
-    let hacked = "'hacked' in window || document.querySelector('script:not([src]), img') !== null";
-    let line = "document.querySelector('tr[data-order-id=\"1\"] [data-cell=customer]').textContent";
-    assert_eq!(browser.script(line).await, HOSTILE);
-    assert_eq!(browser.script(hacked).await, false);
-    // the same by the stream, in all that it patches and says
-    browser.listen().await;
-    database
-        .sql(&format!(
-            "select set_config('app.user', '{hostile}', false); update orders_order set order_number = 'B{hostile}',
-        customer_name = 'N{hostile}', status = '{hostile}', payment_status = '{hostile}' where id in (1)"
-        ))
-        .await;
-    browser.until(&format!("{line} === {}", json!(format!("N{HOSTILE}")))).await;
-    browser.until_said("onerror").await;
-    assert_eq!(browser.script(hacked).await, false);
-    for page in ["", "edit/"] {
-        database.sql("update orders_order set status = 'pending' where id = 1").await;
-        browser.goto(&format!("/orders/orders/1/{page}")).await;
-        assert!(
-            browser.script("document.body.outerHTML").await.as_str().unwrap().contains("&lt;script&gt;window.hacked")
-        );
-        assert_eq!(browser.script(hacked).await, false, "{page}");
-    }
-    browser.close().await;
-}
-
 #[tokio::test]
 async fn polling_takes_over_while_the_stream_is_blocked_and_ends_when_it_is_back() {
     let (database, service) = some_orders().await;

@@ -122,6 +122,9 @@ async fn a_changed_cell_says_what_it_said_before_however_that_was_learned() {
         }
         browser.until(&shows("status", None)).await;
         browser.close().await;
+        // by the first way it may have polled as well, where the stream took long to open
+        let polls = ways.service.metric("oncare_live_polls_total{reason=\"no_stream\"}").await;
+        assert!(polls > 0.0 || way.state != "polling", "who polls is counted, with the reason");
     }
 }
 

@@ -231,7 +231,7 @@ async fn a_history_that_is_not_what_it_was_names_nobody_and_fails_nothing() {
 
 #[tokio::test]
 async fn what_names_nobody_anew_is_not_recorded() {
-    let (database, _service) = orders(1).await;
+    let (database, _service) = orders(2).await;
     for (statement, recorded) in [
         ("select wrote(1, 3, 'pending', 'shipped', now())", "1"),
         // an import of older days
@@ -242,6 +242,34 @@ async fn what_names_nobody_anew_is_not_recorded() {
         ),
         ("begin; select wrote(1, 3, 'pending', 'shipped', now()); rollback", "1"),
         ("set session_replication_role = replica; select wrote(1, 3, 'pending', 'shipped', now())", "2"),
+        // a transaction that changed where the order stands is read with its history
+        (
+            "begin; update orders_order set status = 'shipped' where id = 1;
+             select wrote(1, 3, 'pending', 'shipped', now()); commit",
+            "2",
+        ),
+        // not one that changed something else, or another order, or whose change was taken back
+        (
+            "begin; update orders_order set total_amount = 6 where id = 1;
+             select wrote(1, 3, 'pending', 'shipped', now()); commit",
+            "3",
+        ),
+        (
+            "begin; update orders_order set status = 'returned' where id = 2;
+             select wrote(1, 3, 'pending', 'shipped', now()); commit",
+            "4",
+        ),
+        (
+            "begin; savepoint s; update orders_order set status = 'returned' where id = 1; rollback to s;
+             select wrote(1, 3, 'pending', 'shipped', now()); commit",
+            "5",
+        ),
+        // and what a transaction changed is not what the next one of the session did
+        (
+            "begin; update orders_order set status = 'delivered' where id = 1; commit;
+             select wrote(1, 3, 'shipped', 'delivered', now())",
+            "6",
+        ),
     ] {
         database.sql(statement).await;
         assert_eq!(database.value(RECORDED).await, recorded, "{statement}");
@@ -256,6 +284,7 @@ async fn a_missing_trigger_of_the_history_is_said_and_put_back() {
         "drop trigger live_insert on orders_orderstatushistory",
         "alter table orders_orderstatushistory disable trigger live_insert",
     ] {
+        service.ready().await;
         database.sql(breakage).await;
         let (status, text) = service.get_ops("/readyz").await;
         assert!(status == 200 && text.contains(trigger) && text.contains("oncare-live migrate"), "{text}");

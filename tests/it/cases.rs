@@ -146,11 +146,11 @@ async fn an_event_is_told_by_stream_resumption_bell_and_page_to_the_same_people(
         let standing =
             |is_there: bool| if is_there && operation != "items" { "'pending', 'paid', 5" } else { "null, null, null" };
         let (before, after) = (standing(operation != "insert"), standing(operation != "delete"));
-        format!("({}, '{operation}', {id}, {from}, {to}, {before}, {after}, 'case')", 1_000 + id)
+        format!("({}, '{operation}', {id}, {from}, {to}, {before}, {after})", 1_000 + id)
     });
     let written = format!(
         "begin; insert into live.order_event (id, operation, order_id, old_sales_rep_id, new_sales_rep_id, old_status,
-             old_payment_status, old_total, new_status, new_payment_status, new_total, database_role)
+             old_payment_status, old_total, new_status, new_payment_status, new_total)
          overriding system value values {}; select live.notify(); commit",
         values.collect::<Vec<_>>().join(", ")
     );

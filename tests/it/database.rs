@@ -1,8 +1,7 @@
 //! Migrations: what they make on an empty database, what they leave alone on an OnCare database.
 
 use oncare_live::doctor;
-use oncare_live::order::{RepId, Scope};
-use oncare_live::store::{DatabaseUrl, Finding, Link, SchemaState, Store, StoreError, Syncs};
+use oncare_live::store::{DatabaseUrl, Finding, Link, SchemaState, Store, StoreError};
 
 use crate::harness::database::{Database, migrate, order_sql};
 use crate::harness::service::Service;
@@ -53,6 +52,7 @@ async fn an_empty_database_gets_the_tables_of_the_existing_system() {
             "fold_recording",
             "live_functions",
             "triggers",
+            "no_role",
             "viewing",
             "saved_view",
             "accounts",
@@ -148,7 +148,7 @@ async fn migrating_twice_and_by_two_processes_at_once_is_migrating_once() {
     let (one, other) = (database.store(), database.store());
     let (one, other) = tokio::join!(one.create_tables_and_migrate(), other.create_tables_and_migrate());
     let applied = one.unwrap().migrations.len() + other.unwrap().migrations.len();
-    assert_eq!(applied, 17);
+    assert_eq!(applied, 18);
     assert!(database.store().migrate().await.unwrap().migrations.is_empty());
     assert_eq!(database.store().schema().await.unwrap(), SchemaState::Current);
 }
@@ -201,8 +201,8 @@ async fn a_session_that_saw_another_schema_tells_the_epoch_of_the_present_one() 
     let database = Database::new().await;
     let url = DatabaseUrl::parse(&database.url).unwrap();
     // of one connection, so that it is the same session
-    let syncs = Syncs::new(&Store::new(url.clone(), 1).unwrap());
-    let epoch = async || syncs.read(Scope::Rep(RepId(1)), None).await.unwrap().cursor.epoch;
+    let store = Store::new(url.clone(), 1).unwrap();
+    let epoch = async || store.present().await.unwrap().epoch;
     let before = epoch().await;
     let session =
         "select pid from pg_stat_activity where datname = current_database() and application_name = 'oncare-live'";

@@ -1,22 +1,21 @@
 //! Signing in while others attack it: whose password is hashed, who is slowed down, what a failure tells, which sessions end.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::database::{Database, PASSWORD};
 use crate::harness::eventually;
 use crate::harness::http::{API, Browserless};
-use crate::harness::instance::{free_address, program};
+use crate::harness::instance::program;
+use crate::harness::logged::Logged;
 use crate::harness::service::Service;
 
 const LOGIN: &str = "/accounts/login/";
@@ -66,6 +65,8 @@ async fn a_weak_hash_is_replaced_only_where_that_was_chosen_and_sessions_go_on()
     assert_eq!(database.value(hash).await, "pbkdf2_sha256 1");
     service.stop().await;
 
+    // the server writes down what is bound
+    database.sql(&format!("alter database {} set log_min_duration_statement = 0", database.name)).await;
     let service = Service::start_with(&database, &["--pool-size", "8", "--upgrade-password-hashes"]).await;
     let before = Browserless::with_cookies(service.base(), &before.cookies());
     assert_eq!(before.json(API).await.0, 200);
@@ -73,6 +74,12 @@ async fn a_weak_hash_is_replaced_only_where_that_was_chosen_and_sessions_go_on()
     assert_eq!(database.value(hash).await, "pbkdf2_sha256 1200000");
     assert_eq!(before.json(API).await.0, 200, "it is the same password");
     service.signed_in("ana").await;
+    // the new one has to be, once; what is only compared is bound as a digest
+    let bound = "select (count(*) filter (where line like '%pbkdf2_sha256$1200000$%') > 0)::text || ' '
+             || count(*) filter (where line like '%pbkdf2_sha256$1$%')
+         from regexp_split_to_table(encode(pg_read_binary_file('server.log'), 'escape'), '\n') line
+         where line ilike '%parameters: %'";
+    assert_eq!(database.value(bound).await, "true 0");
 }
 
 #[tokio::test]
@@ -331,7 +338,7 @@ async fn a_proxy_that_is_not_trusted_is_told_of_once() {
         assert_eq!(log.matches("--trusted-proxy").count(), told, "{log}");
     }
     // of a client that names nobody nothing is told
-    let program = Logged::start(&database.url, &[]).await;
+    let program = Logged::start(&database.url, &["--log-format", "json", "--failed-login-takes", "0s"]).await;
     Browserless::new(format!("http://{}", program.web)).sign_in("ana").await;
     let log = program.log().await;
     assert!(!log.contains("--trusted-proxy") && log.contains("signed_in"), "{log}");
@@ -498,8 +505,57 @@ async fn people_see_their_sessions_and_end_them_and_nobody_elses() {
         output.status.success() && said.contains("Ended 1 sessions of ana") && said.contains("127.0.0.1"),
         "{said}"
     );
-    assert!(said.contains("ended_by_admin"), "{said}");
+    assert!(said.contains("reason=\"ended_by_admin\" user=1 name=\"ana\" command=\"sessions --end\""), "{said}");
     assert_eq!((ana.json(API).await.0, ben.json(API).await.0), (401, 200));
+}
+
+#[tokio::test]
+async fn an_administrator_sees_and_ends_anybodys_sessions_and_nobody_else_does() {
+    const PAGE: &str = "/accounts/sessions/";
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let (boss, rx, ben) =
+        (service.signed_in("boss").await, service.signed_in("rx").await, service.signed_in("ben").await);
+    let (ana, other) = (service.signed_in("ana").await, service.signed_in("ana").await);
+    let page = async |client: &Browserless, of: &str| {
+        let response = client.get(&format!("{PAGE}?of={of}")).await;
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let handles = |html: &str| -> Vec<String> {
+        html.split("name=\"session\" value=\"").skip(1).map(|rest| rest[..64].to_owned()).collect()
+    };
+    for client in [&rx, &ben] {
+        assert_eq!(page(client, "ana").await.0, 403);
+        assert!(!page(client, "").await.1.contains("Somebody else"));
+        assert_eq!(client.post(PAGE, &[("of", "ana"), ("others", "1")]).await.status(), 403);
+    }
+    assert_eq!(page(&ben, "ben").await.0, 200, "one's own");
+    assert_eq!(ana.json(API).await.0, 200);
+
+    assert!(page(&boss, "").await.1.contains("Somebody else's sessions"));
+    assert!(page(&boss, "nobody%00%3Cb%3E").await.1.contains("There is no user with this name"));
+    assert!(page(&boss, "gone").await.1.contains("signed in nowhere"));
+    let (status, html) = page(&boss, "ana").await;
+    let of_ana = handles(&html);
+    assert!(status == 200 && of_ana.len() == 2 && html.contains("Sessions of ana"), "{html}");
+    let year = database.value("select to_char(now() at time zone 'utc', 'Mon DD, YYYY')").await;
+    assert!(html.contains(&year), "{html}");
+
+    let mut stream = other.events().await;
+    stream.wait_for("ping").await;
+    let cross_site = [("sec-fetch-site", "cross-site")];
+    assert_eq!(boss.post_with(&format!("{PAGE}?of=ana&others=1"), &cross_site).await.status(), 403);
+    assert_eq!(boss.post(PAGE, &[("of", "nobody"), ("others", "1")]).await.status(), 404);
+    assert_eq!(boss.post(PAGE, &[("of", "ben"), ("session", &of_ana[0])]).await.status(), 303);
+    assert_eq!((ana.json(API).await.0, other.json(API).await.0), (200, 200), "a handle is of its user alone");
+    let ended = boss.post(PAGE, &[("of", "ana"), ("session", &of_ana[0]), ("user", "4")]).await;
+    assert_eq!(ended.headers()["location"], format!("{PAGE}?of=ana"));
+    assert_eq!(handles(&page(&boss, "ana").await.1), of_ana[1..]);
+    assert_eq!(boss.post(PAGE, &[("of", "ana"), ("others", "1")]).await.status(), 303);
+    assert_eq!(stream.wait_for("bye").await.data, json!({"reason": "signed_out"}));
+    assert_eq!((ana.json(API).await.0, other.json(API).await.0, ben.json(API).await.0), (401, 401, 200));
+    assert_eq!(page(&boss, "").await.0, 200, "the administrator's own goes on");
+    assert_eq!(service.metric("oncare_live_sessions_ended_total{reason=\"ended_by_admin\"}").await, 2.0);
 }
 
 #[tokio::test]
@@ -543,45 +599,10 @@ async fn the_cookie_is_of_this_host_alone_where_people_come_by_https_and_of_two_
     assert_eq!(doubled.json(API).await.0, 401);
 }
 
-/// The program, serving, with its log.
-struct Logged {
-    web: SocketAddr,
-    ops: SocketAddr,
-    child: Child,
-}
-
-impl Logged {
-    async fn start(url: &str, arguments: &[&str]) -> Self {
-        let (web, ops) = (free_address(), free_address());
-        let child = Command::new(program())
-            .args(["serve", "--own-forms", "--log-format", "json", "--database-url", url])
-            .args(["--listen", &web.to_string(), "--ops-listen", &ops.to_string()])
-            .args(AT_ONCE)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        eventually("it listens", async || TcpStream::connect(web).await.ok().map(drop)).await;
-        Self { web, ops, child }
-    }
-
-    /// Ends it, and gives what it said.
-    async fn log(mut self) -> String {
-        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap() as i32).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
-        log
-    }
-}
-
 #[tokio::test]
 async fn the_security_log_says_who_signed_in_and_who_did_not_and_repeats_no_unknown_name() {
     let database = Database::new().await;
-    let program = Logged::start(&database.url, &[]).await;
+    let program = Logged::start(&database.url, &["--log-format", "json", "--failed-login-takes", "0s"]).await;
     let (web, ops) = (program.web, program.ops);
     let client = Browserless::new(format!("http://{web}"));
     database.sql("update accounts_user set password = 'pbkdf2_sha512$1$s3cret$s3cret' where username = 'ben'").await;

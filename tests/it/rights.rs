@@ -146,8 +146,12 @@ async fn the_doctor_names_each_right_that_is_missing() {
     let (database, role, url) = granted(true).await;
     assert_eq!(rights(true).count(), 28, "two schemas, functions and tables");
     let each = rights(true).flat_map(|right| {
-        // a statement grants several rights on one thing
+        // a statement grants several rights on one thing, or one on several columns
         let (rights, on) = right.split_once(" on ").map(|(rights, on)| (rights.to_owned(), on.to_owned())).unwrap();
+        // that each column is missed is shown with the three roles (owners.rs)
+        if rights.ends_with(')') {
+            return vec![right];
+        }
         rights.split(", ").map(|right| format!("{right} on {on}")).collect::<Vec<_>>()
     });
     for right in each {
@@ -232,12 +236,12 @@ async fn a_form_is_offered_only_where_everything_that_it_needs_is_there() {
         (
             format!("revoke update on orders_order from {role}"),
             format!("grant update on orders_order to {role}"),
-            "grant update on public.orders_order",
+            "grant update (customer_name, ",
         ),
         (
             format!("revoke insert on orders_orderstatushistory from {role}"),
             format!("grant insert on orders_orderstatushistory to {role}"),
-            "grant insert on public.orders_orderstatushistory",
+            "grant insert (order_id, ",
         ),
         (
             "alter table orders_orderstatushistory add reason text not null default ''; alter table orders_orderstatushistory alter reason drop default".to_owned(),

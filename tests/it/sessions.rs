@@ -174,19 +174,3 @@ async fn no_more_streams_stay_where_many_come_at_once_over_one_connection() {
     })
     .await;
 }
-
-#[tokio::test]
-async fn a_client_that_says_nothing_is_not_waited_for() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let database = Database::new().await;
-    let service = Service::start(&database).await;
-    let half_said = ["", "P", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nhost: x\r\n"];
-    let closed = half_said.map(|said| async move {
-        let mut socket = tokio::net::TcpStream::connect(service.web).await.unwrap();
-        socket.write_all(said.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let end = tokio::time::timeout(crate::harness::PATIENCE, socket.read_to_end(&mut answer)).await;
-        assert!(end.is_ok(), "{said:?} holds its connection");
-    });
-    futures_util::future::join_all(closed).await;
-}

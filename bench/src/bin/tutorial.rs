@@ -32,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let feed = Feed::start(&arguments.database_url).await?;
     let channels = Channels::default();
+    #[expect(clippy::disallowed_methods, reason = "it is no part of the service")]
     let router = Router::new().route("/events", get(events)).with_state(Arc::clone(&channels));
     let listener = TcpListener::bind(arguments.listen).await?;
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -3,7 +3,10 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use tokio_postgres::error::SqlState;
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::{DbError, SqlState};
+
+use super::said::ServerSaid;
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -62,12 +65,18 @@ pub enum StoreError {
 
 impl StoreError {
     pub(in crate::store) fn of(error: tokio_postgres::Error, attempted: &'static str) -> Self {
-        if error.code() == Some(&SqlState::QUERY_CANCELED) {
-            Self::TooSlow { attempted, cause: error.into() }
-        } else if is_outage(&error) {
-            Self::Unavailable { attempted, cause: error.into() }
+        let (state, is_outage) = (error.code().cloned(), is_outage(&error));
+        let cause = without_values(error);
+        // a trigger may raise any state, also one that else says that the server can't answer
+        let breaks_rule = cause.downcast_ref::<ServerSaid>().is_some_and(|said| said.broken_rule().is_some());
+        if breaks_rule {
+            Self::Refused { attempted, cause }
+        } else if state == Some(SqlState::QUERY_CANCELED) {
+            Self::TooSlow { attempted, cause }
+        } else if is_outage {
+            Self::Unavailable { attempted, cause }
         } else {
-            Self::Refused { attempted, cause: error.into() }
+            Self::Refused { attempted, cause }
         }
     }
 
@@ -91,10 +100,7 @@ impl StoreError {
     pub fn is_of_the_data(&self) -> bool {
         match self {
             Self::Unreadable { .. } => true,
-            Self::Refused { cause, .. } => {
-                let state = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
-                state.is_some_and(|state| state.code().starts_with("22"))
-            }
+            Self::Refused { .. } => self.said().is_some_and(|said| said.state().code().starts_with("22")),
             Self::Shared(error) => error.is_of_the_data(),
             _ => false,
         }
@@ -104,12 +110,29 @@ impl StoreError {
     #[must_use]
     pub fn is_lack_of_rights(&self) -> bool {
         match self {
-            Self::Refused { cause, .. } => {
-                let state = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
-                state == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+            Self::Refused { .. } => {
+                let lacks = |said: &ServerSaid| *said.state() == SqlState::INSUFFICIENT_PRIVILEGE;
+                self.said().is_some_and(lacks) && self.broken_rule().is_none()
             }
             Self::Shared(error) => error.is_lack_of_rights(),
             _ => false,
+        }
+    }
+
+    /// Which rule of the host's a write broke, in plain words: a constraint's, or one that a trigger keeps. Nobody's fault but the
+    /// writer's, who is told.
+    #[must_use]
+    pub fn broken_rule(&self) -> Option<String> {
+        match self {
+            Self::Refused { .. } => self.said()?.broken_rule(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn said(&self) -> Option<&ServerSaid> {
+        match self {
+            Self::Refused { cause, .. } | Self::Unavailable { cause, .. } => cause.downcast_ref(),
+            _ => None,
         }
     }
 
@@ -130,13 +153,14 @@ impl StoreError {
     }
 }
 
-/// An error and every cause below it, on one line.
+/// An error and every cause below it, on one line. Of what the server said only what has nobody's data in it.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let said = cause.to_string();
+        let said =
+            cause.downcast_ref::<DbError>().map_or_else(|| cause.to_string(), |said| ServerSaid::of(said).to_string());
         if !text.ends_with(&said) {
             text.push_str(": ");
             text.push_str(&said);
@@ -146,9 +170,33 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// What the server said, else what kept it from saying anything.
+/// The same error, of which nothing shows anybody's data, however it is written.
+fn without_values(error: tokio_postgres::Error) -> Cause {
+    match error.as_db_error() {
+        Some(said) => ServerSaid::of(said).into(),
+        None => error.into(),
+    }
+}
+
+/// What was to be written of a form: it is, or which rule of the host's it broke.
+///
+/// # Errors
+/// All others.
+pub(in crate::store) fn unless_against_rule<T>(
+    written: Result<T, StoreError>,
+) -> Result<Result<T, String>, StoreError> {
+    written.map(Ok).or_else(|error| match error.broken_rule() {
+        Some(rule) => {
+            tracing::warn!(error = error.chain(), "a rule of the tables' owner refused what a form was to write");
+            Ok(Err(rule))
+        }
+        None => Err(error),
+    })
+}
+
+/// What the server said to a statement that defines something, else what kept it from saying anything.
 pub(in crate::store) fn words_of(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| chain(error), ToString::to_string)
+    error.as_db_error().map_or_else(|| chain(error), |said| ServerSaid::of_definition(said).to_string())
 }
 
 /// Says what was attempted when it failed.
@@ -168,7 +216,11 @@ impl<T> Attempt<T> for Result<T, tokio_postgres::Error> {
 
 impl<T> Attempt<T> for Result<T, deadpool_postgres::PoolError> {
     fn attempt(self, attempted: &'static str) -> Result<T, StoreError> {
-        self.map_err(|error| StoreError::Unavailable { attempted, cause: error.into() })
+        let cause = |error| match error {
+            PoolError::Backend(error) => without_values(error),
+            other => other.into(),
+        };
+        self.map_err(|error| StoreError::Unavailable { attempted, cause: cause(error) })
     }
 }
 

@@ -4,7 +4,9 @@ mod error;
 mod gather;
 mod link;
 mod pool;
+mod remedy;
 mod remembered;
+mod said;
 mod settings;
 mod snapshot;
 mod statement;
@@ -13,7 +15,7 @@ mod tls;
 mod url;
 mod value;
 
-pub(super) use error::{Attempt, words_of};
+pub(super) use error::{Attempt, unless_against_rule, words_of};
 pub use error::{StoreError, chain};
 pub(super) use gather::Gather;
 pub use link::Link;

@@ -4,14 +4,22 @@
 //! connection is ended, whatever is under way on it fails, and nobody gets it again. The way to the server may be gone without
 //! a word, and something between may even go on acknowledging what is sent.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{
-    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, TimeoutType,
+    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, Status, TimeoutType,
 };
 use deadpool_postgres::{ClientWrapper, Runtime};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::{Config, Error};
@@ -29,6 +37,9 @@ const POOL_WAIT: Duration = Duration::from_secs(5);
 /// For how long a connection is lent for statements that take a millisecond, and on which depends what people are told.
 pub(in crate::store) const BRIEFLY: Duration = Duration::from_secs(3);
 
+/// Upper bounds of the histogram of waits, in seconds.
+const WAITS: [f64; 8] = [0.000_1, 0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 5.0];
+
 const BORROW: &str = "get a database connection";
 
 /// How long a connection of which it is not known whether it is at rest may take to say so.
@@ -44,6 +55,9 @@ pub(in crate::store) struct Connections {
     /// Half of the connections. No more are lent to reads that grow with the number of orders: what all others wait for takes
     /// milliseconds, and would else wait behind a few people who search.
     searches: Arc<Semaphore>,
+    /// How long whoever asked waited for a connection, and how many got none.
+    waits: Histogram,
+    failures: Counter,
 }
 
 impl Connections {
@@ -60,7 +74,22 @@ impl Connections {
             .queue_mode(QueueMode::Lifo)
             .build()
             .attempt("prepare the connection pool")?;
-        Ok(Self { pool, searches: Arc::new(Semaphore::new((most / 2).max(1))) })
+        let searches = Arc::new(Semaphore::new((most / 2).max(1)));
+        Ok(Self { pool, searches, waits: Histogram::new(WAITS), failures: Counter::default() })
+    }
+
+    /// Has the pool in the metrics.
+    pub(in crate::store) fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(Use(self.pool.clone())));
+        registry.register("pool_wait_seconds", "Time until a connection was lent", self.waits.clone());
+        registry.register("pool_failures", "Connections that could not be lent", self.failures.clone());
+    }
+
+    /// What to say where all connections are lent and somebody waits for one.
+    pub(in crate::store) fn exhaustion(&self) -> Option<String> {
+        let Status { max_size, size, available, waiting } = self.pool.status();
+        let is_exhausted = size >= max_size && available == 0 && waiting > 0;
+        is_exhausted.then(|| format!("all {max_size} connections of the pool are lent, and {waiting} wait for one"))
     }
 
     /// Borrows a connection for so long.
@@ -69,19 +98,26 @@ impl Connections {
     /// If none is free in time, or none can be made.
     pub(in crate::store) async fn borrow(&self, time: Duration) -> Result<Lent, StoreError> {
         self.pool.retain(|_, metrics| metrics.last_used() < LONGEST_UNUSED);
-        let mut session = self.pool.get().await.attempt(BORROW)?;
+        let asked_at = Instant::now();
+        let got = self.pool.get().await.inspect_err(|_| _ = self.failures.inc());
+        self.waits.observe(asked_at.elapsed().as_secs_f64());
+        let mut session = got.attempt(BORROW)?;
         session.lent_at = Instant::now();
         session.lease.extend(time);
         Ok(Lent { session, at_end: AtEnd::Untouched, of_searches: None })
     }
 
-    /// The same for a read that may take long. Where too many are under way, that is as if no connection were free.
+    /// The same for a read that may take long.
     ///
     /// # Errors
-    /// Those of [`Connections::borrow`].
+    /// Those of [`Connections::borrow`], and where too many are under way for too long.
     pub(in crate::store) async fn borrow_to_search(&self, time: Duration) -> Result<Lent, StoreError> {
         let free = timeout(POOL_WAIT, Arc::clone(&self.searches).acquire_owned()).await.ok().and_then(Result::ok);
-        let free = free.ok_or(PoolError::Timeout(TimeoutType::Wait)).attempt(BORROW)?;
+        let free = free.ok_or_else(|| {
+            self.failures.inc();
+            let cause = Box::new(PoolError::<Error>::Timeout(TimeoutType::Wait));
+            StoreError::TooSlow { attempted: "begin to search", cause }
+        })?;
         let mut lent = self.borrow(time).await?;
         lent.of_searches = Some(free);
         Ok(lent)
@@ -95,6 +131,32 @@ impl Connections {
         let mut lent = self.borrow(time).await?;
         lent.at_end = AtEnd::Prove;
         Ok(lent)
+    }
+}
+
+/// How the pool is used, as it is when somebody looks.
+struct Use(Pool<Sessions>);
+
+impl fmt::Debug for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Use")
+    }
+}
+
+impl Collector for Use {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Status { max_size, size, available, waiting } = self.0.status();
+        let lent = size.saturating_sub(available);
+        for (name, help, value) in [
+            ("pool_connections_limit", "Connections that the pool may have.", max_size),
+            ("pool_connections_open", "Connections that the pool has.", size),
+            ("pool_connections_lent", "Connections of the pool that are in use.", lent),
+            ("pool_waiting", "Who waits for a connection of the pool.", waiting),
+        ] {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(gauge)?;
+        }
+        Ok(())
     }
 }
 
@@ -288,7 +350,7 @@ impl Manager for Sessions {
         let driver = tokio::spawn(async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
-                    tracing::warn!(error = chain(&error), "a connection to the database broke");
+                    tracing::debug!(error = chain(&error), "a connection to the database broke");
                 },
                 // what waits for an answer fails, as nobody is left who would bring it
                 () = expiry(lent) => tracing::debug!("a connection to the database is given up"),

@@ -22,7 +22,8 @@ pub(in crate::store) async fn one_snapshot(
 }
 
 /// Begins a transaction that writes to the host's tables. Triggers of the host's run in it, which may find what is theirs by the
-/// search path that the database or the role has by default.
+/// search path that the database or the role has by default. There may be a schema in it in which anybody makes functions and operators:
+/// those of our statements here are qualified.
 pub(in crate::store) async fn host_transaction(
     client: &mut ClientWrapper,
 ) -> Result<Transaction<'_>, tokio_postgres::Error> {

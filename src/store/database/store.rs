@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
+use prometheus_client::registry::Registry;
 
 use super::error::StoreError;
 use super::pool::{Connections, Lent, lend};
@@ -41,6 +42,17 @@ impl Store {
             table_faults: Remembered::default(),
             form_obstacles: Remembered::default(),
         })
+    }
+
+    /// Has the pool in the metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        self.connections.register(registry);
+    }
+
+    /// What to say where all connections of the pool are lent and somebody waits for one.
+    #[must_use]
+    pub fn exhaustion(&self) -> Option<String> {
+        self.connections.exhaustion()
     }
 
     /// The URL of the database, for a message.

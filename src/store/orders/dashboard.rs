@@ -9,10 +9,11 @@ use deadpool_postgres::ClientWrapper;
 use super::list::{self, Asked};
 use super::status_since::{STATUS_SINCE, StatusSince, status_since};
 use crate::cursor::Cursor;
-use crate::order::{Filter, OrderId, PageNumber, Pagination, Scope, Summary};
+use crate::order::{Filter, OrderId, PageNumber, Pagination, Summary};
 use crate::store::database::{
     Attempt, BEGIN_WITH_ORDERS, SELECT_PRESENT, Store, StoreError, one_snapshot, prepare, present,
 };
+use crate::store::people::Sight;
 use crate::store::rows::{Listed, rows_by_id, rows_by_id_query, summary, summary_query};
 
 /// One answer of the dashboard, in one snapshot.
@@ -44,17 +45,18 @@ pub enum Shown<'a> {
 }
 
 impl Store {
-    /// The dashboard of a scope under a filter, and the scope's orders among those shown.
+    /// The dashboard of who may see these orders under a filter, and those of them that are among the shown.
     ///
     /// # Errors
     /// If the database can't be reached or read.
     pub async fn dashboard(
         &self,
-        scope: Scope,
+        sight: Sight,
         filter: &Filter,
         shown: Shown<'_>,
         zone: Tz,
     ) -> Result<Dashboard, StoreError> {
+        let scope = sight.scope();
         self.statistics_read.store(true, Relaxed);
         let visible = match shown {
             Shown::List => &[],
@@ -71,7 +73,11 @@ impl Store {
                 return Ok(dashboard);
             }
             let transaction = one_snapshot(client).await.attempt("begin reading")?;
+            if !filter.is_bounded() {
+                list::limit_search(&transaction).await?;
+            }
             let (cursor, summary, visible) = tokio::try_join!(
+                biased;
                 present(&transaction),
                 summary(&transaction, scope),
                 rows_by_id(&transaction, scope, visible)

@@ -11,6 +11,7 @@ use crate::order::{Entry, History, Money, OrderId, OrderRow, Recorded, RepId, in
 use crate::store::database::{
     Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, text, value,
 };
+use crate::store::people::SignedIn;
 use crate::store::rows::{RECORDED_COLUMNS, ROW_COLUMNS, amount, order_event, order_row};
 
 /// How many events of an order its page shows, and how many rows of its history.
@@ -84,12 +85,13 @@ impl Item {
 }
 
 impl Store {
-    /// Everything that an order's page shows; of one rep's order only, if a rep is given, and of its time with another
-    /// rep nothing.
+    /// Everything that an order's page shows to its reader; to a rep of an own order only, and of its time with another rep nothing.
     ///
     /// # Errors
     /// If the database can't be reached or read.
-    pub async fn order(&self, id: OrderId, only: Option<RepId>) -> Result<Option<OrderDetail>, StoreError> {
+    pub async fn order(&self, id: OrderId, reader: &SignedIn) -> Result<Option<OrderDetail>, StoreError> {
+        let Some(sight) = reader.sight() else { return Ok(None) };
+        let only = sight.scope().rep();
         self.lend(async |client| read_order(client, id, only).await).await
     }
 }
@@ -133,7 +135,9 @@ async fn read_order(
          order by e.id desc limit $2"
     );
     let (this, latest): (Parameters<'_>, Parameters<'_>) = (&[&id.0], &[&id.0, &TIMELINE_LENGTH, &only]);
+    // of several errors the first is the cause: those after it say only that the transaction is aborted
     let (items, events, history) = tokio::try_join!(
+        biased;
         transaction.query(ITEMS, this),
         transaction.query(&events, latest),
         transaction.query(HISTORY, latest),

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use crate::order::{DeliveryMethod, OrderId, Standing, Status};
-use crate::store::database::{Attempt, Store, StoreError, host_transaction, text};
+use crate::store::database::{Attempt, Store, StoreError, host_transaction, text, unless_against_rule};
 use crate::store::people::SignedIn;
 
 /// How long a change waits for somebody else's of the same order. A person waits for it, perhaps for a hundred.
@@ -40,6 +40,8 @@ pub enum WriteOutcome {
     Overtaken,
     /// Somebody else is changing the order and takes long.
     Locked,
+    /// A rule that the tables' owner gave them forbids it: which.
+    AgainstRule(String),
     /// There is no such order for this user.
     Gone,
 }
@@ -70,15 +72,15 @@ impl Store {
             return Ok(WriteOutcome::Overtaken);
         }
         let present = &locked.editable;
-        transaction
+        let written = transaction
             .execute(
                 "update public.orders_order set customer_name = coalesce($2, customer_name),
                      customer_phone = coalesce($3, customer_phone), customer_address = coalesce($4, customer_address),
                      delivery_method = coalesce($5, delivery_method),
                      delivery_address = coalesce($6, delivery_address),
                      delivery_instructions = coalesce($7, delivery_instructions),
-                     customer_notes = coalesce($8, customer_notes), updated_at = now()
-                 where id = $1",
+                     customer_notes = coalesce($8, customer_notes), updated_at = pg_catalog.now()
+                 where id operator(pg_catalog.=) $1",
                 &[
                     &id.0,
                     &unless_same(&edit.customer_name, &present.customer_name),
@@ -91,9 +93,8 @@ impl Store {
                 ],
             )
             .await
-            .attempt("write the edit")?;
-        transaction.commit().await.attempt("commit the edit")?;
-        Ok(WriteOutcome::Done)
+            .attempt("write the edit");
+        committed(transaction, written, "commit the edit").await
     }
 
     /// Cancels an order, if it is in an allowed status and stands as the user knows it, with the history that the existing
@@ -122,10 +123,25 @@ impl Store {
             return Ok(WriteOutcome::Overtaken);
         }
         let after = Standing { status: Status::Cancelled, ..before.clone() };
-        write_standing(&transaction, id, (&before, &after), reason, user).await.attempt("write the cancellation")?;
-        transaction.commit().await.attempt("commit the cancellation")?;
-        Ok(WriteOutcome::Done)
+        let written = write_standing(&transaction, id, (&before, &after), reason, user).await;
+        committed(transaction, written.attempt("write the cancellation"), "commit the cancellation").await
     }
+}
+
+/// Commits what was written, unless a rule forbids it, which may show at the end alone.
+async fn committed<T>(
+    transaction: deadpool_postgres::Transaction<'_>,
+    written: Result<T, StoreError>,
+    attempted: &'static str,
+) -> Result<WriteOutcome, StoreError> {
+    let committed = match written {
+        Ok(_) => transaction.commit().await.attempt(attempted),
+        Err(error) => Err(error),
+    };
+    Ok(match unless_against_rule(committed)? {
+        Ok(()) => WriteOutcome::Done,
+        Err(rule) => WriteOutcome::AgainstRule(rule),
+    })
 }
 
 /// What is to be written. A text that stays as it was read is not: a database in SQL_ASCII may hold what could only be read
@@ -147,10 +163,10 @@ async fn lock_order(
     id: OrderId,
     user: &SignedIn,
 ) -> Result<Result<Locked, WriteOutcome>, StoreError> {
-    let only = user.as_rep().map(|rep| rep.0);
+    let Some(sight) = user.sight() else { return Ok(Err(WriteOutcome::Gone)) };
     transaction
         .execute(
-            "select set_config('app.user', $1, true), set_config('lock_timeout', $2, true)",
+            "select pg_catalog.set_config('app.user', $1, true), pg_catalog.set_config('lock_timeout', $2, true)",
             &[&user.username, &LOCK_TIMEOUT],
         )
         .await
@@ -160,8 +176,9 @@ async fn lock_order(
             "select status, payment_status, customer_name, customer_phone, customer_address, delivery_method,
                  delivery_address, delivery_instructions, customer_notes
              from public.orders_order
-             where id = $1 and ($2::bigint is null or sales_rep_id = $2) for no key update",
-            &[&id.0, &only],
+             where id operator(pg_catalog.=) $1 and ($2::bigint is null or sales_rep_id operator(pg_catalog.=) $2)
+             for no key update",
+            &[&id.0, &sight.only()],
         )
         .await;
     if is_locked(&row) {
@@ -198,17 +215,20 @@ pub(in crate::store) async fn write_standing(
                  values ($2::text, $3::text, $4::text, $5::text)
              ), changed as (
                  update public.orders_order o
-                 set status = a.new_status, payment_status = a.new_payment, updated_at = now(),
-                     confirmed_at = case when r.reached = 'confirmed' then now() else o.confirmed_at end,
-                     shipped_at = case when r.reached = 'shipped' then now() else o.shipped_at end,
-                     delivered_at = case when r.reached = 'delivered' then now() else o.delivered_at end
+                 set status = a.new_status, payment_status = a.new_payment, updated_at = pg_catalog.now(),
+                     confirmed_at = case when r.reached operator(pg_catalog.=) 'confirmed' then pg_catalog.now() else o.confirmed_at end,
+                     shipped_at = case when r.reached operator(pg_catalog.=) 'shipped' then pg_catalog.now() else o.shipped_at end,
+                     delivered_at = case when r.reached operator(pg_catalog.=) 'delivered' then pg_catalog.now() else o.delivered_at end
                  from asked a
-                 cross join lateral (select case when a.new_status <> a.old_status then a.new_status end) r (reached)
-                 where o.id = $1
+                 cross join lateral (
+                     select case when a.new_status operator(pg_catalog.<>) a.old_status then a.new_status end
+                 ) r (reached)
+                 where o.id operator(pg_catalog.=) $1
              )
              insert into public.orders_orderstatushistory (order_id, old_status, new_status, old_payment_status,
                  new_payment_status, notes, changed_by_id, changed_at)
-             select $1, a.old_status, a.new_status, a.old_payment, a.new_payment, $6, $7, now() from asked a",
+             select $1, a.old_status, a.new_status, a.old_payment, a.new_payment, $6, $7, pg_catalog.now()
+             from asked a",
             &[
                 &id.0,
                 &before.status.code(),

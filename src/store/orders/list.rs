@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use futures_util::TryStreamExt;
@@ -17,6 +18,7 @@ use crate::order::{
     Column, Filter, Money, OrderId, PAGE_SIZE, Pagination, PaymentStatus, Scope, Sort, Status, Summary,
 };
 use crate::store::database::{Attempt, Connection, Store, StoreError, one_snapshot, rows};
+use crate::store::people::Sight;
 use crate::store::rows::{Listed, REP_COLUMNS, ROW_COLUMNS, listed, rows_by_id};
 
 /// A parameter of a statement that is planned for itself.
@@ -34,9 +36,11 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached or read.
-    pub async fn list_ids(&self, scope: Scope, filter: &Filter, zone: Tz) -> Result<Vec<OrderId>, StoreError> {
+    pub async fn list_ids(&self, sight: Sight, filter: &Filter, zone: Tz) -> Result<Vec<OrderId>, StoreError> {
+        let scope = sight.scope();
         self.lend_to_search(async |client| {
             let transaction = one_snapshot(client).await.attempt("begin reading")?;
+            limit_search(&transaction).await?;
             let asked = Asked { scope, filter, zone };
             prepare_to_search(&transaction, scope).await?;
             let (conditions, keys) = (asked.conditions(), asked.keys());
@@ -57,13 +61,13 @@ impl Store {
     /// If the database can't be reached or read.
     pub async fn newest_orders(
         &self,
-        scope: Scope,
+        sight: Sight,
         summary: &Summary,
         orders: u8,
         zone: Tz,
     ) -> Result<Vec<Listed>, StoreError> {
         let filter = Filter { sort: Sort::By { column: Column::CreatedAt, descending: true }, ..Filter::default() };
-        let asked = Asked { scope, filter: &filter, zone };
+        let asked = Asked { scope: sight.scope(), filter: &filter, zone };
         let statuses = asked.counts(summary).into_iter().map(|(status, _)| status).collect();
         let slices = [Slice { statuses, skip: 0, take: orders.into() }];
         self.lend(async |client| asked.read(client, &slices).await).await
@@ -73,9 +77,9 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached or read.
-    pub async fn listed(&self, scope: Scope, ids: &[OrderId]) -> Result<Vec<Listed>, StoreError> {
+    pub async fn listed(&self, sight: Sight, ids: &[OrderId]) -> Result<Vec<Listed>, StoreError> {
         self.lend_to_search(async |client| {
-            let found = rows_by_id(client, scope, ids).await?;
+            let found = rows_by_id(client, sight.scope(), ids).await?;
             let mut found: HashMap<OrderId, Listed> = found.into_iter().map(|listed| (listed.row.id, listed)).collect();
             Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
         })
@@ -136,6 +140,16 @@ pub(in crate::store) async fn searched(
     let read = asked.search(client, &page, page_of).await.attempt("search the list")?;
     let read: Vec<Row> = read.try_collect().await.attempt("search the list")?;
     Ok((pagination, read.iter().map(|row| listed(row, asked.scope)).collect::<Result<_, _>>()?))
+}
+
+/// How long a statement may take that reads the more the more orders there are: not as long as the others, since others wait for its
+/// connection.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Has the server end what is searched for in this transaction after a while.
+pub(in crate::store) async fn limit_search(client: &impl Connection) -> Result<(), StoreError> {
+    let sql = format!("set local statement_timeout = {}", SEARCH_TIMEOUT.as_millis());
+    client.client().batch_execute(&sql).await.attempt("limit the search")
 }
 
 /// What is searched for differs each time, so that each time is planned for itself. One rep's orders always have an index;

@@ -35,10 +35,13 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn view_order(&self, id: OrderId, page: &str, user: &SignedIn) -> Result<Option<Viewed>, StoreError> {
-        let only = user.as_rep().map(|rep| rep.0);
+        let Some(sight) = user.sight() else { return Ok(None) };
         self.lend(async |client| {
             let row = client
-                .query_opt(&*VIEW, &[&id.0, &only, &user.id.0, &page, &user.username, &SEEN_WITHIN, &MOST_SWEPT])
+                .query_opt(
+                    &*VIEW,
+                    &[&id.0, &sight.only(), &user.id.0, &page, &user.username, &SEEN_WITHIN, &MOST_SWEPT],
+                )
                 .await
                 .attempt("note who looks at the order")?;
             Ok(row.map(|row| Viewed { viewers: row.get("viewers"), touched: row.get("touched") }))

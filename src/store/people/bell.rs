@@ -7,9 +7,9 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
 use super::preferences::{Account, Mark};
-use super::session::SignedIn;
+use super::session::{Sight, SignedIn};
 use crate::cursor::Cursor;
-use crate::order::{Change, Scope, Status};
+use crate::order::{Change, Status};
 use crate::store::database::{Attempt, Parameters, Store, StoreError, one_snapshot, optional_text, present, rows};
 use crate::store::rows::{EVENT_COLUMNS, OF_NEW_ORDER, PERSON, order_event};
 
@@ -50,14 +50,15 @@ pub struct ListedChange {
 }
 
 impl Store {
-    /// The scope's newest changes, and how many are news to the user and not read.
+    /// The newest changes of these orders, and how many are news to the user and not read.
     ///
     /// # Errors
     /// If the database can't be reached or read.
-    pub async fn newest(&self, scope: Scope, user: &SignedIn, account: &Account) -> Result<Newest, StoreError> {
+    pub async fn newest(&self, sight: Sight, user: &SignedIn, account: &Account) -> Result<Newest, StoreError> {
+        let scope = sight.scope();
         self.lend(async |client| {
             let transaction = one_snapshot(client).await.attempt("begin reading")?;
-            let rep = scope.rep().map(|rep| rep.0);
+            let rep = sight.only();
             let cursor = present(&transaction).await?;
             let listed = i64::try_from(NEWEST_CHANGES).unwrap_or_default();
             let untold: Vec<&str> = account.preferences.untold.iter().map(Status::code).collect();

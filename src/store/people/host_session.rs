@@ -177,8 +177,13 @@ impl Store {
         // Django's admin refers to whatever the users' table is
         let row = client
             .query_one(
-                "select t.oid is not null as is_there, has_table_privilege(t.oid, 'select') as may_read,
-                     'grant select on public.django_session to ' || quote_ident(current_user) || ';' as grant_it,
+                "select t.oid is not null as is_there,
+                     has_table_privilege(t.oid, 'select') or not exists (
+                         select from pg_attribute a
+                         where a.attrelid = t.oid and a.attname in ('session_key', 'session_data', 'expire_date')
+                             and not has_column_privilege(t.oid, a.attnum, 'select')) as may_read,
+                     'grant select (session_key, session_data, expire_date) on public.django_session to '
+                         || quote_ident(current_user) || ';' as grant_it,
                      (select k.confrelid::regclass::text from pg_constraint k
                           join pg_class log on log.oid = k.conrelid and log.relname = 'django_admin_log'
                               and log.relnamespace = 'public'::regnamespace

@@ -171,9 +171,10 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn mute(&self, user: &SignedIn, id: OrderId) -> Result<MuteOutcome, StoreError> {
+        let Some(sight) = user.sight() else { return Ok(MuteOutcome::NoSuchOrder) };
         let client = self.client().await?;
-        let only = user.as_rep().map(|rep| rep.0);
-        let row = client.query_one(MUTE, &[&user.id.0, &id.0, &only, &MOST_MUTED]).await.attempt("mute the order")?;
+        let row =
+            client.query_one(MUTE, &[&user.id.0, &id.0, &sight.only(), &MOST_MUTED]).await.attempt("mute the order")?;
         Ok(match (row.get("is_seen"), row.get("fits")) {
             (false, _) => MuteOutcome::NoSuchOrder,
             (true, false) => MuteOutcome::TooMany,
@@ -199,15 +200,15 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn muted_orders(&self, user: &SignedIn) -> Result<Vec<MutedOrder>, StoreError> {
+        let Some(sight) = user.sight() else { return Ok(Vec::new()) };
         let client = self.client().await?;
-        let only = user.as_rep().map(|rep| rep.0);
         let sql = "select m.order_id, o.order_number::text as number from live.muted_order m
              left join lateral (
                  select o.order_number from public.orders_order o
                  where o.id = m.order_id and ($2::bigint is null or o.sales_rep_id = $2) limit 1
              ) o on true
              where m.user_id = $1 order by m.muted_at desc, m.order_id";
-        let read = rows(&*client, sql, &[&user.id.0, &only]).await.attempt("read the muted orders")?;
+        let read = rows(&*client, sql, &[&user.id.0, &sight.only()]).await.attempt("read the muted orders")?;
         let muted =
             |row| Ok(MutedOrder { id: OrderId(value(row, "order_id")?), number: optional_text(row, "number")? });
         read.iter().map(muted).collect()

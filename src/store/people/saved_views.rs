@@ -1,6 +1,7 @@
 //! Lists that people come back to, by name, in their accounts.
 
-use crate::order::{Scope, UserId};
+use super::session::SignedIn;
+use crate::order::Scope;
 use crate::store::database::{Attempt, Store, StoreError, rows};
 
 /// How many views somebody may have of one list.
@@ -28,10 +29,10 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn saved_views(&self, user: UserId, scope: Scope) -> Result<Vec<SavedView>, StoreError> {
+    pub async fn saved_views(&self, user: &SignedIn, scope: Scope) -> Result<Vec<SavedView>, StoreError> {
         let sql = "select name, query from live.saved_view where user_id = $1 and list = $2 order by lower(name), name";
         self.lend(async |client| {
-            let rows = rows(client, sql, &[&user.0, &list(scope)]).await.attempt("read the saved views")?;
+            let rows = rows(client, sql, &[&user.id.0, &list(scope)]).await.attempt("read the saved views")?;
             Ok(rows.iter().map(|row| SavedView { name: row.get("name"), query: row.get("query") }).collect())
         })
         .await
@@ -41,7 +42,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn save_view(&self, user: UserId, scope: Scope, view: &SavedView) -> Result<bool, StoreError> {
+    pub async fn save_view(&self, user: &SignedIn, scope: Scope, view: &SavedView) -> Result<bool, StoreError> {
         let client = self.client().await?;
         let saved = client
             .execute(
@@ -49,7 +50,7 @@ impl Store {
                  select $1, $2::text, $3::text, $4
                  where (select count(*) from live.saved_view v where v.user_id = $1 and v.list = $2 and v.name <> $3) < $5
                  on conflict on constraint saved_view_pkey do update set query = excluded.query, created_at = now()",
-                &[&user.0, &list(scope), &view.name, &view.query, &MOST_VIEWS],
+                &[&user.id.0, &list(scope), &view.name, &view.query, &MOST_VIEWS],
             )
             .await
             .attempt("save the view")?;
@@ -60,10 +61,10 @@ impl Store {
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn delete_view(&self, user: UserId, scope: Scope, name: &str) -> Result<(), StoreError> {
+    pub async fn delete_view(&self, user: &SignedIn, scope: Scope, name: &str) -> Result<(), StoreError> {
         let client = self.client().await?;
         let sql = "delete from live.saved_view where user_id = $1 and list = $2 and name = $3";
-        client.execute(sql, &[&user.0, &list(scope), &name]).await.attempt("delete the view")?;
+        client.execute(sql, &[&user.id.0, &list(scope), &name]).await.attempt("delete the view")?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use tokio_postgres::Row;
 
 use super::user::Role;
 use crate::cursor::Revision;
-use crate::order::{RepId, UserId};
-use crate::store::database::{Attempt, BRIEFLY, PRESENT, Store, StoreError, cursor_of, rows, text, unless_standby};
+use crate::order::{RepId, Scope, UserId};
+use crate::store::database::{
+    Attempt, BRIEFLY, PRESENT, Store, StoreError, cursor_of, optional_text, rows, text, unless_standby,
+};
 
 /// By what the database knows a session: of our own SHA-256 of its token, of the host's the key that its cookie has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,9 +43,30 @@ impl fmt::Debug for SessionKey {
     }
 }
 
-/// A user who is signed in, as of this request.
+/// A user who is signed in, as of this request. Only a session that was looked up and holds makes one
+/// ([`Sessions::signed_in`](super::Sessions::signed_in)), and nothing of it can be altered: what is read and changed for people
+/// takes this, and not an id.
+///
+/// ```compile_fail,E0423
+/// # use oncare_live::store::{Person, SignedIn};
+/// fn as_anybody(person: Person) -> SignedIn {
+///     SignedIn(person)
+/// }
+/// ```
+///
+/// ```compile_fail,E0594
+/// # use oncare_live::{order::UserId, store::SignedIn};
+/// fn as_another(mut user: SignedIn) -> SignedIn {
+///     user.id = UserId(2);
+///     user
+/// }
+/// ```
 #[derive(Debug, Clone)]
-pub struct SignedIn {
+pub struct SignedIn(Person);
+
+/// What is known of somebody who is signed in.
+#[derive(Debug, Clone)]
+pub struct Person {
     /// Who.
     pub id: UserId,
     /// Their login.
@@ -57,11 +81,51 @@ pub struct SignedIn {
     pub as_of: Revision,
 }
 
+impl Deref for SignedIn {
+    type Target = Person;
+
+    fn deref(&self) -> &Person {
+        &self.0
+    }
+}
+
 impl SignedIn {
     /// The rep that this user is, if they are one.
     #[must_use]
     pub fn as_rep(&self) -> Option<RepId> {
         (self.role == Role::SalesRep).then_some(RepId(self.id.0))
+    }
+
+    /// Whose orders this user may see; none where their role is none of this service's.
+    #[must_use]
+    pub fn sight(&self) -> Option<Sight> {
+        match self.role {
+            Role::SalesRep => Some(Sight(Scope::Rep(RepId(self.id.0)))),
+            Role::Pharmacist | Role::Admin => Some(Sight(Scope::All)),
+            Role::Other => None,
+        }
+    }
+}
+
+/// Whose orders somebody who is signed in may see: by nothing else are orders read for people.
+///
+/// ```compile_fail,E0423
+/// # use oncare_live::{order::{RepId, Scope}, store::Sight};
+/// let of_another = Sight(Scope::Rep(RepId(2)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight(Scope);
+
+impl Sight {
+    /// Whose orders they are.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        self.0
+    }
+
+    /// As the parameter of a statement: the rep, or null for all.
+    pub(in crate::store) fn only(self) -> Option<i64> {
+        self.0.rep().map(|rep| rep.0)
     }
 }
 
@@ -87,6 +151,8 @@ pub struct ListedSession {
 pub struct Swept {
     /// Whose it was.
     pub user: UserId,
+    /// Their login, unless they were deleted.
+    pub username: Option<String>,
     /// Why, as the security log has it.
     pub why: String,
 }
@@ -183,7 +249,11 @@ impl Store {
     pub(super) async fn sweep_sessions(&self) -> Result<Vec<Swept>, StoreError> {
         let client = self.client_for(BRIEFLY).await?;
         let rows = rows(&*client, SWEEP, &[]).await.attempt("delete the sessions that are over")?;
-        Ok(rows.iter().map(|row| Swept { user: UserId(row.get("user_id")), why: row.get("why") }).collect())
+        let swept = rows.iter().map(|row| {
+            let username = optional_text(row, "username")?;
+            Ok(Swept { user: UserId(row.get("user_id")), username, why: row.get("why") })
+        });
+        swept.collect()
     }
 
     /// Which of the sessions are over, or no more of a user with one of the roles.
@@ -208,7 +278,7 @@ const HOLDS: &str = "from live.session s join public.accounts_user u on u.id = s
 
 /// Those that do not hold are deleted, each with the reason.
 const SWEEP: &str = "delete from live.session d using (
-         select s.token_hash, case
+         select s.token_hash, u.username::text, case
              when s.expires_at <= now() then 'expired'
              when s.idle_at <= now() then 'idle'
              when u.id is null then 'deleted'
@@ -218,7 +288,7 @@ const SWEEP: &str = "delete from live.session d using (
          where s.expires_at <= now() or s.idle_at <= now() or u.id is null or not u.is_active
              or s.password_digest <> sha256(convert_to(u.password, 'UTF8'))
      ) over_by_now where d.token_hash = over_by_now.token_hash
-     returning d.user_id, over_by_now.why";
+     returning d.user_id, over_by_now.username, over_by_now.why";
 
 /// Looked up one by one, whatever the planner thinks of their number, and only what is over is answered: nearly always nothing.
 static ENDED: LazyLock<String> = LazyLock::new(|| {
@@ -248,7 +318,8 @@ pub(super) fn check_sessions<'a>(
             "select {PRESENT}, u.token_hash, u.is_unseen, u.id::bigint as id, u.username::text as username,
                  u.first_name::text as first_name, u.last_name::text as last_name, u.role::text as role
              from (select) always
-             left join (select s.seen_at < now() - make_interval(secs => $2) as is_unseen, s.token_hash, u.* {HOLDS} and s.token_hash = any ($1)) u on true"
+             left join (select s.seen_at < now() - make_interval(secs => $2) as is_unseen, s.token_hash, u.id, u.username, u.first_name, u.last_name, u.role
+                 {HOLDS} and s.token_hash = any ($1)) u on true"
         );
         let rows = rows(client, &sql, &[&hashes, &unseen.as_secs_f64()]).await.map_err(unless_standby("check the session"))?;
         let as_of = cursor_of(rows.first())?.revision();
@@ -272,7 +343,8 @@ pub(super) fn signed_in(row: &Row, session: SessionKey, as_of: Revision) -> Resu
         "" => username.clone(),
         name => name.to_owned(),
     };
-    Ok(SignedIn { id: UserId(row.get("id")), username, name, role: Role::of(&text(row, "role")?), session, as_of })
+    let role = Role::of(&text(row, "role")?);
+    Ok(SignedIn(Person { id: UserId(row.get("id")), username, name, role, session, as_of }))
 }
 
 fn session_key(row: &Row) -> Result<SessionKey, StoreError> {

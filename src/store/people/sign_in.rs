@@ -9,7 +9,7 @@ use tokio_postgres::Transaction;
 use super::session::SessionKey;
 use super::user::UserRecord;
 use crate::order::UserId;
-use crate::store::database::{Attempt, Store, StoreError, host_transaction};
+use crate::store::database::{Attempt, Store, StoreError, host_transaction, optional_text};
 
 /// How failures of one kind of thing slow it down: after some that are free each next attempt must wait twice as long as the one
 /// before, up to [`LONGEST_WAIT`]. With time failures are forgiven.
@@ -107,7 +107,7 @@ impl Store {
     }
 
     /// Begins a session, in place of the one that the browser had, and takes back that the attempt failed. It ends when it expires, is
-    /// left alone or deleted, or the password is no longer the one that was checked. Gives whose session it replaced.
+    /// left alone or deleted, or the password is no longer the one that was checked. Gives whose session it replaced, and their login.
     ///
     /// # Errors
     /// If the database can't be reached.
@@ -115,14 +115,18 @@ impl Store {
         &self,
         new: &NewSession<'_>,
         attempted: &Attempted,
-    ) -> Result<Option<UserId>, StoreError> {
+    ) -> Result<Option<(UserId, Option<String>)>, StoreError> {
         const BEGIN: &str = "begin a session";
         let mut client = self.client().await?;
         let transaction = client.transaction().await.attempt(BEGIN)?;
         succeeded(&transaction, attempted).await?;
         let replaces = new.replaces.map(|session| session.0.to_vec());
         let replaced = transaction
-            .query_opt("delete from live.session where token_hash = $1 returning user_id", &[&replaces])
+            .query_opt(
+                "delete from live.session where token_hash = $1
+                 returning user_id, (select username::text from public.accounts_user where id = user_id) as username",
+                &[&replaces],
+            )
             .await
             .attempt(BEGIN)?;
         transaction
@@ -142,7 +146,7 @@ impl Store {
             .await
             .attempt(BEGIN)?;
         transaction.commit().await.attempt(BEGIN)?;
-        Ok(replaced.map(|row| UserId(row.get(0))))
+        replaced.map(|row| Ok((UserId(row.get("user_id")), optional_text(&row, "username")?))).transpose()
     }
 
     /// Puts another encoding of the same password in the place of the one that was checked, unless it has been changed meanwhile. The
@@ -156,15 +160,18 @@ impl Store {
         let transaction = host_transaction(&mut client).await.attempt(ENCODE)?;
         let updated = transaction
             .execute(
-                "update public.accounts_user set password = $2 where id = $1 and password = $3",
-                &[&user.id.0, &encoded_password, &user.encoded_password],
+                "update public.accounts_user set password = $2
+                 where id operator(pg_catalog.=) $1
+                     and pg_catalog.sha256(pg_catalog.convert_to(password, 'UTF8')) operator(pg_catalog.=) $3",
+                &[&user.id.0, &encoded_password, &digest(&user.encoded_password)],
             )
             .await
             .attempt(ENCODE)?;
         if updated == 1 {
             transaction
                 .execute(
-                    "update live.session set password_digest = $2 where user_id = $1 and password_digest = $3",
+                    "update live.session set password_digest = $2
+                     where user_id operator(pg_catalog.=) $1 and password_digest operator(pg_catalog.=) $3",
                     &[&user.id.0, &digest(encoded_password), &digest(&user.encoded_password)],
                 )
                 .await

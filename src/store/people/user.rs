@@ -104,7 +104,8 @@ impl Store {
                 "insert into public.accounts_user (
                      password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined, role,
                      phone_number, address, city, state, country, zip_code, is_verified, created_at, updated_at
-                 ) values ($1, false, $2, $3, $4, '', false, true, now(), $5, '', '', '', '', '', '', true, now(), now())
+                 ) values ($1, false, $2, $3, $4, '', false, true, pg_catalog.now(), $5, '', '', '', '', '', '', true,
+                     pg_catalog.now(), pg_catalog.now())
                  on conflict (username) do nothing returning id",
                 &[&user.encoded_password, &user.username, &user.first_name, &user.last_name, &user.role],
             )

@@ -40,7 +40,7 @@ pub(in crate::store) enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-pub(in crate::store) const MIGRATIONS: [Migration; 17] = [
+pub(in crate::store) const MIGRATIONS: [Migration; 18] = [
     migration!("0001_oncare_tables", HostTables),
     migration!("0002_live_tables", Plain),
     migration!("0006_leaner_events", LocksWhatIsWritten),
@@ -50,7 +50,8 @@ pub(in crate::store) const MIGRATIONS: [Migration; 17] = [
     migration!("0025_unreadable", Plain),
     migration!("0028_fold_recording", LocksWhatIsWritten),
     migration!("0030_live_functions", Functions),
-    migration!("0031_triggers", LocksWhatIsWritten),
+    migration!("0033_triggers", LocksWhatIsWritten),
+    migration!("0034_no_role", LocksWhatIsWritten),
     migration!("0014_viewing", Plain),
     migration!("0016_saved_view", Plain),
     migration!("0017_accounts", Plain),

@@ -3,24 +3,12 @@
 use tokio_postgres::Client;
 
 use super::host::{has_django, problems};
-use super::rights::{as_grants, lacking_for_forms};
+use super::rights::{OF_HISTORY, as_grants, lacking_for_forms};
 use crate::store::database::{Attempt, Store, StoreError};
 
 /// What does not follow where an order is changed past the code of the application that manages it.
 pub const BYPASSED: &str = "stock and stock movements, reorder alerts, payment transactions, notifications, and whatever else its \
                             code does when an order changes";
-
-/// What a form writes to the history.
-const OF_HISTORY: [&str; 8] = [
-    "order_id",
-    "old_status",
-    "new_status",
-    "old_payment_status",
-    "new_payment_status",
-    "notes",
-    "changed_by_id",
-    "changed_at",
-];
 
 impl Store {
     /// What keeps forms of the service's own from working, each with what to do; nothing where they work. Django's being there does,

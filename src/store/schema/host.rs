@@ -53,7 +53,7 @@ const STORED: &str = "rp";
 /// Whatever can be read.
 const READ: &str = "rpvmf";
 
-const TABLES: [Table; 5] = [
+static TABLES: [Table; 5] = [
     Table {
         name: "accounts_user",
         kinds: READ,
@@ -135,6 +135,12 @@ const TABLES: [Table; 5] = [
         ],
     },
 ];
+
+/// The columns of one of the tables that statements read or write.
+pub(in crate::store) fn columns_of(table: &str) -> impl Iterator<Item = &'static str> {
+    let table = TABLES.iter().filter(move |one| one.name == table);
+    table.flat_map(|table| table.columns.iter().map(|(column, _)| *column))
+}
 
 impl Store {
     /// What of the OnCare tables is not what the service needs: of each column that a statement reads or writes, by name.
@@ -271,11 +277,13 @@ pub(in crate::store) async fn problems(client: &Client) -> Result<Vec<String>, S
         )
         .await
         .attempt("look at the OnCare tables")?;
-    // a domain is what it is made of
+    // a domain is what it is made of; and somebody's own type is not the system's of that name
     let columns = client
         .query(
             "select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
-                 coalesce(base.typname, t.typname)::text
+                 case when coalesce(base.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace
+                         or coalesce(base.typname, t.typname) = 'citext'
+                     then coalesce(base.typname, t.typname)::text else '' end
              from pg_class c
              join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
              join pg_type t on t.oid = a.atttypid

@@ -107,6 +107,24 @@ impl Store {
         Ok(())
     }
 
+    /// Finds out whether what is written still finds room: sorts some more than the memory holds that it is given, which leaves
+    /// nothing behind.
+    ///
+    /// # Errors
+    /// If there is no room, or the database can't be reached.
+    pub async fn room_on_disk(&self) -> Result<(), StoreError> {
+        let mut client = self.client_for(BRIEFLY).await?;
+        let transaction = client.transaction().await.attempt("begin to write")?;
+        transaction
+            .batch_execute(
+                "set local work_mem = '64kB'; set local temp_tablespaces = '';
+                 select count(*) from (select n from generate_series(1, 20000) n order by -n offset 1) sorted",
+            )
+            .await
+            .attempt("write to the server's disk")?;
+        transaction.rollback().await.attempt("end writing")
+    }
+
     /// Each trigger as `table.name` with its state.
     ///
     /// # Errors

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
+use super::holders::{self, of_key, of_tables};
 use super::host::{self, HostTables};
 use super::inspect::{TriggerState, changed_functions, has_list_index, server, triggers};
 use super::rights::{as_grants, lacking_to_look, lacking_to_migrate};
+use super::trust::refuse_strangers;
 use crate::store::database::{Attempt, BRIEFLY, DatabaseUrl, Link, Store, StoreError, words_of};
-use crate::store::tail::{DISTRUST_STATISTICS, Folded};
+use crate::store::tail::{DISTRUST_STATISTICS, FOLD_LOCK, Folded};
 
 /// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
@@ -18,6 +21,14 @@ const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
 /// How often the lock is asked for. It is asked, not waited for: a waiting statement holds a snapshot, and building an
 /// index concurrently waits for all older snapshots.
 const LOCK_POLL: Duration = Duration::from_millis(200);
+
+/// How often it is looked who has a lock that is waited for, and for how long one is waited for that no migration holds: anybody may
+/// take an advisory lock.
+const HOLDER_LOOK: Duration = Duration::from_secs(1);
+const STRANGER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is said again.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// How long a request for a lock on what is written may make writers wait behind it, and how often it is tried. The triggers are on three
 /// tables: nobody waits for more than 300 ms. A long
@@ -27,6 +38,9 @@ const LOCK_ATTEMPTS: usize = 60;
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
 const POSTGRES_13: i32 = 130_000;
+
+/// What the server shows sessions as that migrate.
+const PURPOSE: &str = "migration";
 
 /// What a run of the migrations did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +108,8 @@ impl Store {
     }
 
     async fn migrate_with(&self, tables: HostTables) -> Result<Applied, StoreError> {
-        let applied = migrate(self.url(), tables).await?;
+        let link = open(self.url()).await?;
+        let applied = self.telling_of_waits(&link.client, migrate(&link.client, tables)).await?;
         // between two migrations changes may have been recorded in the manner of neither; who puts back distrusts them by itself
         if !applied.migrations.is_empty() {
             self.discard_fold().await?;
@@ -113,7 +128,12 @@ impl Store {
     }
 
     async fn fold_now(&self) -> Result<(), StoreError> {
+        let mut waiting = Waiting::new();
         while self.fold().await? == Folded::Elsewhere {
+            if waiting.is_look_due() {
+                let holders = of_key(&*self.client().await?, FOLD_LOCK).await?;
+                waiting.tell("the lock under which one process builds statistics at a time is held by", &holders);
+            }
             tokio::time::sleep(LOCK_POLL).await;
         }
         Ok(())
@@ -145,7 +165,7 @@ async fn applied(client: &Client) -> Result<Vec<(i32, String)>, StoreError> {
 
 /// A session that may take its time, in which nothing depends on the role's search path, as all names are qualified.
 pub(in crate::store) async fn open(url: &DatabaseUrl) -> Result<Link, StoreError> {
-    let link = Link::open(url, "migration", |_, _| {}).await?;
+    let link = Link::open(url, PURPOSE, |_, _| {}).await?;
     link.client
         .batch_execute(
             "set statement_timeout = 0; set enable_seqscan = on; set client_min_messages = warning;
@@ -167,9 +187,7 @@ async fn put_back(client: &Client) -> Result<(), StoreError> {
     without_queueing_writers(client, &sql.join("\n;\n"), DISTRUST_STATISTICS).await.map_err(failed)
 }
 
-async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, StoreError> {
-    let link = open(url).await?;
-    let client = &link.client;
+async fn migrate(client: &Client, tables: HostTables) -> Result<Applied, StoreError> {
     let (number, version, standby) = server(client).await?;
     if number < POSTGRES_13 {
         return Err(StoreError::Unsuitable(format!("PostgreSQL 13 or newer is needed; the server is {version}")));
@@ -178,6 +196,8 @@ async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, Store
         return Err(StoreError::Standby);
     }
     lock(client).await?;
+    // before anything is read there: a table may be somebody's view
+    let has_schema = refuse_strangers(client).await?;
     // everything that can be told beforehand is refused before anything is changed
     refuse_if_lacking(client, &lacking_to_look(client).await?).await?;
     let done = applied(client).await?;
@@ -207,9 +227,7 @@ async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, Store
     }
     if done.is_empty() {
         // who was given the schema may have no right to create one
-        let row =
-            client.query_one("select to_regnamespace('live') is null", &[]).await.attempt("look for schema live")?;
-        let create_schema = if row.get(0) { "create schema live;" } else { "" };
+        let create_schema = if has_schema { "" } else { "create schema live;" };
         client
             .batch_execute(&format!(
                 "{create_schema}
@@ -235,6 +253,11 @@ async fn migrate(url: &DatabaseUrl, tables: HostTables) -> Result<Applied, Store
         .execute("insert into live.sign_in_key default values on conflict do nothing", &[])
         .await
         .attempt("make the sign-in key")?;
+    if !migrations.is_empty() {
+        // default privileges may have let everybody in: who may write sessions signs in as anybody
+        let revoked = client.batch_execute("revoke all on all tables in schema live from public").await;
+        revoked.attempt("keep schema live from everybody")?;
+    }
     let changed = !is_attached(client).await?;
     if changed {
         put_back(client).await?;
@@ -280,7 +303,7 @@ async fn is_attached(client: &Client) -> Result<bool, StoreError> {
 
 /// The lock belongs to the session and goes with it.
 pub(in crate::store) async fn lock(client: &Client) -> Result<(), StoreError> {
-    let mut waiting = false;
+    let mut waiting = Waiting::new();
     loop {
         let row = client
             .query_one("select pg_try_advisory_lock($1)", &[&MIGRATION_LOCK])
@@ -289,10 +312,48 @@ pub(in crate::store) async fn lock(client: &Client) -> Result<(), StoreError> {
         if row.get(0) {
             return Ok(());
         }
-        if !std::mem::replace(&mut waiting, true) {
-            tracing::info!("another process is migrating; waiting until it is done");
+        if waiting.is_look_due() {
+            let holders = of_key(client, MIGRATION_LOCK).await?;
+            waiting.tell("waiting for the lock under which one process migrates at a time, held by", &holders);
+            let strangers: Vec<_> = holders.into_iter().filter(|holder| !holder.is_for(PURPOSE)).collect();
+            if !strangers.is_empty() && waiting.since.elapsed() >= STRANGER_PATIENCE {
+                return Err(StoreError::Unsuitable(format!(
+                    "the advisory lock {MIGRATION_LOCK}, under which one process migrates at a time, is held by another than a \
+                     migration, and nothing was changed: {}",
+                    holders::list(&strangers)
+                )));
+            }
         }
         tokio::time::sleep(LOCK_POLL).await;
+    }
+}
+
+/// A lock that others hold is waited for.
+struct Waiting {
+    since: Instant,
+    looked_at: Option<Instant>,
+    told_at: Option<Instant>,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        Self { since: Instant::now(), looked_at: None, told_at: None }
+    }
+
+    fn is_look_due(&mut self) -> bool {
+        let is_due = self.looked_at.is_none_or(|at| at.elapsed() >= HOLDER_LOOK);
+        if is_due {
+            self.looked_at = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Says who holds it, once in a while.
+    fn tell(&mut self, what: &str, holders: &[holders::Holder]) {
+        if !holders.is_empty() && self.told_at.is_none_or(|at| at.elapsed() >= TOLD_AGAIN) {
+            self.told_at = Some(Instant::now());
+            tracing::warn!("{what} {}", holders::list(holders));
+        }
     }
 }
 
@@ -333,7 +394,13 @@ pub(in crate::store) async fn without_queueing_writers(
     for attempt in 1.. {
         match in_transaction(client, &timeout, sql, after).await {
             Err(e) if e.code().is_some_and(is_of_locks) && attempt < LOCK_ATTEMPTS => {
-                tracing::warn!(attempt, "the orders are locked by another transaction; trying again in 1 s");
+                // who has them meanwhile is usually who had them
+                let holders = of_tables(client).await.unwrap_or_default();
+                tracing::warn!(
+                    attempt,
+                    "the orders are locked, and tried again in 1 s so that no writer waits for this: {}",
+                    holders::list(&holders)
+                );
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
             outcome => return outcome,

@@ -3,12 +3,14 @@
 mod cost;
 mod definition;
 mod forms;
+mod holders;
 mod host;
 mod inspect;
 mod migrate;
 mod recording;
 mod rights;
 mod strangers;
+mod trust;
 mod uninstall;
 
 pub use cost::Cost;

@@ -2,12 +2,11 @@
 
 use tokio_postgres::Client;
 
+use super::host::columns_of;
 use crate::store::database::{Attempt, Store, StoreError};
 
 /// What the service's statements do with which table. A test below holds it against the statements themselves.
-pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 23] = [
-    ("public.accounts_user", "select"),
-    ("public.inventory_medicine", "select"),
+pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 21] = [
     ("public.orders_order", "select"),
     ("public.orders_orderitem", "select"),
     ("public.orders_orderstatushistory", "select"),
@@ -31,9 +30,75 @@ pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 23] = [
     ("live.viewing", "select, insert, update, delete"),
 ];
 
-/// What forms of the service's own do besides. The same test holds it.
-pub(in crate::store) const FORM_RIGHTS: [(&str, &str); 2] =
-    [("public.orders_order", "update"), ("public.orders_orderstatushistory", "insert")];
+/// Tables of which not everything is read: what the host knows of people and medicines besides is none of the service's business. Of
+/// the orders nearly all is read, and a column that the host makes anew, which nobody would be granted, must not keep pages from them.
+const READ_IN_PART: [&str; 2] = ["accounts_user", "inventory_medicine"];
+
+/// What a form writes to the history.
+pub(in crate::store) const OF_HISTORY: [&str; 8] = [
+    "order_id",
+    "old_status",
+    "new_status",
+    "old_payment_status",
+    "new_payment_status",
+    "notes",
+    "changed_by_id",
+    "changed_at",
+];
+
+/// What forms of the service's own write. The same test holds it.
+const WRITTEN_BY_FORMS: [(&str, &str, &[&str]); 2] = [
+    (
+        "public.orders_order",
+        "update",
+        &[
+            "customer_name",
+            "customer_phone",
+            "customer_address",
+            "delivery_method",
+            "delivery_address",
+            "delivery_instructions",
+            "customer_notes",
+            "status",
+            "payment_status",
+            "confirmed_at",
+            "shipped_at",
+            "delivered_at",
+            "updated_at",
+        ],
+    ),
+    ("public.orders_orderstatushistory", "insert", &OF_HISTORY),
+];
+
+/// What a role may do with some columns of a table.
+struct ColumnRight {
+    table: String,
+    privilege: &'static str,
+    columns: Vec<&'static str>,
+}
+
+impl ColumnRight {
+    /// As in `select (id, name) on public.inventory_medicine`.
+    fn words(&self) -> String {
+        format!("{} ({}) on {}", self.privilege, self.columns.join(", "), self.table)
+    }
+}
+
+fn read_in_part() -> impl Iterator<Item = ColumnRight> {
+    READ_IN_PART.iter().map(|table| ColumnRight {
+        table: format!("public.{table}"),
+        privilege: "select",
+        columns: columns_of(table).collect(),
+    })
+}
+
+fn written_by_forms() -> impl Iterator<Item = ColumnRight> {
+    WRITTEN_BY_FORMS.iter().map(|(table, privilege, columns)| ColumnRight {
+        table: (*table).to_owned(),
+        privilege,
+        columns: columns.to_vec(),
+    })
+}
 
 const SCHEMAS: [&str; 2] = ["live", "public"];
 
@@ -54,13 +119,23 @@ const SEQUENCES: &str = "
 /// on sequences are the database's own.
 pub fn rights(own_forms: bool) -> impl Iterator<Item = String> {
     let schemas = SCHEMAS.iter().map(|schema| format!("usage on schema {schema}"));
-    let of_forms = FORM_RIGHTS.iter().filter(move |_| own_forms);
-    let tables = TABLE_RIGHTS.iter().chain(of_forms).map(|(table, privileges)| format!("{privileges} on {table}"));
-    schemas.chain([FUNCTIONS.to_owned()]).chain(tables)
+    let tables = TABLE_RIGHTS.iter().map(|(table, privileges)| format!("{privileges} on {table}"));
+    let of_forms = written_by_forms().filter(move |_| own_forms);
+    let columns = read_in_part().chain(of_forms).map(|right| right.words());
+    schemas.chain([FUNCTIONS.to_owned()]).chain(tables).chain(columns)
+}
+
+/// The tables of the host's with which the service does anything, and what: to take all of it back, as what is revoked of a table is
+/// also revoked of its columns.
+pub(in crate::store) fn of_host() -> impl Iterator<Item = String> {
+    let columns =
+        read_in_part().chain(written_by_forms()).map(|right| format!("{} on {}", right.privilege, right.table));
+    let tables = TABLE_RIGHTS.iter().map(|(table, privileges)| format!("{privileges} on {table}"));
+    tables.filter(|right| right.contains(" on public.")).chain(columns)
 }
 
 /// What is read besides where the host, a Django, signs people on.
-const SESSIONS: (&str, &str) = ("public.django_session", "select");
+const SESSIONS: (&str, &str) = ("public.django_session", "select (session_key, session_data, expire_date)");
 
 /// The statement that grants a role to read the host's sessions.
 #[must_use]
@@ -163,12 +238,13 @@ async fn lacking(client: &Client) -> Result<Vec<String>, StoreError> {
         lacking.push(FUNCTIONS.to_owned());
     }
     lacking.extend(lacking_on_tables(client, &TABLE_RIGHTS).await?);
+    lacking.extend(lacking_on_columns(client, read_in_part()).await?);
     Ok(lacking)
 }
 
 /// What the role lacks besides for forms of the service's own.
 pub(in crate::store) async fn lacking_for_forms(client: &Client) -> Result<Vec<String>, StoreError> {
-    let mut lacking = lacking_on_tables(client, &FORM_RIGHTS).await?;
+    let mut lacking = lacking_on_columns(client, written_by_forms()).await?;
     // asked of anything but a sequence it is an error
     let sql = format!(
         "select name from ({SEQUENCES}) s
@@ -197,6 +273,36 @@ async fn lacking_on_tables(client: &Client, rights: &[(&str, &str)]) -> Result<V
         )
         .await
         .attempt("look at privileges on tables")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The same of columns, as far as they are there. Who was granted the table has all of them.
+async fn lacking_on_columns(
+    client: &Client,
+    rights: impl Iterator<Item = ColumnRight>,
+) -> Result<Vec<String>, StoreError> {
+    let (mut tables, mut privileges, mut columns) = (Vec::new(), Vec::new(), Vec::new());
+    for right in rights {
+        for column in &right.columns {
+            tables.push(right.table.clone());
+            privileges.push(right.privilege);
+            columns.push(*column);
+        }
+    }
+    let rows = client
+        .query(
+            "select n.privilege || ' (' || string_agg(n.name, ', ' order by n.place) || ') on ' || n.relation
+             from unnest($1::text[], $2::text[], $3::text[]) with ordinality n (relation, privilege, name, place)
+             join pg_class c on c.relnamespace = to_regnamespace(split_part(n.relation, '.', 1))
+                 and c.relname = split_part(n.relation, '.', 2)
+             join pg_attribute a on a.attrelid = c.oid and a.attname = n.name and not a.attisdropped
+             where not has_column_privilege(c.oid, a.attnum, n.privilege)
+             group by n.relation, n.privilege
+             order by min(n.place)",
+            &[&tables, &privileges, &columns],
+        )
+        .await
+        .attempt("look at privileges on columns")?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -325,11 +431,14 @@ mod tests {
         // and their hashes replaced where somebody who owns them asks for it
         assert!(users.remove("update"));
         needs.entry("live.migration".to_owned()).or_default().insert("select");
-        assert_eq!(needs.remove(SESSIONS.0), Some(BTreeSet::from([SESSIONS.1])));
-        let listed = |rights: &[(&str, &'static str)]| -> Needs {
-            rights.iter().map(|(table, privileges)| ((*table).to_owned(), privileges.split(", ").collect())).collect()
-        };
-        assert_eq!(listed(&TABLE_RIGHTS), needs);
+        assert!(SESSIONS.1.starts_with("select ("));
+        assert_eq!(needs.remove(SESSIONS.0), Some(BTreeSet::from(["select"])));
+        let mut listed: Needs = TABLE_RIGHTS
+            .iter()
+            .map(|(table, privileges)| ((*table).to_owned(), privileges.split(", ").collect()))
+            .collect();
+        listed.extend(read_in_part().map(|right| (right.table, BTreeSet::from([right.privilege]))));
+        assert_eq!(listed, needs);
         let of_host = needs.iter().filter(|(table, _)| table.starts_with("public."));
         assert!(of_host.clone().count() == 5 && of_host.into_iter().all(|(_, does)| *does == ["select"].into()));
         // a form reads nothing that is not read anyway
@@ -337,6 +446,62 @@ mod tests {
             does.retain(|one| !needs.get(table).is_some_and(|does| does.contains(one)));
             !does.is_empty()
         });
-        assert_eq!(listed(&FORM_RIGHTS), of_forms);
+        let written: Needs = written_by_forms().map(|right| (right.table, BTreeSet::from([right.privilege]))).collect();
+        assert_eq!(written, of_forms);
+    }
+
+    /// The columns that the statements of the forms set or fill, by table.
+    fn columns_written() -> BTreeMap<&'static str, BTreeSet<String>> {
+        let sources = [include_str!("../orders/edit.rs"), include_str!("../orders/status.rs")];
+        let text = sources.concat().split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut written: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for update in text.split("update public.orders_order ").skip(1) {
+            let (_, set) = update.split_once("set ").unwrap();
+            let end = [" where ", " from asked "].iter().filter_map(|word| set.find(word)).min().unwrap();
+            // what is assigned stands before an equals sign, at the beginning or after a comma
+            let columns =
+                set[..end].split('=').filter_map(|part| part.split([',', ' ']).rfind(|word| !word.is_empty()));
+            let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let columns =
+                columns.filter(is_name).filter(|word| columns_of("orders_order").any(|column| column == *word));
+            written.entry("public.orders_order").or_default().extend(columns.map(str::to_owned));
+        }
+        for insert in text.split("insert into public.orders_orderstatushistory (").skip(1) {
+            let (columns, _) = insert.split_once(')').unwrap();
+            let columns = columns.split(", ").map(str::to_owned);
+            written.entry("public.orders_orderstatushistory").or_default().extend(columns);
+        }
+        written
+    }
+
+    #[test]
+    fn forms_may_write_the_columns_that_they_write() {
+        let listed: BTreeMap<&str, BTreeSet<String>> = WRITTEN_BY_FORMS
+            .iter()
+            .map(|(table, _, columns)| (*table, columns.iter().map(|column| (*column).to_owned()).collect()))
+            .collect();
+        assert_eq!(listed, columns_written());
+    }
+
+    /// The file for whoever sets the roles up grants what the doctor prints, and nothing else.
+    #[test]
+    fn the_file_of_roles_grants_the_same() {
+        let file = include_str!("../../../sql/roles.sql");
+        let code: Vec<&str> = file.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+        let text = code.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+        // of a statement within a block everything before it is cut off
+        let granted: BTreeSet<&str> = text
+            .split(';')
+            .filter_map(|statement| {
+                Some(&statement[statement.rfind("grant ").filter(|_| !statement.contains("format("))?..])
+            })
+            .collect();
+        let of_service: BTreeSet<String> = rights(false).collect();
+        let of_forms = rights(true).filter(|right| !of_service.contains(right));
+        let mut expected: BTreeSet<String> =
+            of_service.iter().map(|right| format!("grant {right} to oncare_live")).collect();
+        expected.extend(of_forms.map(|right| format!("grant {right} to oncare_live_forms")));
+        expected.insert(session_grant("oncare_live").replace(['"', ';'], ""));
+        assert_eq!(granted, expected.iter().map(String::as_str).collect());
     }
 }

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use super::definition::{DROP_LIST_INDEX, LIST_INDEX};
 use super::inspect::server;
 use super::migrate::{lock, open, without_queueing_writers};
-use super::rights::{quoted, rights, sequences};
+use super::rights::{of_host, quoted, rights, sequences};
 use crate::store::database::{Attempt, Store, StoreError, words_of};
 use crate::store::tail::DISTRUST_STATISTICS;
 
@@ -138,7 +138,7 @@ impl Store {
 /// What is granted on the host's own. The rest goes with the schema.
 async fn revocations(client: &Client, role: &str) -> Result<Vec<String>, StoreError> {
     let sequences = sequences(client, true).await?;
-    let of_host = rights(true).filter(|right| right.ends_with("schema public") || right.contains(" on public."));
+    let of_host = rights(true).filter(|right| right.ends_with("schema public")).chain(of_host());
     Ok(of_host.chain(sequences).map(|right| format!("revoke {right} from {};", quoted(role))).collect())
 }
 
@@ -147,7 +147,14 @@ async fn session_revocation(client: &Client, role: &str) -> Result<Option<String
     let granted = client
         .query_one(
             "select exists (
-                 select from pg_class c cross join lateral aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
+                 select from pg_class c
+                 cross join lateral (
+                     select e.grantee, e.privilege_type from aclexplode(c.relacl) e
+                     union all
+                     select e.grantee, e.privilege_type from pg_attribute t cross join lateral aclexplode(t.attacl) e
+                     where t.attrelid = c.oid
+                 ) a
+                 join pg_roles r on r.oid = a.grantee
                  where c.relnamespace = to_regnamespace('public') and c.relname = 'django_session' and r.rolname = $1
                      and a.grantee <> c.relowner and a.privilege_type = 'SELECT')",
             &[&role],

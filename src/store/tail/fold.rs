@@ -12,7 +12,7 @@ use super::recorded::RECORDING;
 use crate::store::database::{Attempt, Lease, Lent, Parameters, Store, StoreError};
 
 /// The key of the advisory lock under which one instance folds at a time: "oncafold" in ASCII.
-const FOLD_LOCK: i64 = 0x6f6e_6361_666f_6c64;
+pub(in crate::store) const FOLD_LOCK: i64 = 0x6f6e_6361_666f_6c64;
 
 /// Has the statistics built anew, if there is a summary: also for the transaction after which changes go unrecorded, or went so
 /// until it.

@@ -12,6 +12,7 @@ use super::missed::{Completeness, REACH, RECENT, RECENT_OF_ALL, Reach, Recent};
 use crate::cursor::Cursor;
 use crate::order::{Change, Scope, Summary};
 use crate::store::database::{Attempt, BEGIN, Gather, Store, StoreError, prepare};
+use crate::store::people::Sight;
 use crate::store::rows::{SUMMARIES, TOTAL_SUMMARY, summaries};
 
 /// The whole state of one scope, in one snapshot: what a stream begins with, and what it sends again when it fell behind.
@@ -43,7 +44,8 @@ impl Syncs {
     ///
     /// # Errors
     /// If the database can't be reached or read.
-    pub async fn read(&self, scope: Scope, since: Option<&Cursor>) -> Result<Sync, StoreError> {
+    pub async fn read(&self, sight: Sight, since: Option<&Cursor>) -> Result<Sync, StoreError> {
+        let scope = sight.scope();
         self.store.statistics_read.store(true, Relaxed);
         let completeness = Arc::clone(&self.completeness);
         self.gather.ask(SyncRequest { scope, since: since.cloned(), completeness }).await

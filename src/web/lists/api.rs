@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use crate::live::Poll;
 use crate::order::{Filter, FullRowJson, Invalid, OrderId, OrderKey, Pagination, RowJson, Scope, Summary, iso_time};
 use crate::store::{Dashboard, Listed, NEWEST_CHANGES, Shown, StatusSince};
 use crate::web::app::App;
@@ -15,6 +16,8 @@ use crate::web::request::etag::{self, known_revision};
 use crate::web::request::failure::Failure;
 use crate::web::request::query::{last_value, refuse_anothers};
 use crate::web::request::session::ListReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Serialize)]
 struct DashboardJson<'a> {
@@ -34,6 +37,9 @@ struct DashboardJson<'a> {
 
 /// So many are the newest orders.
 const RECENT: u8 = 10;
+
+/// The header in which a page says why it asks.
+const REASON: &str = "oncare-reason";
 
 /// What a page is answered besides.
 #[derive(Serialize)]
@@ -118,7 +124,8 @@ pub(crate) async fn answer<R: ListReader>(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let (scope, ref user) = reader.whose();
+    let (sight, ref user) = reader.whose();
+    let scope = sight.scope();
     let query = query.as_deref().unwrap_or_default();
     refuse_anothers(scope, user, query)?;
     let is_of_shop = last_value(query, "rep").is_none();
@@ -131,18 +138,21 @@ pub(crate) async fn answer<R: ListReader>(
             return Err(Failure::Invalid(invalid));
         }
     };
+    let reason = headers.get(REASON).and_then(|reason| reason.to_str().ok());
+    app.live.meter.polled(Poll::said(reason));
     app.live.polls(scope);
     if let Some(known) = known_revision(scope, &headers)
         && app.live.is_unchanged(scope, known, user.as_of).await
     {
         return Ok((StatusCode::NOT_MODIFIED, etag::headers(scope, user.as_of)).into_response());
     }
+    let _turn = turn(&app, user, Kind::of(&filter)).await?;
     let zone = app.settings.zone;
     let asked = visible.as_deref().unwrap_or_default();
-    let dashboard = app.store.dashboard(scope, &filter, Shown::Orders(asked), zone).await?;
+    let dashboard = app.store.dashboard(sight, &filter, Shown::Orders(asked), zone).await?;
     // after the rest, as what is newer than its revision does no harm
     let recent = if is_of_shop && scope == Scope::All {
-        Some(app.store.newest_orders(scope, &dashboard.summary, RECENT, zone).await?)
+        Some(app.store.newest_orders(sight, &dashboard.summary, RECENT, zone).await?)
     } else {
         None
     };
@@ -199,8 +209,9 @@ fn full(listed: &Listed, zone: Tz) -> FullRowJson<'_> {
 
 fn visible(query: &str) -> Result<Option<Vec<OrderId>>, Invalid> {
     let Some(list) = last_value(query, "visible") else { return Ok(None) };
-    let ids: Option<Vec<OrderId>> =
-        list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok().map(OrderId)).collect();
+    let ids = list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok().map(OrderId));
+    // one more than may be, whatever comes after it
+    let ids: Option<Vec<OrderId>> = ids.take(MOST_VISIBLE + 1).collect();
     match ids {
         Some(ids) if ids.len() <= MOST_VISIBLE => Ok(Some(ids)),
         _ => Err(Invalid { parameter: "visible", expected: "expected at most 100 order ids such as 12,15,17" }),

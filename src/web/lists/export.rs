@@ -10,10 +10,12 @@ use chrono_tz::Tz;
 use futures_util::{Stream, TryStreamExt};
 
 use crate::order::{Filter, Money, OrderId, Scope};
-use crate::store::{Listed, SignedIn};
+use crate::store::{Listed, Sight, SignedIn};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
 use crate::web::request::session::ListReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::{Kind, Turn};
 
 /// Orders that are read and sent at once.
 const AT_ONCE: usize = 500;
@@ -28,10 +30,14 @@ pub(crate) async fn export<R: ListReader>(
     reader: R,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let (scope, user) = reader.whose();
+    let (sight, user) = reader.whose();
     let filter = Filter::parse(&query.unwrap_or_default()).map_err(Failure::Invalid)?;
-    let ids = app.store.list_ids(scope, &filter, app.settings.zone).await?;
-    let body = table(app, scope, user, ids).inspect_err(|error| {
+    let export = turn(&app, &user, Kind::Export).await?;
+    let ids = {
+        let _turn = turn(&app, &user, Kind::Search).await?;
+        app.store.list_ids(sight, &filter, app.settings.zone).await?
+    };
+    let body = table(app, sight, user, ids, export).inspect_err(|error| {
         tracing::warn!(error = error.to_string(), "an export broke off");
     });
     let about: [(HeaderName, &str); 3] = [
@@ -43,12 +49,20 @@ pub(crate) async fn export<R: ListReader>(
 }
 
 /// The lines, with their heading. A client that gets an error in place of the end knows that lines are missing.
-fn table(app: App, scope: Scope, user: SignedIn, ids: Vec<OrderId>) -> impl Stream<Item = Result<Bytes, BoxError>> {
+fn table(
+    app: App,
+    sight: Sight,
+    user: SignedIn,
+    ids: Vec<OrderId>,
+    turn: Turn,
+) -> impl Stream<Item = Result<Bytes, BoxError>> {
+    let scope = sight.scope();
     try_stream! {
+        let _until_all_is_taken = turn;
         yield heading(scope)?;
         for ids in ids.chunks(AT_ONCE) {
             still_reads(&app, &user).await?;
-            yield lines(scope, &app.store.listed(scope, ids).await?, app.settings.zone)?;
+            yield lines(scope, &app.store.listed(sight, ids).await?, app.settings.zone)?;
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::api::first_answer;
 use super::view::{Line, ListView, parse};
 use crate::order::{Column, PAGE_SIZE, Scope, Status, Summary, grouped, iso_time};
-use crate::store::{Dashboard, Listed, Shown, SignedIn, StatusSince};
+use crate::store::{Dashboard, Listed, Shown, Sight, SignedIn, StatusSince};
 use crate::web::app::App;
 use crate::web::page::failure::sentence;
 use crate::web::page::host::{Changing, UNAVAILABLE};
@@ -17,6 +17,8 @@ use crate::web::page::shell::{Shell, render};
 use crate::web::request::deed::{Deed, Offer};
 use crate::web::request::failure::Failure;
 use crate::web::request::session::{ListReader, OrderReader, Pharmacist};
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// What a page has under its figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,17 +102,17 @@ pub(crate) async fn page<R: ListReader>(
     reader: R,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let (scope, user) = reader.whose();
-    let content = if scope == Scope::All { Content::Queue } else { Content::MyOrders };
-    list_page(&app, content, scope, &user, &query.unwrap_or_default()).await
+    let (sight, user) = reader.whose();
+    let content = if sight.scope() == Scope::All { Content::Queue } else { Content::MyOrders };
+    list_page(&app, content, sight, &user, &query.unwrap_or_default()).await
 }
 
 /// The statistics of all orders, and what waits longest.
 pub(crate) async fn waiting_longest(
     State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
+    Pharmacist { sight, user }: Pharmacist,
 ) -> Result<Response, Failure> {
-    list_page(&app, Content::WaitingLongest, Scope::All, &user, &waiting()).await
+    list_page(&app, Content::WaitingLongest, sight, &user, &waiting()).await
 }
 
 /// What the pharmacists' first page lists: what is not finished, oldest first.
@@ -122,12 +124,12 @@ fn waiting() -> String {
 /// An address of former times: the list finds an order by its number as well.
 pub(crate) async fn find(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { sight, .. }: OrderReader,
     RawQuery(query): RawQuery,
 ) -> Redirect {
     let query = query.unwrap_or_default();
     let number = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "number").map(|(_, value)| value);
-    let list = app.settings.site.list(user.as_rep().map_or(Scope::All, Scope::Rep));
+    let list = app.settings.site.list(sight.scope());
     match number.as_deref().map(str::trim) {
         None | Some("") => Redirect::to(&list),
         Some(number) => {
@@ -140,21 +142,23 @@ pub(crate) async fn find(
 async fn list_page(
     app: &App,
     content: Content,
-    scope: Scope,
+    sight: Sight,
     user: &SignedIn,
     query: &str,
 ) -> Result<Response, Failure> {
+    let scope = sight.scope();
     let (filter, invalid) = parse(query);
     let status = if invalid.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let _turn = turn(app, user, Kind::of(&filter)).await?;
     let zone = app.settings.zone;
     let views = async {
         match content {
-            Content::MyOrders | Content::Queue => app.store.saved_views(user.id, scope).await,
+            Content::MyOrders | Content::Queue => app.store.saved_views(user, scope).await,
             // nothing there to choose from
             Content::WaitingLongest => Ok(Vec::new()),
         }
     };
-    let (dashboard, views) = tokio::try_join!(app.store.dashboard(scope, &filter, Shown::List, zone), views)?;
+    let (dashboard, views) = tokio::try_join!(app.store.dashboard(sight, &filter, Shown::List, zone), views)?;
     let first_answer = first_answer(&dashboard, zone);
     let Dashboard { cursor, summary, rows, pagination, status_since, .. } = dashboard;
     let (from, before) = filter.instants(zone);

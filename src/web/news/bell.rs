@@ -17,6 +17,8 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
 use crate::web::request::query::{last_value, refuse_anothers};
 use crate::web::request::session::ListReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Serialize)]
 struct ChangesJson<'a> {
@@ -67,12 +69,14 @@ pub(crate) async fn answer<R: ListReader>(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let (scope, ref user) = reader.whose();
+    let (sight, ref user) = reader.whose();
+    let scope = sight.scope();
     let query = query.as_deref().unwrap_or_default();
     refuse_anothers(scope, user, query)?;
     // one that can't be read is none, as with the streams
     let since = last_value(query, "since").and_then(|text| Cursor::from_outside(&text));
     app.live.polls(scope);
+    let _turn = turn(&app, user, Kind::Other).await?;
     let account = app.store.account(user).await?;
     let tag = format!("{scope}-{}", account.version);
     if let Some(known) = known_revision(&tag, &headers)
@@ -80,7 +84,7 @@ pub(crate) async fn answer<R: ListReader>(
     {
         return Ok((StatusCode::NOT_MODIFIED, etag::headers(&tag, user.as_of)).into_response());
     }
-    let newest = app.store.newest(scope, user, &account).await?;
+    let newest = app.store.newest(sight, user, &account).await?;
     if newest.is_first {
         app.store.mark_read(user, &newest.cursor).await?;
     }
@@ -116,6 +120,7 @@ pub(crate) async fn mark_read<R: ListReader>(
     if form.is_anothers(user) {
         return Err(Failure::NotSignedIn);
     }
+    let _turn = turn(&app, user, Kind::Other).await?;
     let upto = Cursor::from_outside(form.field("cursor")).ok_or_else(refused)?;
     match upto.revision().partial_cmp(&user.as_of) {
         // what has not happened yet can't have been read

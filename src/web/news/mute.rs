@@ -15,11 +15,13 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::OrderReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// `muted` is `1` to mute, and empty to be told again. A browser's form leads on to `next`, else to the order.
 pub(crate) async fn change(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     OrderPath(id): OrderPath,
     headers: HeaderMap,
     form: Form,
@@ -30,6 +32,7 @@ pub(crate) async fn change(
         Some("") => false,
         _ => return Err(Failure::Invalid(vec![Invalid { parameter: "muted", expected: "expected 1, or nothing" }])),
     };
+    let _turn = turn(&app, &user, Kind::Other).await?;
     let outcome = if muted { app.store.mute(&user, id).await? } else { app.store.unmute(&user, id).await? };
     match outcome {
         MuteOutcome::Done => {}

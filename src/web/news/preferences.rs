@@ -13,6 +13,8 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
 use crate::web::request::query::last_value;
 use crate::web::request::session::OrderReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Template)]
 #[template(path = "preferences.html")]
@@ -27,9 +29,10 @@ struct PreferencesPage {
 
 pub(crate) async fn form(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
+    let _turn = turn(&app, &user, Kind::Other).await?;
     let preferences = app.store.account(&user).await?.preferences;
     let is_saved = last_value(&query.unwrap_or_default(), "saved").is_some();
     show(&app, &user, preferences, is_saved, None).await
@@ -38,10 +41,11 @@ pub(crate) async fn form(
 /// Nothing of a form with something wrong in it is kept; its page shows what else was chosen.
 pub(crate) async fn save(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&user)?;
+    let _turn = turn(&app, &user, Kind::Other).await?;
     let (preferences, wrong) = chosen(&form);
     if !wrong.is_empty() {
         let problem = format!("Nothing is saved. {}.", wrong.join("; "));

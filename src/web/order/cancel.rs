@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::overtaken::{Overtaken, standing_seen};
-use super::refusal::{locked, refused, refused_now};
+use super::refusal::{against_rule, locked, refused, refused_now};
 use crate::order::{OrderId, Standing, Status, Wanted};
 use crate::store::WriteOutcome;
 use crate::web::app::App;
@@ -18,6 +18,8 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::OrderReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Template)]
 #[template(path = "cancel.html")]
@@ -32,8 +34,8 @@ struct CancelPage {
     version: String,
     reason: String,
     error: Option<String>,
-    /// Why it can't be cancelled right now.
-    locked: Option<String>,
+    /// Why it can't be cancelled right now, or not like this.
+    problem: Option<String>,
     overtaken: Option<Overtaken>,
 }
 
@@ -43,6 +45,7 @@ pub(crate) async fn form(
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
     shows_form(&app).await?;
+    let _turn = turn(&app, &reader.user, Kind::Other).await?;
     show(&app, &reader, id, Attempt::default()).await
 }
 
@@ -54,6 +57,7 @@ pub(crate) async fn cancel(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&reader.user)?;
+    let _turn = turn(&app, &reader.user, Kind::Change).await?;
     takes_form(&app).await?;
     let reason = form.text("reason");
     if let Some(error) = too_long_or_unwritable(&reason, LONGEST_TEXT) {
@@ -73,6 +77,11 @@ pub(crate) async fn cancel(
         WriteOutcome::Locked => {
             let attempt = Attempt { reason, known: was, is_locked: true, ..Attempt::default() };
             Ok((StatusCode::CONFLICT, show(&app, &reader, id, attempt).await?).into_response())
+        }
+        WriteOutcome::AgainstRule(rule) if accepts_json(&headers) => Err(Failure::Unwritable(against_rule(&rule))),
+        WriteOutcome::AgainstRule(rule) => {
+            let attempt = Attempt { reason, known: was, rule: Some(rule), ..Attempt::default() };
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, show(&app, &reader, id, attempt).await?).into_response())
         }
         WriteOutcome::Overtaken => {
             let again = show(&app, &reader, id, Attempt { reason, was, ..Attempt::default() }).await?;
@@ -94,15 +103,17 @@ struct Attempt {
     was: Option<Standing>,
     /// Somebody else is changing the order and takes long.
     is_locked: bool,
+    /// The rule of the tables' owner that forbids it.
+    rule: Option<String>,
 }
 
 async fn show(
     app: &App,
     reader: &OrderReader,
     id: OrderId,
-    Attempt { reason, error, known, was, is_locked }: Attempt,
+    Attempt { reason, error, known, was, is_locked, rule }: Attempt,
 ) -> Result<Response, Failure> {
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
     if !Deed::Cancel.is_allowed(&reader.user, &order.row.status) {
         return Err(refused(Deed::Cancel, &reader.user, &order, app));
     }
@@ -114,7 +125,7 @@ async fn show(
         overtaken: was.map(|was| Overtaken::of(&was, &wanted, &order, app)),
         version: known.unwrap_or_else(|| order.row.standing()).version(),
         now: order.row.standing(),
-        locked: is_locked.then(|| locked(&order.row.order_number)),
+        problem: rule.map(|rule| against_rule(&rule)).or_else(|| is_locked.then(|| locked(&order.row.order_number))),
         number: order.row.order_number,
         customer: order.row.customer_name,
         reason,

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use sha2::{Digest, Sha256};
 
-use super::refusal::{locked, refusal, refused, refused_now};
+use super::refusal::{against_rule, locked, refusal, refused, refused_now};
 use super::timeline::last_changed;
 use crate::order::{DeliveryMethod, Entry, OrderId, Status, display_time};
 use crate::store::{Edit, OrderDetail, SignedIn, WriteOutcome};
@@ -20,6 +20,8 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::OrderReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// Longest values that the host's columns take, in characters.
 const LONGEST_NAME: usize = 100;
@@ -37,8 +39,8 @@ struct EditPage {
     overtaken: Option<Overtaken>,
     /// Why it can't be written any more.
     refused: Option<String>,
-    /// Why it can't be written right now.
-    locked: Option<String>,
+    /// Why it can't be written right now, or not like this.
+    problem: Option<String>,
     errors: Vec<(&'static str, String)>,
 }
 
@@ -54,7 +56,7 @@ impl EditPage {
     /// The form for what the order is, or for what somebody wrote in it.
     fn new(app: &App, user: &SignedIn, id: OrderId, number: String, edit: Edit, version: String) -> Self {
         let shell = Shell::for_user(app, user);
-        Self { shell, id, number, edit, version, overtaken: None, refused: None, locked: None, errors: Vec::new() }
+        Self { shell, id, number, edit, version, overtaken: None, refused: None, problem: None, errors: Vec::new() }
     }
 
     fn error(&self, field: &str) -> Option<&str> {
@@ -68,7 +70,8 @@ pub(crate) async fn form(
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
     shows_form(&app).await?;
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let _turn = turn(&app, &reader.user, Kind::Other).await?;
+    let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
     if !Deed::Edit.is_allowed(&reader.user, &order.row.status) {
         return Err(refused(Deed::Edit, &reader.user, &order, &app));
     }
@@ -84,8 +87,9 @@ pub(crate) async fn save(
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&reader.user)?;
+    let _turn = turn(&app, &reader.user, Kind::Change).await?;
     takes_form(&app).await?;
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
     let (number, present) = (order.row.order_number, order.editable);
     let edit = Edit {
         customer_name: form.text_or("customer_name", &present.customer_name),
@@ -110,11 +114,16 @@ pub(crate) async fn save(
         WriteOutcome::Refused if accepts_json(&headers) => Err(refused_now(&app, &reader, id, Deed::Edit).await?),
         WriteOutcome::Locked if accepts_json(&headers) => Err(Failure::Conflict(locked(&again.number))),
         WriteOutcome::Locked => {
-            let locked = Some(locked(&again.number));
-            Ok((StatusCode::CONFLICT, render(&EditPage { locked, ..again })?).into_response())
+            let problem = Some(locked(&again.number));
+            Ok((StatusCode::CONFLICT, render(&EditPage { problem, ..again })?).into_response())
+        }
+        WriteOutcome::AgainstRule(rule) if accepts_json(&headers) => Err(Failure::Unwritable(against_rule(&rule))),
+        WriteOutcome::AgainstRule(rule) => {
+            let problem = Some(against_rule(&rule));
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, render(&EditPage { problem, ..again })?).into_response())
         }
         outcome @ (WriteOutcome::Refused | WriteOutcome::Overtaken) => {
-            let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+            let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
             let (errors, version) = (differences(&again.edit, &order.editable), version(&order.editable));
             let (overtaken, refused) = match outcome {
                 WriteOutcome::Refused => (None, Some(sentence(&refusal(Deed::Edit, &reader.user, &order, &app)))),

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 
 use super::overtaken::Overtaken;
-use super::refusal::locked;
+use super::refusal::{against_rule, locked};
 use super::timeline::EntryView;
-use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Scope, Standing, Status, Wanted, display_time, iso_time};
+use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Standing, Status, Wanted, display_time, iso_time};
 use crate::store::{OrderDetail, Role, SignedIn};
 use crate::web::app::App;
 use crate::web::page::failure::sentence;
@@ -21,6 +21,8 @@ use crate::web::request::deed::Deed;
 use crate::web::request::failure::Failure;
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::{OrderReader, Pharmacist};
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 #[derive(Template)]
 #[template(path = "order.html")]
@@ -101,21 +103,25 @@ pub(super) enum Why {
     Locked,
     /// The order is no more what the form was made from.
     Overtaken,
+    /// A rule of the tables' owner forbids it: which.
+    AgainstRule(String),
 }
 
 pub(crate) async fn of_reader(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
+    let _turn = turn(&app, &user, Kind::Other).await?;
     show(&app, &user, id, None).await
 }
 
 pub(crate) async fn of_pharmacist(
     State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
+    Pharmacist { user, .. }: Pharmacist,
     OrderPath(id): OrderPath,
 ) -> Result<Response, Failure> {
+    let _turn = turn(&app, &user, Kind::Other).await?;
     show(&app, &user, id, None).await
 }
 
@@ -126,16 +132,16 @@ pub(super) async fn show(
     id: OrderId,
     attempt: Option<Attempt>,
 ) -> Result<Response, Failure> {
-    let mut order = app.store.order(id, user.as_rep()).await?.ok_or(Failure::NotFound)?;
+    let mut order = app.store.order(id, user).await?.ok_or(Failure::NotFound)?;
     let is_muted = app.store.is_muted(user, id).await?;
     let zone = app.settings.zone;
     let status = match attempt.as_ref().map(|attempt| &attempt.why) {
         None => StatusCode::OK,
-        Some(Why::Note(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Some(Why::Note(_) | Why::AgainstRule(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(_) => StatusCode::CONFLICT,
     };
     let is_rep = user.role == Role::SalesRep;
-    let scope = user.as_rep().map_or(Scope::All, Scope::Rep);
+    let scope = user.sight().ok_or(Failure::NotFound)?.scope();
     let changing = Changing::of(app).await?;
     let form = (!is_rep && matches!(changing, Changing::Here(_))).then(|| StatusForm::of(&order, attempt, app));
     let allowed = |deed: Deed| changing.link(deed).filter(|_| deed.is_allowed(user, &order.row.status));
@@ -200,6 +206,7 @@ impl StatusForm {
         let (seen, problem) = match why {
             Why::Note(problem) => (was, Shortcoming::Note(problem)),
             Why::Locked => (was, Shortcoming::Said(locked(number))),
+            Why::AgainstRule(rule) => (was, Shortcoming::Said(against_rule(&rule))),
             Why::Refused(refusal) => (&now, Shortcoming::Said(refusal.sentence(number))),
             Why::Overtaken => (&now, Shortcoming::Overtaken(Overtaken::of(was, &wanted, order, app))),
         };

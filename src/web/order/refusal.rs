@@ -21,11 +21,16 @@ pub(super) fn refusal(deed: Deed, user: &SignedIn, order: &OrderDetail, app: &Ap
 
 /// The same for a write that found the order so.
 pub(super) async fn refused_now(app: &App, reader: &OrderReader, id: OrderId, deed: Deed) -> Result<Failure, Failure> {
-    let order = app.store.order(id, reader.only()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
     Ok(refused(deed, &reader.user, &order, app))
 }
 
 /// Why a change was not made while somebody else's takes long.
 pub(super) fn locked(number: &str) -> String {
     format!("{number} is being changed by somebody else right now; try again in a moment.")
+}
+
+/// Why a change was not made that a rule of the tables' owner forbids.
+pub(super) fn against_rule(rule: &str) -> String {
+    format!("The database did not take it: {rule}.")
 }

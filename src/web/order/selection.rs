@@ -1,5 +1,6 @@
 //! Changing where a selection of orders stands, from a list.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use askama::Template;
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::overtaken::{Overtaken, standing_seen};
-use super::refusal::locked;
+use super::refusal::{against_rule, locked};
 use super::status::wanted;
 use crate::order::{OrderId, OrderKey, Standing, counted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
@@ -22,6 +23,8 @@ use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::session::Pharmacist;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// How many orders one selection may have.
 const LARGEST_SELECTION: usize = 100;
@@ -86,7 +89,7 @@ impl SelectionPage {
 /// Several orders, each in a transaction of its own: one that is refused keeps no other from being changed.
 pub(crate) async fn change(
     State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
+    Pharmacist { user, .. }: Pharmacist,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
@@ -97,6 +100,7 @@ pub(crate) async fn change(
         return Err(Failure::Unwritable(format!("note: {problem}")));
     }
     let chosen = chosen(&form)?;
+    let _turn = turn(&app, &user, Kind::Change).await?;
     let change = StatusChange { wanted, note };
     let selection = change_each(&app, &user, &chosen, &change).await;
     if accepts_json(&headers) {
@@ -154,9 +158,10 @@ async fn change_one(
     let (reason, brief) = match outcome {
         StatusOutcome::Changed => return Ok(Ok(number)),
         StatusOutcome::Refused(refusal) => (refusal.sentence(&number), refusal.brief()),
+        StatusOutcome::AgainstRule(rule) => (against_rule(&rule), "forbidden by a rule of the database".to_owned()),
         StatusOutcome::Locked => (locked(&number), "being changed by somebody else".to_owned()),
         StatusOutcome::Overtaken => {
-            let Some(order) = app.store.order(id, user.as_rep()).await? else { return Ok(gone()) };
+            let Some(order) = app.store.order(id, user).await? else { return Ok(gone()) };
             let now = order.row.standing();
             let overtaken = Overtaken::of(known.unwrap_or(&now), &change.wanted, &order, app);
             (overtaken.sentence(&number), "changed since you selected them".to_owned())
@@ -165,21 +170,24 @@ async fn change_one(
     Ok(Err(Refusal { order_number: Some(number), reason, brief }))
 }
 
-/// The chosen orders, each once, with the version that the person saw, if it was sent: `12` or `12:pending:paid`.
+/// The chosen orders, each once, with the version that the person saw, if it was sent: `12` or `12:pending:paid`. More than may be
+/// are not looked at.
 fn chosen(form: &Form) -> Result<Vec<(OrderId, Option<Standing>)>, Failure> {
-    let mut chosen: Vec<(OrderId, Option<Standing>)> = Vec::new();
+    let (mut chosen, mut ids) = (Vec::new(), HashSet::new());
     for field in form.fields("order") {
         let (id, version) = field.split_once(':').unwrap_or((field, ""));
-        let known = standing_seen(version)?;
         let expected = || Failure::Unwritable("order: expected an order's id such as 12".to_owned());
         let id = OrderId(id.parse().map_err(|_| expected())?);
-        if !chosen.iter().any(|(other, _)| *other == id) {
+        let known = standing_seen(version)?;
+        if ids.insert(id) {
             chosen.push((id, known));
         }
+        if chosen.len() > LARGEST_SELECTION {
+            return Err(Failure::Unwritable(format!("order: choose at most {LARGEST_SELECTION}")));
+        }
     }
-    match chosen.len() {
-        0 => Err(Failure::Unwritable("order: choose at least one".to_owned())),
-        1..=LARGEST_SELECTION => Ok(chosen),
-        _ => Err(Failure::Unwritable(format!("order: choose at most {LARGEST_SELECTION}"))),
+    if chosen.is_empty() {
+        return Err(Failure::Unwritable("order: choose at least one".to_owned()));
     }
+    Ok(chosen)
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::overtaken::{Overtaken, standing_seen};
 use super::page::{Attempt, Why, show};
-use super::refusal::locked;
+use super::refusal::{against_rule, locked};
 use crate::order::{OrderId, PaymentStatus, Status, Wanted};
 use crate::store::{SignedIn, StatusChange, StatusOutcome};
 use crate::web::app::App;
@@ -16,15 +16,18 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::{Form, LONGEST_TEXT, too_long_or_unwritable};
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::Pharmacist;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 pub(crate) async fn change(
     State(app): State<App>,
-    Pharmacist { user }: Pharmacist,
+    Pharmacist { user, .. }: Pharmacist,
     OrderPath(id): OrderPath,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
     form.is_theirs(&user)?;
+    let _turn = turn(&app, &user, Kind::Change).await?;
     takes_form(&app).await?;
     let (wanted, note) = (wanted(&form)?, form.text("note"));
     let was = standing_seen(form.field("version"))?;
@@ -39,6 +42,7 @@ pub(crate) async fn change(
                 StatusOutcome::Refused(refusal) => Why::Refused(refusal),
                 StatusOutcome::Locked => Why::Locked,
                 StatusOutcome::Overtaken => Why::Overtaken,
+                StatusOutcome::AgainstRule(rule) => Why::AgainstRule(rule),
             }
         }
     };
@@ -52,12 +56,13 @@ pub(crate) async fn change(
 
 /// The same for a client that can't read pages.
 async fn failure(app: &App, user: &SignedIn, id: OrderId, attempt: Attempt) -> Result<Failure, Failure> {
-    let order = app.store.order(id, user.as_rep()).await?.ok_or(Failure::NotFound)?;
+    let order = app.store.order(id, user).await?.ok_or(Failure::NotFound)?;
     let number = &order.row.order_number;
     Ok(match attempt.why {
         Why::Note(problem) => Failure::Unwritable(format!("note: {problem}")),
         Why::Refused(refusal) => Failure::Conflict(refusal.sentence(number)),
         Why::Locked => Failure::Conflict(locked(number)),
+        Why::AgainstRule(rule) => Failure::Unwritable(against_rule(&rule)),
         Why::Overtaken => {
             let was = attempt.was.unwrap_or_else(|| order.row.standing());
             Failure::Conflict(Overtaken::of(&was, &attempt.wanted, &order, app).sentence(number))

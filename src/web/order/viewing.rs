@@ -13,6 +13,8 @@ use crate::web::request::failure::Failure;
 use crate::web::request::form::Form;
 use crate::web::request::path::OrderPath;
 use crate::web::request::session::OrderReader;
+use crate::web::request::turn::turn;
+use crate::web::turns::Kind;
 
 /// Longest id that a page may give itself, in bytes.
 const LONGEST_PAGE_ID: usize = 64;
@@ -21,7 +23,7 @@ const LONGEST_PAGE_ID: usize = 64;
 /// the triggers record only what the list shows.
 pub(crate) async fn heartbeat(
     State(app): State<App>,
-    OrderReader { user }: OrderReader,
+    OrderReader { user, .. }: OrderReader,
     OrderPath(id): OrderPath,
     form: Form,
 ) -> Result<Response, Failure> {
@@ -36,6 +38,7 @@ pub(crate) async fn heartbeat(
             expected: "expected 1 to 64 letters and digits",
         }]));
     }
+    let _turn = turn(&app, &user, Kind::Other).await?;
     if !form.field("leaving").is_empty() {
         app.store.leave_order(id, page, &user).await?;
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::host::HostPaths;
 use super::script::{Part, Script, Unsupported};
 use crate::web::app::App;
+use crate::web::headers::FOR_OTHER_SITES;
 use crate::web::request::failure::Failure;
 
 #[derive(RustEmbed)]
@@ -143,6 +144,7 @@ pub(crate) async fn serve_shop_script(
     let tag = format!("\"{hash}\"");
     let known = is_known(&headers, &tag);
     let about = [(header::CACHE_CONTROL, "no-cache".to_owned()), (header::ETAG, tag)];
+    let about = (about, [FOR_OTHER_SITES]);
     if known {
         return (StatusCode::NOT_MODIFIED, about).into_response();
     }
@@ -215,7 +217,7 @@ mod tests {
                 !text.contains("import.meta") && !text.contains("\nexport ") && !text.contains("\nimport "),
                 "{name}"
             );
-            assert_eq!(text.matches("class Connection ").count(), 1, "each module is there once");
+            assert_eq!(text.matches("class Connection{").count(), 1, "each module is there once");
         }
     }
 

@@ -11,9 +11,11 @@ use super::shell::Shell;
 use super::way_back::{forget, is_kept, lead_to_host, led_for, login_for};
 use crate::web::address::local_path;
 use crate::web::app::App;
+use crate::web::headers::is_page;
 use crate::web::request::accept::accepts_json;
 use crate::web::request::failure::Reason;
 use crate::web::request::guard::host;
+use crate::web::request::id::RequestId;
 use crate::web::request::session::{cookies, who};
 
 #[derive(Template)]
@@ -24,11 +26,14 @@ struct FailurePage {
     message: String,
     /// Where to sign in, where that would help.
     login: Option<String>,
+    /// The request's name, where the log has more.
+    request: Option<String>,
 }
 
 /// Makes pages of failures, and of "not signed in" the way to the login and back.
 pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, next: Next) -> Response {
     let (method, headers) = (request.method().clone(), request.headers().clone());
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
     let response = next.run(request).await;
     let status = response.status();
     let site = &app.settings.site;
@@ -51,6 +56,7 @@ pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
                     heading: "Not signed in",
                     message: message.to_owned(),
                     login: Some(login_for(host, &page)),
+                    request: None,
                 };
                 return page.render().map_or(response, |html| {
                     (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response()
@@ -73,24 +79,34 @@ pub(crate) async fn as_page(State(app): State<App>, uri: Uri, request: Request, 
         StatusCode::FORBIDDEN => "Not for this account",
         StatusCode::CONFLICT => "That is no longer possible",
         StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
+        StatusCode::TOO_MANY_REQUESTS => "Too much at once",
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => "That could not be understood",
         _ => "That did not work",
     };
     // where the database is out of reach, nobody knows who it is
     let user = if status.is_client_error() { who(&app, &headers).await.ok().flatten() } else { None };
     let shell = user.map_or_else(|| Shell::for_nobody(&app), |user| Shell::for_user(&app, &user));
-    let page = FailurePage { shell, heading, message: sentence(&message), login: None };
+    let page = FailurePage {
+        shell,
+        heading,
+        message: sentence(&message),
+        login: None,
+        request: id.filter(|_| status.is_server_error()),
+    };
     match page.render() {
-        Ok(html) => (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
+        Ok(html) => {
+            let mut page = (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response();
+            if let Some(time) = response.headers().get(header::RETRY_AFTER) {
+                page.headers_mut().insert(header::RETRY_AFTER, time.clone());
+            }
+            page
+        }
         Err(_) => response,
     }
 }
 
 /// Who sees a page has come to where they wanted, or does not want it any more.
 fn arrived(app: &App, headers: &HeaderMap, mut response: Response) -> Response {
-    let is_page = |response: &Response| {
-        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
-    };
     if response.status() == StatusCode::OK && is_page(&response) && is_kept(&app.settings.site, headers) {
         let cookie = HeaderValue::from_str(&forget(&app.settings.site, headers));
         if let Ok(cookie) = cookie {

@@ -1,7 +1,7 @@
 //! Signing in and out, and where to go from there. Where the host signs people on, all of it leads there.
 
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::{OriginalUri, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use chrono::Utc;
@@ -12,7 +12,7 @@ use super::shell::{Shell, render};
 use super::way_back::{forget, lead_to_host, wanted};
 use crate::network::Origin;
 use crate::password::{Asker, Checked, NoTurn, encode};
-use crate::security::{End, Login};
+use crate::security::{By, End, Login};
 use crate::store::{Attempted, NewSession, Role, StoreError, UserRecord, Whom};
 use crate::web::address::{Host, Site, local_path};
 use crate::web::app::App;
@@ -27,6 +27,10 @@ const MISMATCH: &str = "This username and password do not match an active accoun
 
 /// After how many seconds somebody may come again who got no turn.
 const CROWDED_FOR: u64 = 5;
+
+/// What a browser forgets with a session: pages that it keeps for going back to. Of what scripts keep the page itself takes away what
+/// is the person's (`static/js/base/kept.js`), also at a host that is not ours alone, and leaves what they need of this machine.
+const CLEARED: (HeaderName, &str) = (HeaderName::from_static("clear-site-data"), "\"cache\"");
 
 /// How much is kept of what a browser says that it is, in characters.
 const LONGEST_BROWSER: usize = 200;
@@ -201,8 +205,10 @@ async fn begin(app: App, beginning: Beginning) -> Result<Vec<String>, StoreError
         browser: &browser,
         replaces,
     };
-    if let Some(whose) = app.store.begin_session(&new, &attempted).await? {
-        app.live.meter.security.ended(End::Replaced, whose);
+    if let Some((whose, name)) = app.store.begin_session(&new, &attempted).await? {
+        let path = settings.site.login();
+        let by = by(Some(&user), &username, origin, &path);
+        app.live.meter.security.ended(End::Replaced, (whose, name.as_deref()), by);
         app.live.hub.end_sessions(|session| Some(session) == replaces);
     }
     say(&app, Login::SignedIn, Some(&user), &username, origin);
@@ -216,7 +222,13 @@ async fn begin(app: App, beginning: Beginning) -> Result<Vec<String>, StoreError
 }
 
 fn say(app: &App, login: Login, user: Option<&UserRecord>, username: &str, origin: Origin) {
-    app.live.meter.security.login(login, user.map(|user| (user.id, username)), origin.address);
+    let path = app.settings.site.login();
+    app.live.meter.security.login(login, by(user, username, origin, &path));
+}
+
+fn by<'a>(user: Option<&UserRecord>, username: &'a str, origin: Origin, path: &'a str) -> By<'a> {
+    let user = user.map(|user| (user.id, username));
+    By { user, address: Some(origin.address), path: Some(path), ..By::default() }
 }
 
 /// The key by which devices are known. Read once. Who has the right password signs in without it too.
@@ -293,6 +305,8 @@ fn retry_after(mut response: Response, seconds: u64) -> Response {
 /// Ends the session and, at once, the streams that it has open here. A session of the host's is left for the host to end.
 pub(crate) async fn sign_out(
     State(app): State<App>,
+    Sender(origin): Sender,
+    OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     user: Option<Visitor>,
 ) -> Result<Response, Failure> {
@@ -302,8 +316,11 @@ pub(crate) async fn sign_out(
     }
     if let Some(Visitor(user)) = user {
         app.store.end_session(user.session).await?;
-        app.live.meter.security.ended(End::SignedOut, user.id);
+        let by = By::user((user.id, &user.username), origin.address, uri.path());
+        app.live.meter.security.ended(End::SignedOut, (user.id, Some(&user.username)), by);
         app.live.hub.end_sessions(|session| session == user.session);
     }
-    Ok(([(header::SET_COOKIE, no_cookie(site, &headers))], Redirect::to(&site.login())).into_response())
+    let cleared = site.has_host_to_itself().then_some([CLEARED]);
+    let cookie = [(header::SET_COOKIE, no_cookie(site, &headers))];
+    Ok((cookie, AppendHeaders(cleared.into_iter().flatten()), Redirect::to(&site.login())).into_response())
 }

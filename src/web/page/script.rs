@@ -1,4 +1,4 @@
-//! A script as browsers get it: which modules it imports, and its text without comments; and as a part of a classic script, which
+//! A script as browsers get it: which modules it imports, and its text without comments and needless spaces; and as a part of a classic script, which
 //! knows no modules.
 
 use std::ops::Range;
@@ -9,8 +9,8 @@ use tree_sitter::{Node, Parser, Tree};
 pub(crate) struct Script {
     /// The modules that it imports, as they stand in its import statements: relative to its own folder.
     pub(crate) imports: Vec<String>,
-    /// Its text without comments, which are a third of it and for who reads its source, without empty lines and without
-    /// indentation; but a text of several lines in it is left as it is.
+    /// Its text without comments, which are a third of it and for who reads its source, without empty lines, without
+    /// indentation and without the spaces beside signs; but a text of several lines in it is left as it is.
     pub(crate) text: String,
 }
 
@@ -159,13 +159,31 @@ fn imported(statement: Node<'_>, source: &str) -> Option<String> {
     Some(name.trim_matches(['"', '\'']).to_owned())
 }
 
-/// A script without comments, empty lines and indentation, and with these parts of it replaced.
+/// Signs that need no space beside them. Those are left out that make another sign with one of these or with a second of their kind.
+const ALONE: [char; 14] = ['(', ')', '{', '}', '[', ']', ';', ',', '=', '?', ':', '&', '|', '>'];
+
+/// A script without comments, empty lines, indentation and spaces beside signs, and with these parts of it replaced.
 fn shortened(source: &str, tree: &Tree, mut edits: Vec<(Range<usize>, String)>) -> String {
     let mut has_long_text = false;
-    visit(tree.root_node(), &mut |node| match node.kind() {
-        "comment" => edits.push((node.byte_range(), String::new())),
-        "template_string" => has_long_text |= node.start_position().row < node.end_position().row,
-        _ => {}
+    let mut end = 0;
+    visit(tree.root_node(), &mut |node| {
+        match node.kind() {
+            "comment" => edits.push((node.byte_range(), String::new())),
+            "template_string" => has_long_text |= node.start_position().row < node.end_position().row,
+            _ => {}
+        }
+        if node.child_count() > 0 {
+            return;
+        }
+        // what is between the words of a text belongs to it
+        let is_text = node.prev_sibling().and_then(|before| before.parent());
+        let is_text = is_text.is_some_and(|text| matches!(text.kind(), "string" | "template_string" | "regex"));
+        let (space, begin) = (end..node.start_byte(), node.start_byte());
+        let is_needless = source[..end].ends_with(ALONE) || source[begin..].starts_with(ALONE);
+        if !is_text && is_needless && !space.is_empty() && source[space.clone()].bytes().all(|byte| byte == b' ') {
+            edits.push((space, String::new()));
+        }
+        end = node.end_byte();
     });
     edits.sort_by_key(|(place, _)| place.start);
     let mut text = String::with_capacity(source.len());
@@ -201,13 +219,20 @@ mod tests {
     #[test]
     fn comments_are_not_sent() {
         let script = "/** What it is. */\nlet a = 1; // one\n\n  /*\n   * More.\n   */\n  b(/** @type {T} */ (a), \"// no\", /\\/*x/);\n";
-        assert_eq!(Script::parse(script).text, "let a = 1;\nb( (a), \"// no\", /\\/*x/);\n");
+        assert_eq!(Script::parse(script).text, "let a=1;\nb((a),\"// no\",/\\/*x/);\n");
+    }
+
+    #[test]
+    fn no_space_that_matters_goes() {
+        let script = "const a = `x  ${ b } = ( y`, c = \"( ; \", d = / = ( /u;\nif (a > b && typeof (c) === 'd ') return - -a + +b ? .5 : !d;\n";
+        let sent = "const a=`x  ${b} = ( y`,c=\"( ; \",d=/ = ( /u;\nif(a>b&&typeof(c)==='d ')return - -a + +b?.5:!d;\n";
+        assert_eq!(Script::parse(script).text, sent);
     }
 
     #[test]
     fn a_text_of_several_lines_is_left_as_it_is() {
         let script = "let a = `one\n\n    two  \n`;\n";
-        assert_eq!(Script::parse(script).text, script);
+        assert_eq!(Script::parse(script).text, script.replace(" = ", "="));
     }
 
     #[test]
@@ -224,7 +249,7 @@ mod tests {
     #[test]
     fn a_module_becomes_an_expression() {
         let source = "/** What it is. */\nimport {\n  b, // one\n  c as d,\n} from \"./b.js\";\n\n/** @type {T} */\nexport const e = b, f = 1;\nexport async function g() {\n  await d(`${import.meta.url} x`);\n}\nexport class H {}\n";
-        let expected = "(() => {\nconst { b, c: d } = module1;\nconst e = b, f = 1;\nasync function g() {\nawait d(`${({ url: \"/js/a.js\" }).url} x`);\n}\nclass H {}\nreturn { e, f, g, H };\n})()";
+        let expected = "(() => {\nconst { b, c: d } = module1;\nconst e=b,f=1;\nasync function g(){\nawait d(`${({ url: \"/js/a.js\" }).url} x`);\n}\nclass H{}\nreturn { e, f, g, H };\n})()";
         assert_eq!(part(source).unwrap(), expected);
         assert_eq!(part("a();\n").unwrap(), "(() => {\na();\nreturn {  };\n})()");
     }

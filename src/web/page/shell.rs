@@ -6,8 +6,8 @@ use axum::response::{Html, IntoResponse, Response};
 use chrono::Utc;
 
 use super::assets::{BASE, modules};
-use crate::order::{Currency, Money, RepId, Scope, UserId, iso_time};
-use crate::store::{MOST_UNREAD, NEWEST_CHANGES, Role, SignedIn};
+use crate::order::{Currency, Money, UserId, iso_time};
+use crate::store::{MOST_UNREAD, NEWEST_CHANGES, SignedIn};
 use crate::web::address::{Host, Site};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
@@ -49,11 +49,7 @@ pub(crate) struct Bell {
 
 impl Bell {
     fn of(user: &SignedIn, site: &Site) -> Option<Self> {
-        let scope = match user.role {
-            Role::SalesRep => Scope::Rep(RepId(user.id.0)),
-            Role::Pharmacist | Role::Admin => Scope::All,
-            Role::Other => return None,
-        };
+        let scope = user.sight()?.scope();
         Some(Self {
             changes: site.api(scope, "changes/"),
             most_listed: NEWEST_CHANGES,

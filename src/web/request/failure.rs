@@ -9,7 +9,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::http::Late;
 use crate::order::Invalid;
+use crate::security::Refused;
 use crate::store::StoreError;
 
 /// Why a request gets no answer, or not the one it wanted.
@@ -29,8 +31,14 @@ pub(crate) enum Failure {
     WrongMethod,
     /// 413.
     TooLarge,
+    /// 408: the request's body did not arrive in time.
+    Late,
     /// 503: the answer took too long.
     TooSlow,
+    /// 503: as many streams are open as there may be.
+    Full,
+    /// 429: the user has too much under way.
+    Crowded,
     /// 400: parameters that do not parse.
     Invalid(Vec<Invalid>),
     /// 422: what was sent can't be written.
@@ -74,7 +82,9 @@ impl Failure {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late => StatusCode::REQUEST_TIMEOUT,
+            Self::TooSlow | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Crowded => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(error) if error.is_outage() || error.is_slowness() || error.is_lack_of_rights() => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -96,7 +106,10 @@ impl Failure {
             }
             Self::WrongMethod => "this method is not allowed here".to_owned(),
             Self::TooLarge => "the request is too large".to_owned(),
+            Self::Late => "the request took too long to arrive".to_owned(),
             Self::TooSlow => TOO_SLOW.to_owned(),
+            Self::Full => "too many pages are open; try again in a moment".to_owned(),
+            Self::Crowded => "too much of what you asked for is still under way; try again in a moment".to_owned(),
             Self::Invalid(invalid) => {
                 let each = invalid.iter().map(|Invalid { parameter, expected }| format!("{parameter}: {expected}"));
                 each.collect::<Vec<_>>().join("; ")
@@ -141,17 +154,27 @@ impl IntoResponse for Failure {
         let message = self.logged_message();
         let body = Json(json!({ "error": message }));
         let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], body).into_response();
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }
         response.extensions_mut().insert(Reason(message));
+        match self {
+            Self::WrongRole(_) => drop(response.extensions_mut().insert(Refused::Role)),
+            Self::CrossSite => drop(response.extensions_mut().insert(Refused::CrossSite)),
+            Self::Crowded | Self::Full => drop(response.extensions_mut().insert(Refused::TooMany)),
+            _ => {}
+        }
         response
     }
 }
 
 /// Gives what layers refuse by themselves the same form as all failures.
 pub(crate) async fn in_one_form(request: Request, next: Next) -> Response {
+    let late = request.extensions().get::<Late>().cloned();
     let response = next.run(request).await;
+    if late.is_some_and(|late| late.is_late()) {
+        return Failure::Late.into_response();
+    }
     let ours =
         response.extensions().get::<Reason>().is_some() || response.headers().contains_key(header::CACHE_CONTROL);
     match response.status() {

@@ -10,6 +10,9 @@ use crate::store::SignedIn;
 /// Longest text that a form takes where the host's column has no limit, in characters, against abuse.
 pub(crate) const LONGEST_TEXT: usize = 4_000;
 
+/// How many fields a form may have. The largest of ours is a selection of a hundred orders.
+const MOST_FIELDS: usize = 500;
+
 /// The fields of a submitted form, in their order. Of a repeated one the last counts, unless all are asked for.
 pub(crate) struct Form(Vec<(String, String)>);
 
@@ -65,7 +68,11 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-        Ok(Self(form_urlencoded::parse(&body).into_owned().collect()))
+        let fields: Vec<_> = form_urlencoded::parse(&body).into_owned().take(MOST_FIELDS + 1).collect();
+        if fields.len() > MOST_FIELDS {
+            return Err(Failure::Unwritable(format!("a form has at most {MOST_FIELDS} fields")).into_response());
+        }
+        Ok(Self(fields))
     }
 }
 

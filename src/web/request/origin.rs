@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 
 use crate::network::{Origin, Peer};
 use crate::web::app::App;
@@ -17,14 +17,9 @@ impl FromRequestParts<App> for Sender {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        // a request always came on a connection
-        let nowhere = Peer { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), connection: 0 };
-        let peer = parts.extensions.get::<Peer>().copied().unwrap_or(nowhere);
-        let (forwarded, x_forwarded_for) =
-            (values(&parts.headers, "forwarded"), values(&parts.headers, "x-forwarded-for"));
-        let origin = Origin::of(peer, &app.settings.trusted_proxies, &forwarded, &x_forwarded_for);
+        let origin = origin(app, &parts.extensions, &parts.headers);
         // a connection is known of a client alone; where the host signs people on, nothing depends on who it is
-        let is_named = !forwarded.is_empty() || !x_forwarded_for.is_empty();
+        let is_named = parts.headers.contains_key("forwarded") || parts.headers.contains_key("x-forwarded-for");
         let matters = app.settings.site.host().is_none();
         if origin.connection.is_some() && is_named && matters && app.untrusted_proxy.is_due() {
             tracing::warn!(
@@ -37,7 +32,10 @@ impl FromRequestParts<App> for Sender {
     }
 }
 
-/// What can't be read ends the chain of proxies, as a name that is no address does.
-fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
-    headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("unknown")).collect()
+/// The same of a request that is on its way to whoever answers it.
+pub(super) fn origin(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Origin {
+    // a request always came on a connection
+    let nowhere = Peer { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), connection: 0 };
+    let peer = extensions.get::<Peer>().copied().unwrap_or(nowhere);
+    Origin::of_request(peer, &app.settings.trusted_proxies, headers)
 }

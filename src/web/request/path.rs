@@ -3,6 +3,7 @@
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
+use super::asker;
 use super::failure::Failure;
 use crate::order::OrderId;
 use crate::web::app::App;
@@ -15,6 +16,8 @@ impl FromRequestParts<App> for OrderPath {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Path(id) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| Failure::NotFound)?;
-        id.parse().map(|id| Self(OrderId(id))).map_err(|_| Failure::NotFound)
+        let order = id.parse().map(|id| Self(OrderId(id))).map_err(|_| Failure::NotFound)?;
+        asker::names_order(parts);
+        Ok(order)
     }
 }

@@ -1,4 +1,4 @@
-//! Who is asking. A handler that may see a rep's orders takes a [`SalesRep`] and gets the id from nowhere else.
+//! Who is asking. A handler that may see a rep's orders takes a [`SalesRep`], whose [`Sight`] nobody else can make.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use cookie::{Cookie, SameSite};
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 
+use super::asker;
 use super::failure::Failure;
-use crate::order::{RepId, Scope};
-use crate::store::{Role, SessionKey, SignedIn, StoreError};
+use crate::order::Scope;
+use crate::store::{SessionKey, Sight, SignedIn, StoreError};
 use crate::web::address::Site;
 use crate::web::app::App;
 
@@ -128,7 +129,9 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        who(app, &parts.headers).await?.map(Self).ok_or(Failure::NotSignedIn)
+        let user = who(app, &parts.headers).await?.ok_or(Failure::NotSignedIn)?;
+        asker::is_of(parts, &user);
+        Ok(Self(user))
     }
 }
 
@@ -147,20 +150,20 @@ impl axum::extract::OptionalFromRequestParts<App> for Visitor {
 /// Somebody whose list of orders is asked for. What both kinds of lists have is a handler of either.
 pub(crate) trait ListReader: FromRequestParts<App, Rejection = Failure> + Send + 'static {
     /// Whose orders the list has, and who reads it.
-    fn whose(self) -> (Scope, SignedIn);
+    fn whose(self) -> (Sight, SignedIn);
 }
 
 /// A signed-in sales rep.
 pub(crate) struct SalesRep {
     /// Whose orders may be seen.
-    pub(crate) rep: RepId,
+    sight: Sight,
     /// Who it is.
     pub(crate) user: SignedIn,
 }
 
 impl ListReader for SalesRep {
-    fn whose(self) -> (Scope, SignedIn) {
-        (Scope::Rep(self.rep), self.user)
+    fn whose(self) -> (Sight, SignedIn) {
+        (self.sight, self.user)
     }
 }
 
@@ -169,20 +172,22 @@ impl FromRequestParts<App> for SalesRep {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
-        let rep = user.as_rep().ok_or(Failure::WrongRole("sales representatives"))?;
-        Ok(Self { rep, user })
+        let sight = user.sight().filter(|sight| sight.scope() != Scope::All);
+        Ok(Self { sight: sight.ok_or(Failure::WrongRole("sales representatives"))?, user })
     }
 }
 
 /// A signed-in pharmacist or administrator, who may see and change all orders.
 pub(crate) struct Pharmacist {
+    /// Whose orders may be seen: all.
+    pub(crate) sight: Sight,
     /// Who it is.
     pub(crate) user: SignedIn,
 }
 
 impl ListReader for Pharmacist {
-    fn whose(self) -> (Scope, SignedIn) {
-        (Scope::All, self.user)
+    fn whose(self) -> (Sight, SignedIn) {
+        (self.sight, self.user)
     }
 }
 
@@ -191,24 +196,17 @@ impl FromRequestParts<App> for Pharmacist {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
-        match user.role {
-            Role::Pharmacist | Role::Admin => Ok(Self { user }),
-            Role::SalesRep | Role::Other => Err(Failure::WrongRole("pharmacists and administrators")),
-        }
+        let sight = user.sight().filter(|sight| sight.scope() == Scope::All);
+        Ok(Self { sight: sight.ok_or(Failure::WrongRole("pharmacists and administrators"))?, user })
     }
 }
 
 /// Somebody who may see orders: a rep their own, a pharmacist or admin all.
 pub(crate) struct OrderReader {
+    /// Whose orders may be seen.
+    pub(crate) sight: Sight,
     /// Who it is.
     pub(crate) user: SignedIn,
-}
-
-impl OrderReader {
-    /// The rep to whose orders this user is limited, if to any.
-    pub(crate) fn only(&self) -> Option<RepId> {
-        self.user.as_rep()
-    }
 }
 
 impl FromRequestParts<App> for OrderReader {
@@ -216,9 +214,8 @@ impl FromRequestParts<App> for OrderReader {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
-        match user.role {
-            Role::SalesRep | Role::Pharmacist | Role::Admin => Ok(Self { user }),
-            Role::Other => Err(Failure::WrongRole("sales representatives, pharmacists and administrators")),
-        }
+        let sight = user.sight();
+        let nobody = Failure::WrongRole("sales representatives, pharmacists and administrators");
+        Ok(Self { sight: sight.ok_or(nobody)?, user })
     }
 }

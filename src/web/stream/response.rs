@@ -17,11 +17,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::http::{MayTakeOver, TakeOver, Taken};
+use crate::http::{Ends, MayTakeOver, Place, TakeOver, Taken, TooSlow};
 use crate::live::{EventStream, Outgoing};
-
-/// How long one write may take. What a reader that is this slow would get is not news any more.
-const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long the end of a response may take.
 const END_PATIENCE: Duration = Duration::from_secs(2);
@@ -53,18 +50,21 @@ pub(crate) fn respond(events: EventStream, takes_over: bool) -> Response {
         return response;
     }
     let mut events = events;
+    let ends = Ends::new(events.ending());
     let body = stream! {
         while let Some(told) = poll_fn(|cx| events.poll_next(cx)).await {
             events.written(&told);
             yield Ok::<_, Infallible>(told.bytes);
         }
     };
-    (headers(), Body::from_stream(body)).into_response()
+    let mut response = (headers(), Body::from_stream(body)).into_response();
+    response.extensions_mut().insert(ends);
+    response
 }
 
 /// Writes the stream to its end, or until the client is gone.
-async fn write(mut events: EventStream, Taken { socket, head, is_chunked }: Taken) {
-    let mut connection = Connection { socket, is_chunked, unasked: 0 };
+async fn write(mut events: EventStream, Taken { socket, head, is_chunked, place }: Taken) {
+    let mut connection = Connection { socket, is_chunked, unasked: 0, place };
     // goes out together with the first event
     let mut head = Bytes::from(head);
     while let Some(told) = poll_fn(|cx| next_unless_gone(&mut events, &mut connection, cx)).await {
@@ -94,15 +94,22 @@ fn next_unless_gone(
 }
 
 /// Writes what the socket did not take at once, for a reader that is slow. A goodbye ends that: the reader is not waited
-/// for. Whether the stream goes on.
+/// for. One write may take as long as a client has patience with: what comes later is not news any more. Whether the stream goes on.
 async fn write_slowly(
     events: &mut EventStream,
     connection: &mut Connection,
     told: Outgoing,
     mut rest: impl Buf,
 ) -> bool {
+    let patience = connection.place.patience();
     let written = tokio::select! {
-        written = timeout(WRITE_PATIENCE, connection.socket.write_all_buf(&mut rest)) => matches!(written, Ok(Ok(()))),
+        written = timeout(patience, connection.socket.write_all_buf(&mut rest)) => {
+            if written.is_err() {
+                connection.place.give_up(TooSlow::Answer);
+                events.cut();
+            }
+            matches!(written, Ok(Ok(())))
+        },
         goodbye = events.goodbye() => {
             events.end(goodbye);
             false
@@ -119,6 +126,7 @@ struct Connection {
     socket: TcpStream,
     is_chunked: bool,
     unasked: usize,
+    place: Place,
 }
 
 impl Connection {

@@ -1,3 +1,4 @@
+import { keepInTab, keptInTab } from "./kept.js";
 import { readPage } from "./page.js";
 
 /** By then the server has answered, in milliseconds. Where no page came, somebody has stopped it, and may send again. */
@@ -58,7 +59,7 @@ async function send(form) {
   const body = new URLSearchParams([...new FormData(form)].map(([name, value]) => [name, String(value)]));
   const { ok, url, page } = await readPage(form.action, { method: "POST", body }, PATIENCE);
   if (ok && !page?.querySelector("[type=password]")) {
-    sessionStorage.removeItem(draftOf(form));
+    keepInTab(draftOf(form), null);
     location.assign(url);
     return;
   }
@@ -137,7 +138,7 @@ function restore() {
   const [navigation] = performance.getEntriesByType("navigation");
   const isReturn = navigation instanceof PerformanceNavigationTiming && ["back_forward", "reload"].includes(navigation.type);
   for (const form of document.querySelectorAll("form")) {
-    const draft = isReturn && form.hasAttribute("data-kept") && sessionStorage.getItem(draftOf(form));
+    const draft = isReturn && form.hasAttribute("data-kept") && keptInTab(draftOf(form));
     if (draft && !form.querySelector("[role=alert]:not([hidden])")) fill(form, JSON.parse(draft));
   }
 }
@@ -159,7 +160,7 @@ window.addEventListener("submit", (event) => {
 
 document.addEventListener("input", ({ target }) => {
   const form = target instanceof Element ? target.closest("form") : null;
-  if (form?.hasAttribute("data-kept")) sessionStorage.setItem(draftOf(form), JSON.stringify(entered(form)));
+  if (form?.hasAttribute("data-kept")) keepInTab(draftOf(form), JSON.stringify(entered(form)));
 });
 
 // it may be shown again on the way back

@@ -1,10 +1,4 @@
-import { keep, kept } from "./dom.js";
-
-/** By this a page that signs out tells all others of the same person in the browser. */
-const KEY = `oncare-live signed out ${document.body.dataset["userId"] ?? ""}`;
-
-/** What was told before the page was loaded. */
-const known = kept(KEY);
+import { forget, isStillTheirs, signOut } from "./kept.js";
 
 let isOver = false;
 
@@ -72,8 +66,12 @@ function wayBack() {
   return main;
 }
 
+/** Somebody may have signed out in another tab, or another person in: then nothing of the page's person stays in it, seen or not. */
 function check() {
-  if (kept(KEY) !== known) endSession();
+  if (isStillTheirs()) return;
+  forget();
+  endSession();
+  for (const hidden of document.querySelectorAll("body [hidden]:not(#live-badge *)")) hidden.remove();
 }
 
 window.addEventListener("storage", check);
@@ -82,5 +80,5 @@ window.addEventListener("pageshow", check);
 document.addEventListener("resume", check);
 document.addEventListener("visibilitychange", check);
 document.addEventListener("submit", ({ target }) => {
-  if (target instanceof HTMLFormElement && target.hasAttribute("data-signs-out")) keep(KEY, `${Date.now()} ${Math.random()}`);
+  if (target instanceof HTMLFormElement && target.hasAttribute("data-signs-out")) signOut();
 });

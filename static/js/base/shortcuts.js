@@ -1,4 +1,4 @@
-import { keep, kept } from "./dom.js";
+import { keep, kept } from "./kept.js";
 
 /**
  * Whether one-key shortcuts are on. Off belongs to a person in a browser: they are in the way of what that machine has, as speech
@@ -9,7 +9,7 @@ export class Shortcuts {
 
   /** @param {string} user */
   constructor(user) {
-    this.#key = `oncare-live shortcuts of ${user}`;
+    this.#key = `shortcuts of ${user}`;
   }
 
   get areOn() {

@@ -2,6 +2,7 @@
 /** @import { Markup } from "./markup.js" */
 import { fill, part } from "../base/dom.js";
 import { ask } from "../base/http.js";
+import { keepInTab, keptInTab } from "../base/kept.js";
 import { counted } from "../base/words.js";
 import { ROWS_CHANGED } from "./order_list.js";
 
@@ -205,14 +206,14 @@ export class Selection {
   /** Keeps what is selected and filled in for the way back to this list. */
   #keep() {
     const fields = FIELDS.map((name) => this.#field(name)?.value ?? "");
-    if (this.#seen.size === 0 && fields.join("") === "") sessionStorage.removeItem(this.#kept);
-    else sessionStorage.setItem(this.#kept, JSON.stringify({ seen: [...this.#seen], fields }));
+    const isEmpty = this.#seen.size === 0 && fields.join("") === "";
+    keepInTab(this.#kept, isEmpty ? null : JSON.stringify({ seen: [...this.#seen], fields }));
   }
 
   /** Takes up what was kept, where somebody came back or read the page anew. */
   #comeBack() {
-    const kept = sessionStorage.getItem(this.#kept);
-    sessionStorage.removeItem(this.#kept);
+    const kept = keptInTab(this.#kept);
+    keepInTab(this.#kept, null);
     const [navigation] = performance.getEntriesByType("navigation");
     const isBack = navigation instanceof PerformanceNavigationTiming && navigation.type !== "navigate";
     if (kept === null || !isBack) {

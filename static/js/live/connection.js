@@ -3,7 +3,7 @@
 /** @import { Facts } from "./facts.js" */
 import { attempt } from "../base/dom.js";
 import { hearServer, now } from "../base/clock.js";
-import { firstFacts, isLive, judge } from "./facts.js";
+import { firstFacts, isLive, judge, needOfReading } from "./facts.js";
 import { Debt, Patches, merged, naming } from "./patches.js";
 import { Poll } from "./poll.js";
 import { Revision } from "../base/revision.js";
@@ -98,6 +98,7 @@ export class Connection {
     this.#verdict = judge(this.#facts, now());
     this.#poll = new Poll(interval, {
       url: () => this.#apiUrl(apiUrl),
+      reason: () => needOfReading(this.#facts),
       begun: () => this.#readBegun(),
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),

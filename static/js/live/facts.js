@@ -80,6 +80,15 @@ export function isLive({ stream, listener, rows, isRight, isOver }) {
 }
 
 /**
+ * Why the rows are read, as the server counts it.
+ * @param {Facts} facts
+ */
+export function needOfReading({ stream, listener }) {
+  if (stream !== "up") return "no_stream";
+  return listener === "live" ? "unread" : "degraded";
+}
+
+/**
  * What the badge says, and what is read: `tests/cases/connection.json`.
  * @param {Facts} facts
  * @param {Moment} now

@@ -15,6 +15,7 @@ const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "").split("-
 /**
  * @typedef {object} PollListeners
  * @property {() => string} url what to ask for now
+ * @property {() => string} reason why there is need of it, for the server's metrics
  * @property {() => unknown} begun called when a read begins; what it returns comes back with the answer
  * @property {(answer: Answer, begun: any) => void} answer
  * @property {(status: number) => void} failure the HTTP status, or 0 if there was none
@@ -74,7 +75,8 @@ export class Poll {
     const begun = this.#listeners.begun();
     const url = this.#listeners.url();
     const known = this.#known?.url === url ? this.#known : null;
-    const answered = await ask(url, known ? { headers: { "if-none-match": known.tag } } : {}, READ_PATIENCE, reading);
+    const headers = { "oncare-reason": this.#listeners.reason(), ...(known && { "if-none-match": known.tag }) };
+    const answered = await ask(url, { headers }, READ_PATIENCE, reading);
     hearServer(answered?.headers.get("date") ?? "");
     const tag = answered?.headers.get("etag");
     /** @type {Answer | null} */

@@ -1,12 +1,15 @@
 /** @import { Change } from "../base/types.js" */
-import { keep, kept } from "../base/dom.js";
+import { keep, kept } from "../base/kept.js";
 import { counted, orderName, orderPage, whatHappened } from "../base/words.js";
 
 /** More changes at once than this are one notification. */
 const MOST_SEPARATE = 3;
 
 /** By this a browser is known in which a page asked for a notification and could not show it. */
-const UNABLE = "oncare-live no notifications";
+const UNABLE = "no notifications";
+
+/** What this page shows. @type {Set<Notification>} */
+const shown = new Set();
 
 /**
  * What the browser has answered: `unsupported` also where the page did not come by HTTPS, or where browsers let only service
@@ -27,6 +30,8 @@ export function permission() {
 export function notify(title, options, page) {
   try {
     const notification = new Notification(title, options);
+    shown.add(notification);
+    notification.addEventListener("close", () => shown.delete(notification));
     notification.addEventListener("click", () => {
       window.focus();
       if (page) location.assign(page);
@@ -41,6 +46,14 @@ export function notify(title, options, page) {
     return false;
   }
 }
+
+/** Takes back what the page shows. */
+function takeBack() {
+  for (const notification of shown) notification.close();
+}
+
+// a click on one would do nothing any more, and nobody could take it back when its person signs out
+window.addEventListener("pagehide", takeBack);
 
 /** Those of Android have the constructor and refuse it; whoever else does is known by having done so. */
 function isUnable() {
@@ -85,6 +98,7 @@ export class Desktop {
   /** The session is over: this page shows nothing more to anybody. */
   end() {
     this.#isOver = true;
+    takeBack();
     this.#turn(false);
   }
 

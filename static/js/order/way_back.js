@@ -1,3 +1,5 @@
+import { keepInTab, keptInTab } from "../base/kept.js";
+
 /**
  * Leads back to the list as this person filtered it, if this tab came from it: also after the order was changed, when the page
  * before is the order's own.
@@ -5,8 +7,8 @@
  * @param {string} user
  */
 export function leadBack(link, user) {
-  const kept = `list ${link.pathname} of ${user}`;
+  const key = `list ${link.pathname} of ${user}`;
   const from = document.referrer === "" ? null : new URL(document.referrer);
-  if (from?.origin === location.origin && from.pathname === link.pathname) sessionStorage.setItem(kept, from.search);
-  link.search = sessionStorage.getItem(kept) ?? "";
+  if (from?.origin === location.origin && from.pathname === link.pathname) keepInTab(key, from.search);
+  link.search = keptInTab(key) ?? "";
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use reqwest::cookie::{CookieStore, Jar};
 use reqwest::header::{COOKIE, HeaderMap};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Method, Response, redirect};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -58,6 +58,14 @@ impl Browserless {
 
     pub async fn get_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Response {
         let mut request = self.client.get(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    }
+
+    pub async fn ask(&self, method: Method, path: &str, headers: &[(&'static str, &str)], body: &str) -> Response {
+        let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body.to_owned());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -135,7 +143,7 @@ pub struct Events {
 }
 
 impl Events {
-    fn of(response: Response) -> Self {
+    pub fn of(response: Response) -> Self {
         let headers = response.headers().clone();
         Self { headers, chunks: Box::pin(response.bytes_stream()), unread: String::new() }
     }

@@ -16,6 +16,8 @@ pub struct Instance {
     pub web: SocketAddr,
     pub ops: SocketAddr,
     database_url: String,
+    arguments: Vec<String>,
+    files: Option<u32>,
     clock: Option<Clock>,
     child: Child,
 }
@@ -54,18 +56,24 @@ pub fn program() -> &'static Path {
 
 impl Instance {
     pub fn start(database_url: &str) -> Self {
-        Self::start_with(database_url, None)
+        Self::start_with(database_url, &[], None, None)
     }
 
     /// With a clock that can be stepped, where this machine has what that needs.
     pub fn start_with_clock(database_url: &str) -> Self {
-        Self::start_with(database_url, Clock::find())
+        Self::start_with(database_url, &[], None, Clock::find())
     }
 
-    fn start_with(database_url: &str, clock: Option<Clock>) -> Self {
+    /// With further arguments, and with no more open files than so many, where that is said.
+    pub fn start_with_arguments(database_url: &str, arguments: &[&str], files: Option<u32>) -> Self {
+        Self::start_with(database_url, arguments, files, None)
+    }
+
+    fn start_with(database_url: &str, arguments: &[&str], files: Option<u32>, clock: Option<Clock>) -> Self {
         let (web, ops) = (free_address(), free_address());
-        let child = Self::spawn(database_url, web, ops, clock.as_ref());
-        Self { web, ops, database_url: database_url.to_owned(), clock, child }
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let child = Self::spawn(database_url, web, ops, &arguments, files, clock.as_ref());
+        Self { web, ops, database_url: database_url.to_owned(), arguments, files, clock, child }
     }
 
     /// Sets its clock so many seconds forward or back, of the true time. Whether it can be set. That it goes forward is
@@ -84,10 +92,25 @@ impl Instance {
         true
     }
 
-    fn spawn(database_url: &str, web: SocketAddr, ops: SocketAddr, clock: Option<&Clock>) -> Child {
-        let mut command = Command::new(program());
+    fn spawn(
+        database_url: &str,
+        web: SocketAddr,
+        ops: SocketAddr,
+        arguments: &[String],
+        files: Option<u32>,
+        clock: Option<&Clock>,
+    ) -> Child {
+        let mut command = match files {
+            None => Command::new(program()),
+            Some(files) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(program());
+                shell
+            }
+        };
         command.args(["serve", "--own-forms", "--log", "error", "--database-url", database_url]);
         command.args(["--listen", &web.to_string(), "--ops-listen", &ops.to_string()]);
+        command.args(arguments);
         if let Some(Clock { library, file }) = clock {
             command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file);
             command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
@@ -103,7 +126,8 @@ impl Instance {
 
     /// On the same addresses.
     pub fn start_again(&mut self) {
-        self.child = Self::spawn(&self.database_url, self.web, self.ops, self.clock.as_ref());
+        let Self { web, ops, .. } = *self;
+        self.child = Self::spawn(&self.database_url, web, ops, &self.arguments, self.files, self.clock.as_ref());
     }
 
     /// Status and text of an ops route, if it answers.

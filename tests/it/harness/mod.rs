@@ -1,10 +1,12 @@
 //! What the tests stand on.
 
 pub mod browser;
+pub mod crowd;
 pub mod database;
 pub mod gallery;
 pub mod http;
 pub mod instance;
+pub mod logged;
 pub mod nginx;
 pub mod proxy;
 pub mod scene;

@@ -162,6 +162,9 @@ begin
 end
 $$;
 
+-- The order of which a transaction last recorded here that it changed where it stands is kept, for as long as the transaction lasts,
+-- in the setting oncare_live.standing_changed, for live.record_history: a savepoint that is rolled back takes it along with the event.
+--
 -- Most updates that are recorded change no text of the order. They take the first way, as PL/pgSQL prepares each
 -- expression that a transaction comes to anew, at a cost that sixteen writers feel; hence also a plain INSERT whose values
 -- need no computing. A changed primary key is the end of one order and the beginning of another, whatever the statement
@@ -186,6 +189,8 @@ begin
                 and old.customer_name::text = new.customer_name::text
                 and old.created_at::timestamptz = new.created_at::timestamptz
                 and 'public.orders_order'::regclass is not null and live.must_take_events('live.order_event', 'live.order_event_id_seq')
+                and ((old.status::text <> new.status::text or old.payment_status::text <> new.payment_status::text) is not true
+                    or set_config('oncare_live.standing_changed', new.id::bigint::text, true) is not null)
             then
                 if live.listener_sleeps() then
                     perform live.notify();
@@ -385,22 +390,18 @@ $$;
 
 -- An application that keeps a history of its orders writes there who changed one, a moment after the change and often in another
 -- transaction. What is recorded is only that it did: who it was is read from the history (live.person_of). A transaction that names its
--- user has said so already, and what is entered of older days names nobody who is waited for. Where the history is not what it was,
--- nobody is named: no change goes unrecorded by that.
+-- user has said so already; one that has just changed where the order stands is read as a whole, with its history; and what is
+-- entered of older days names nobody who is waited for. Where the history is not what it was, nobody is named: no change goes
+-- unrecorded by that.
 create or replace function live.record_history() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-    orders bigint[];
 begin
     begin
-        if current_setting('app.user', true) <> '' then
-            return null;
-        end if;
-        select array_agg(distinct h.order_id::bigint) into orders
-        from new_rows h
-        where h.order_id is not null and coalesce(h.changed_at::timestamptz >= now() - interval '1 day', true)
-            and 'public.orders_orderstatushistory'::regclass is not null;
-        if orders is null then
+        if current_setting('app.user', true) <> ''
+            or current_setting('oncare_live.standing_changed', true) = new.order_id::bigint::text
+            or new.order_id::bigint is null or new.changed_at::timestamptz < now() - interval '1 day'
+            or 'public.orders_orderstatushistory'::regclass is null
+        then
             return null;
         end if;
         if live.must_take_events('live.order_event', 'live.order_event_id_seq') and live.listener_sleeps() then
@@ -413,7 +414,8 @@ begin
         when others then
             return null;
     end;
-    insert into live.order_event (operation, order_id) select 'history', o.id from unnest(orders) o (id);
+    insert into live.order_event (operation, order_id)
+    values (coalesce('history', 'public.orders_orderstatushistory'::regclass::text), new.order_id::bigint);
     return null;
 end
 $$;
@@ -477,7 +479,7 @@ begin
     if exists (select from pg_catalog.pg_class c
                where c.oid = pg_catalog.to_regclass('public.orders_orderstatushistory') and c.relkind in ('r', 'p')) then
         create trigger live_insert after insert on public.orders_orderstatushistory
-            referencing new table as new_rows for each statement execute function live.record_history();
+            for each row execute function live.record_history();
         alter table public.orders_orderstatushistory enable always trigger live_insert;
     end if;
 end

@@ -1,0 +1,253 @@
+/**
+ * How things are: `Status` of the server.
+ *
+ * @typedef {{ at: number, streams: number, frames: number, event_age: number | null, pool: number, queue: number }} Sample
+ * @typedef {object} Status
+ * @property {string} version
+ * @property {number} uptime_seconds
+ * @property {boolean} stopping
+ * @property {boolean} live
+ * @property {string} listener
+ * @property {string[]} faults
+ * @property {{ open: number, sales_reps: number, pharmacists: number, users: number, sessions: number,
+ *   most: { user: number, streams: number }[] }} streams
+ * @property {{ median: number | null, p99: number | null }} event_age
+ * @property {number} canary_seconds_ago
+ * @property {number} queue_usage
+ * @property {{ limit: number, open: number, lent: number, waiting: number }} pool
+ * @property {Record<string, number>} behind
+ * @property {{ at: string, level: string, text: string }[]} errors
+ * @property {Sample[]} history
+ */
+
+/** A page that has heard nothing for so long says so, in milliseconds. */
+const PATIENCE = 8_000;
+
+/** How far apart samples are, in seconds, and how many make an hour. */
+const APART = 10;
+const HOUR = 3_600;
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** @param {string} id */
+function part(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no ${id}`);
+  return found;
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} name
+ * @param {string} [text]
+ */
+function element(name, text = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+/** @param {number | null} seconds */
+function duration(seconds) {
+  if (seconds === null) return "none yet";
+  if (seconds < 1) return `${Math.round(seconds * 1_000)} ms`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`;
+}
+
+/** @param {number} share */
+const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.01 ? 2 : 0)} %`;
+
+/** @param {Status} status */
+function tiles({ streams, event_age, canary_seconds_ago, listener, queue_usage, pool, behind, faults }) {
+  /** @type {[string, string, boolean][]} what, how much, and whether that is well */
+  const tiles = [
+    ["Open streams", String(streams.open), true],
+    ["Of sales reps", String(streams.sales_reps), true],
+    ["Of pharmacists", String(streams.pharmacists), true],
+    ["Users, sessions", `${streams.users}, ${streams.sessions}`, true],
+    ["Event age, median", event_age.median === null ? "none yet" : `≤ ${duration(event_age.median)}`, true],
+    ["Event age, p99", event_age.p99 === null ? "none yet" : `≤ ${duration(event_age.p99)}`, (event_age.p99 ?? 0) <= 2],
+    ["Canary was back", canary_seconds_ago > 1e8 ? "never" : `${duration(canary_seconds_ago)} ago`, canary_seconds_ago < 15],
+    ["Listener", listener === "live" ? "live" : "not live", listener === "live"],
+    ["Changes recorded", faults.length === 0 ? "all" : "not all", faults.length === 0],
+    ["Notification queue", percent(queue_usage), queue_usage < 0.25],
+    ["Pool in use", `${pool.lent} of ${pool.limit}`, pool.waiting === 0],
+    ["Wait for the pool", String(pool.waiting), pool.waiting === 0],
+    ...Object.entries(behind).map(([step, age]) => /** @type {[string, string, boolean]} */ ([`Step ${step} is behind`, duration(age), age < 900])),
+  ];
+  return tiles.map(([what, much, isWell]) => {
+    const tile = element("div");
+    const value = element("dd", much);
+    if (!isWell) value.dataset["state"] = "bad";
+    tile.append(element("dt", what), value);
+    return tile;
+  });
+}
+
+/**
+ * One line over the last hour; where nothing is known it has a gap. What is a share is drawn as one of the whole.
+ * @param {string} what
+ * @param {Sample[]} samples
+ * @param {(sample: Sample) => number | null} value
+ * @param {(value: number) => string} written
+ * @param {number} [whole]
+ */
+function plot(what, samples, value, written, whole = 0) {
+  const last = samples.at(-1)?.at ?? 0;
+  const values = samples.map(value);
+  const known = values.filter((value) => value !== null);
+  const most = Math.max(...known, 0);
+  const top = Math.max(most, whole);
+  let line = "";
+  let pen = "M";
+  samples.forEach((sample, place) => {
+    const height = values[place] ?? null;
+    if (height === null) {
+      pen = "M";
+      return;
+    }
+    const [x, y] = [HOUR - (last - sample.at), 96 - (top > 0 ? (height / top) * 92 : 0)];
+    // a lone one is a dash
+    line += pen === "M" ? `M${x - APART} ${y.toFixed(1)}L${x} ${y.toFixed(1)}` : `L${x} ${y.toFixed(1)}`;
+    pen = "L";
+  });
+  const picture = document.createElementNS(SVG, "svg");
+  picture.setAttribute("viewBox", `0 0 ${HOUR} 100`);
+  picture.setAttribute("preserveAspectRatio", "none");
+  picture.setAttribute("role", "img");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", line);
+  picture.append(path);
+  const figure = element("figure");
+  const caption = element("figcaption");
+  const latest = known.at(-1);
+  const now = latest === undefined ? "none yet" : `${written(latest)}, at most ${written(most)}`;
+  picture.setAttribute("aria-label", `${what}: ${now}`);
+  caption.append(element("span", what), element("span", now));
+  figure.append(caption, picture);
+  return figure;
+}
+
+/**
+ * @param {string} url
+ * @param {string} body
+ */
+async function post(url, body) {
+  try {
+    const answer = await fetch(url, { method: "POST", body, headers: { "content-type": "text/plain" } });
+    part("answer").textContent = `${answer.status} ${await answer.text()}`;
+  } catch (error) {
+    part("answer").textContent = `no answer: ${error}`;
+  }
+}
+
+/** @param {Status} status */
+function users({ streams }) {
+  part("nobody").hidden = streams.most.length > 0;
+  part("table").hidden = streams.most.length === 0;
+  return streams.most.map(({ user, streams }) => {
+    const row = element("tr");
+    const button = element("button", "End streams");
+    button.type = "button";
+    button.setAttribute("aria-label", `End the streams of user ${user}`);
+    button.addEventListener("click", () => void post("/streams/end", String(user)));
+    const does = element("td");
+    does.append(button);
+    row.append(element("td", String(user)), element("td", String(streams)), does);
+    return row;
+  });
+}
+
+/** @param {Status} status */
+function lines({ errors }) {
+  part("flawless").hidden = errors.length > 0;
+  return errors.map(({ at, level, text }) => {
+    const line = element("li");
+    const time = element("time", `${at.slice(0, 19).replace("T", " ")} `);
+    time.dateTime = at;
+    const word = element("strong", `${level} `);
+    if (level === "ERROR") word.dataset["state"] = "bad";
+    line.append(time, word, text);
+    return line;
+  });
+}
+
+/** What the page showed last, by the part: nobody's finger or focus is on something that is replaced by its equal. */
+const shown = new Map();
+
+/**
+ * @param {string} id
+ * @param {unknown} state what the part follows from
+ * @param {() => Element[]} make
+ */
+function show(id, state, make) {
+  const text = JSON.stringify(state);
+  if (shown.get(id) === text) return;
+  shown.set(id, text);
+  part(id).replaceChildren(...make());
+}
+
+/**
+ * @param {string} words
+ * @param {"good" | "bad"} state
+ */
+function judge(words, state) {
+  part("verdict").textContent = words;
+  part("verdict").dataset["state"] = state;
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let silence;
+
+/** @param {Status} status */
+function render(status) {
+  clearTimeout(silence);
+  silence = setTimeout(() => judge("no answer: what is below is old", "bad"), PATIENCE);
+  if (status.stopping) judge("stopping", "bad");
+  else if (status.live) judge("live", "good");
+  else judge(status.listener === "live" ? "not live: changes may go unrecorded" : `not live: ${status.listener}`, "bad");
+  part("build").textContent = `version ${status.version}, up ${duration(status.uptime_seconds)}`;
+  const { streams, history, errors, faults } = status;
+  show("tiles", [status.listener, streams, status.event_age, Math.round(status.canary_seconds_ago), status.pool, status.behind, faults],
+    () => tiles(status));
+  show("faults", faults, () => faults.map((fault) => element("li", fault)));
+  show("plots", history, () => [
+    plot("Open streams", history, ({ streams }) => streams, String),
+    plot("Changes written a second", history, ({ frames }) => frames, (frames) => frames.toFixed(1)),
+    plot("Event age, p99", history, ({ event_age }) => event_age, duration),
+    plot("Pool in use", history, ({ pool }) => pool, percent, 1),
+    plot("Notification queue", history, ({ queue }) => queue, percent, 1),
+  ]);
+  show("most", streams.most, () => users(status));
+  show("lines", errors, () => lines(status));
+}
+
+async function examine() {
+  const button = /** @type {HTMLButtonElement} */ (part("examine"));
+  button.disabled = true;
+  try {
+    const answer = await fetch("/findings.json");
+    /** @type {{ subject: string, verdict: string, text: string }[]} */
+    const findings = await answer.json();
+    part("findings").replaceChildren(...findings.map(({ subject, verdict, text }) => {
+      const found = element("li");
+      const word = element("strong", `${verdict} `);
+      word.dataset["state"] = verdict === "ok" ? "good" : "bad";
+      found.append(word, text === "" ? subject : `${subject}: ${text}`);
+      return found;
+    }));
+  } catch (error) {
+    part("findings").replaceChildren(element("li", `no answer: ${error}`));
+  }
+  button.disabled = false;
+}
+
+part("examine").addEventListener("click", () => void examine());
+part("drain").addEventListener("click", () => {
+  if (confirm("End all streams of this instance and stop it?")) void post("/drain", "");
+});
+
+const source = new EventSource("/events");
+source.addEventListener("status", (event) => render(JSON.parse(event.data)));

@@ -1,0 +1,32 @@
+//! What the ops routes look at.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::history::History;
+use super::metrics::Metrics;
+use crate::live::Live;
+use crate::store::{SignOn, Store};
+
+/// What the ops routes look at.
+#[derive(Clone)]
+pub struct Ops {
+    /// The database.
+    pub store: Store,
+    /// Listener and streams.
+    pub live: Arc<Live>,
+    /// Who signs people on.
+    pub sign_on: SignOn,
+    /// All that is counted.
+    pub metrics: Metrics,
+    /// What was counted during the last hour.
+    pub history: History,
+    /// When the service began.
+    pub started_at: DateTime<Utc>,
+    /// Cancelled where ops want the service to stop.
+    pub stop: CancellationToken,
+    /// Cancelled once the service is stopping.
+    pub stopping: CancellationToken,
+}

@@ -1,0 +1,47 @@
+//! What the service manager is told, where there is one: that the service serves, that it is alive, and that it stops. Elsewhere
+//! this does nothing.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::live::{ListenerState, Live};
+
+/// How often a service says what it does that is not watched.
+const UNWATCHED: Duration = Duration::from_secs(30);
+
+/// How often in the time after which the manager takes the service for dead.
+const SIGNS_OF_LIFE: u32 = 3;
+
+/// The service serves.
+pub fn say_serving() {
+    say(&[NotifyState::Ready]);
+}
+
+/// The service is stopping.
+pub fn say_stopping() {
+    say(&[NotifyState::Stopping]);
+}
+
+/// Gives signs of life for ever, for as long as tasks run and nobody holds for ever what the listener says of itself.
+pub async fn keep_alive(live: &Live) {
+    let watched = sd_notify::watchdog_enabled().map(|limit| (limit / SIGNS_OF_LIFE).max(Duration::from_millis(1)));
+    let mut ticks = interval(watched.unwrap_or(UNWATCHED));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let streams = live.hub.open_streams();
+        let status = match live.hub.listener_state() {
+            ListenerState::Live => format!("live, {streams} streams"),
+            ListenerState::Degraded(why) => format!("not live: {why}"),
+        };
+        say(&[NotifyState::Status(&status.replace('\n', " ")), NotifyState::Watchdog]);
+    }
+}
+
+fn say(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "could not tell the service manager");
+    }
+}
