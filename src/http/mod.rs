@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
@@ -270,8 +270,9 @@ async fn answer_http1(
 ) -> Result<Response, Infallible> {
     let version = request.version();
     request.extensions_mut().insert(MayTakeOver);
-    let (mut response, place, is_late) = answer(site, peer, request).await?;
-    if is_late {
+    let (mut response, place, is_whole) = answer(site, peer, request).await?;
+    // the connection ends, as what is left of the request stands before the next one; its client must not send that in vain
+    if !is_whole {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let Some(taking) = response.extensions().get::<TakeOver>().and_then(TakeOver::take) else {
@@ -295,7 +296,8 @@ async fn answer_http2(site: Site, peer: Peer, request: Request<Incoming>) -> Res
     Ok(response.map(|body| Body::new(Download::watched(body, place, ends.as_ref()))))
 }
 
-/// The router's answer, what the request takes of what its client may hold until the answer's end, and whether it came too late.
+/// The router's answer, what the request takes of what its client may hold until the answer's end, and whether all of the request
+/// was read.
 async fn answer(
     Site { router, connections }: Site,
     peer: Peer,
@@ -303,16 +305,15 @@ async fn answer(
 ) -> Result<(Response, Option<Place>, bool), Infallible> {
     let Ok(place) = connections.admit_request(peer, request.headers()) else {
         let refused = (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], REFUSED);
-        return Ok((refused.into_response(), None, false));
+        return Ok((refused.into_response(), None, request.body().is_end_stream()));
     };
     let (mut request, late) = upload::hasten(request, connections.patience());
     request.extensions_mut().insert(peer);
     let response = router.oneshot(request).await?;
-    let is_late = late.is_some_and(|late| late.is_late());
-    if is_late {
+    if late.as_ref().is_some_and(Late::is_late) {
         connections.give_up(TooSlow::Body);
     }
-    Ok((response, place, is_late))
+    Ok((response, place, late.is_none_or(|late| late.is_complete())))
 }
 
 /// A response's head in HTTP/1. The connection ends with the response, as nothing is read from it any more.

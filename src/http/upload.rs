@@ -14,13 +14,24 @@ use tokio::time::{Sleep, sleep};
 
 /// In a request's extensions: whether its body did not arrive in time. Who reads it sees that as an error of the body.
 #[derive(Debug, Clone, Default)]
-pub struct Late(Arc<AtomicBool>);
+pub struct Late(Arc<Arrival>);
+
+#[derive(Debug, Default)]
+struct Arrival {
+    is_late: AtomicBool,
+    is_complete: AtomicBool,
+}
 
 impl Late {
     /// Whether it did not.
     #[must_use]
     pub fn is_late(&self) -> bool {
-        self.0.load(Relaxed)
+        self.0.is_late.load(Relaxed)
+    }
+
+    /// Whether it was read to its end.
+    pub(super) fn is_complete(&self) -> bool {
+        self.0.is_complete.load(Relaxed)
     }
 }
 
@@ -51,11 +62,12 @@ impl HttpBody for Upload {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.late.0.is_complete.store(frame.is_none() || this.body.is_end_stream(), Relaxed);
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let patience = this.patience;
         ready!(this.alarm.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
-        this.late.0.store(true, Relaxed);
+        this.late.0.is_late.store(true, Relaxed);
         Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())))
     }
 

@@ -152,6 +152,20 @@ async fn who_sends_half_a_request_or_none_is_not_waited_for() {
 }
 
 /// Orders of ana's whose export is far more than kernels keep for a client.
+#[tokio::test]
+async fn who_is_answered_before_they_have_sent_all_is_told_that_the_connection_ends() {
+    let database = Database::new().await;
+    let service = Service::start(&database).await;
+    let client = reqwest::Client::new();
+    for (length, status, ends) in [(30, 401, false), (300_000, 413, true), (30, 401, false)] {
+        let form = client.post(format!("{}{LOGIN}", service.base())).header("accept", "application/json");
+        let form = form.header("content-type", "application/x-www-form-urlencoded").body(vec![b'a'; length]);
+        let answer = form.send().await.unwrap();
+        let said = answer.headers().get("connection").is_some_and(|what| what == "close");
+        assert_eq!((answer.status().as_u16(), said), (status, ends), "{length} bytes");
+    }
+}
+
 async fn many_orders(database: &Database) {
     let orders: Vec<String> = (1..=6_000).map(|id| format!("({id}, 1, 'pending', 'paid', 1)")).collect();
     database.orders(&orders.join(", ")).await;

@@ -714,7 +714,7 @@ async fn the_shops_page_tells_what_the_person_wants_to_be_told() {
     };
     mute(1, "1").await;
     browser.click("[name=status][value=delivered]").await;
-    browser.click("#preferences .primary").await;
+    browser.follow("#preferences .primary").await;
     browser.until("document.querySelector('[name=status][value=delivered]')?.checked === false").await;
     browser.goto(ORDERS).await;
     browser.state("live").await;
@@ -747,7 +747,7 @@ async fn the_shops_page_tells_what_the_person_wants_to_be_told() {
     // nothing at all
     browser.goto("/accounts/preferences/").await;
     browser.click("[name=toasts]").await;
-    browser.click("#preferences .primary").await;
+    browser.follow("#preferences .primary").await;
     browser.until("document.querySelector('[name=toasts]')?.checked === false").await;
     browser.goto(ORDERS).await;
     browser.state("live").await;
