@@ -54,14 +54,16 @@ async fn one_reader_that_stops_costs_a_thousand_others_nothing_and_is_cut() {
     eventually("it is counted", async || (instance.metric(OPEN).await == all + 1.0).then_some(())).await;
     let began = Instant::now();
     let beside = rounds.worst(FIRST_REP, &mut readers, 10).await;
-    let mut most = 0;
+    let mut while_it_stood = Vec::new();
     while instance.metric(OPEN).await > all {
         assert!(began.elapsed() < CUT_WITHIN, "it is cut in bounded time");
         rounds.tell(STOPPED, &mut reader).await;
-        most = most.max(memory(instance.pid()));
+        while_it_stood.push(memory(instance.pid()));
     }
     assert!(instance.metric("oncare_live_mailboxes_overrun_total").await > 0.0, "it is overrun");
-    let more = most.saturating_sub(before);
+    // what is kept for it is kept until it is cut; what a round needs for a moment is not meant
+    while_it_stood.sort_unstable();
+    let more = while_it_stood[while_it_stood.len() / 2].saturating_sub(before);
     assert!(more < LITTLE, "{more} kB more");
     assert_eq!(instance.metric("oncare_live_clients_too_slow_total{what=\"answer\"}").await, 1.0);
     println!("last of {READERS} receivers: {alone:?} at worst, and {beside:?} beside one that stopped; {more} kB more");
