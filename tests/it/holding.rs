@@ -183,8 +183,6 @@ async fn an_answer_that_is_not_read_ends_and_one_that_is_read_slowly_does_not() 
     assert!(whole > 600_000, "{whole}");
 
     let mut unread = asking(1, service.web, &get(EXPORT, &cookie)).await;
-    let mut slow = connect_taking(40_000, 1, service.web).await;
-    slow.write_all(&get(EXPORT, &format!("{cookie}connection: close\r\n"))).await.unwrap();
     // somebody else's: one person has two exports at once
     let rx = service.signed_in("rx").await;
     let http2 = http2(1_000);
@@ -193,6 +191,9 @@ async fn an_answer_that_is_not_read_ends_and_one_that_is_read_slowly_does_not() 
         http2.get(format!("{}{path}", service.base())).header("cookie", rx.cookies()).send().map(Result::unwrap)
     }))
     .await;
+    // last, as it must not wait for the others
+    let mut slow = connect_taking(40_000, 1, service.web).await;
+    slow.write_all(&get(EXPORT, &format!("{cookie}connection: close\r\n"))).await.unwrap();
     let reads_slowly = async {
         let (mut read, mut buffer, mut pause) = (0, vec![0; 20_000], interval(Duration::from_millis(50)));
         loop {
