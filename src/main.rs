@@ -1,14 +1,14 @@
 //! The command line of OnCare Live. Everything else is in the library.
 
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use oncare_live::config::{
-    Cli, Command, CreateUser, Database, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall, UserSessions,
+    self, Cli, Command, CreateUser, Database, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall, UserSessions,
 };
 use oncare_live::log::{OneLine, Quiet, is_ours};
 use oncare_live::ops::{Levels, Recent};
@@ -25,6 +25,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// one gives it back is said in `.cargo/config.toml`.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// What the program is called.
+const NAME: &str = "oncare-live";
 
 /// How long what still runs may take when all is done.
 const LAST_GRACE: Duration = Duration::from_secs(1);
@@ -65,8 +68,22 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Uninstall(arguments) => uninstall(arguments).await?,
         Command::CreateUser(arguments) => create_user(arguments).await?,
         Command::Sessions(arguments) => sessions(arguments).await?,
+        Command::Completions(arguments) => {
+            let mut script = Vec::new();
+            clap_complete::generate(arguments.shell, &mut Cli::command(), NAME, &mut script);
+            print_all(&script)?;
+        }
+        Command::Man => print_all(config::man::page(Cli::command())?.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever reads may have enough before the end, as `head` has.
+fn print_all(text: &[u8]) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("could not write to standard output"),
+    }
 }
 
 async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> anyhow::Result<()> {

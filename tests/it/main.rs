@@ -27,6 +27,7 @@ mod by_whom;
 mod cases;
 mod chaos;
 mod commands;
+mod configuration;
 mod crowds;
 mod database;
 mod defaults;

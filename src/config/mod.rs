@@ -1,5 +1,7 @@
 //! Arguments and environment. Every flag has an environment variable of the same name.
 
+pub mod man;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
@@ -52,6 +54,10 @@ pub enum Command {
     CreateUser(CreateUser),
     /// List the sessions of a user here, or end them all.
     Sessions(UserSessions),
+    /// Print what a shell needs to complete the arguments of this program.
+    Completions(Completions),
+    /// Print the manual page, for `man`.
+    Man,
 }
 
 /// How log lines are written.
@@ -459,6 +465,13 @@ pub struct Demo {
     /// The port of the private PostgreSQL on 127.0.0.1; another free one where it is taken.
     #[arg(long, env = "DEMO_DATABASE_PORT", default_value_t = 54329, value_name = "PORT")]
     pub database_port: u16,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Clone, Args)]
+pub struct Completions {
+    /// For which shell.
+    pub shell: clap_complete::Shell,
 }
 
 /// Arguments of `create-user`.
