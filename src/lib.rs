@@ -68,7 +68,7 @@
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security, network, counted |
 //! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http, routes, counted |
-//! | [`config`] | arguments and environment | store, order, django, network, proxy |
+//! | [`config`] | arguments, environment and file put together | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
 //! | [`doctor`] | the diagnosis | store |
 //! | [`ops`] | metrics, health, the ops page | live, store, counted, order, http, routes, sign_on_check, doctor |

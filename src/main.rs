@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use oncare_live::config::{
-    self, Cli, Command, CreateUser, Database, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall, UserSessions,
+    self, Cli, Command, CreateUser, Detach, Doctor, Loaded, LogFormat, Migrate, Refused, Serve, Uninstall, UserSessions,
 };
 use oncare_live::log::{OneLine, Quiet, is_ours};
 use oncare_live::ops::{Levels, Recent};
@@ -17,7 +17,7 @@ use oncare_live::server::{Listeners, run};
 use oncare_live::store::{Attached, Detached, NewUser, Removed, SignOn, Store, Verdict, chain, session_grant};
 use oncare_live::{demo, doctor, password, proxy::snippet, sign_on_check};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -29,18 +29,28 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// What the program is called.
 const NAME: &str = "oncare-live";
 
+/// The status of a command line that is wrong, as clap has it.
+const WRONG_USAGE: u8 = 2;
+
 /// How long what still runs may take when all is done.
 const LAST_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let Loaded { cli, printed, notices } = match config::load(std::env::args_os(), std::env::vars_os()) {
+        Ok(loaded) => loaded,
+        Err(Refused::Arguments(error)) => error.exit(),
+        Err(Refused::Settings(wrong)) => {
+            wrong.iter().for_each(|wrong| eprintln!("error: {wrong}"));
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
     let quiet = Quiet::default();
     let outcome = start_log(&cli, &quiet).and_then(|()| {
-        if Database::shows_password(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())) {
-            tracing::warn!(
-                "--database-url has a password in it, which everybody on this machine can read: give it by DATABASE_URL, or in a \
-                 file by --database-url-file"
-            );
+        notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+        if let Some(printed) = printed {
+            print_all(printed.as_bytes())?;
+            cli.command.check()?;
+            return Ok(ExitCode::SUCCESS);
         }
         let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
         let outcome = runtime.block_on(obey(cli.command));
@@ -73,7 +83,9 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
             clap_complete::generate(arguments.shell, &mut Cli::command(), NAME, &mut script);
             print_all(&script)?;
         }
-        Command::Man => print_all(config::man::page(Cli::command())?.as_bytes())?,
+        // it has been printed in place of being obeyed
+        Command::Config(_) => {}
+        Command::Man => print_all(config::man::page(config::program())?.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -87,6 +99,7 @@ fn print_all(text: &[u8]) -> anyhow::Result<()> {
 }
 
 async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> anyhow::Result<()> {
+    service.check()?;
     let url = database.url()?;
     let shutdown = stop_signal()?;
     let listeners = Listeners::bind(&service)?;
@@ -290,6 +303,9 @@ fn new_password(file: Option<&Path>) -> anyhow::Result<String> {
     const SHORTEST: usize = 8;
     let password = if let Some(file) = file {
         let text = std::fs::read_to_string(file).with_context(|| format!("--password-file {}", file.display()))?;
+        if let Some(notice) = config::open_to_all(file) {
+            tracing::warn!("{notice}");
+        }
         text.lines().next().unwrap_or_default().to_owned()
     } else if std::io::stdin().is_terminal() {
         let password = rpassword::prompt_password("Password: ").context("could not read the password")?;
@@ -330,8 +346,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 
 /// Whatever the filter asks for, what [`Quiet`] holds back is not written.
 fn start_log(cli: &Cli, quiet: &Quiet) -> anyhow::Result<()> {
-    let expected = "--log: expected a filter such as warn or oncare_live=debug";
-    let filter: Targets = cli.log.parse().context(expected)?;
+    let filter = cli.log.clone();
     let in_vain =
         filter.iter().find(|(target, level)| !target.is_empty() && !is_ours(target) && *level > LevelFilter::WARN);
     let in_vain = in_vain.map(|(target, _)| target.to_owned());

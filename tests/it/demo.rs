@@ -28,7 +28,7 @@ impl Demonstration {
         let (web, ops) = (free_address().to_string(), free_address().to_string());
         let mut command = Command::new(program());
         command.args(["demo", "--data-dir"]).arg(folder);
-        command.args(["--listen", &web, "--ops-listen", &ops, "--database-port", "0"]);
+        command.args(["--listen", &web, "--ops-listen", &ops, "--demo-database-port", "0"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         Self { web, ops, command }
     }

@@ -6,11 +6,10 @@ use std::process::Stdio;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use clap::Parser;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use hmac::{Hmac, Mac};
-use oncare_live::config::{Cli, Command};
+use oncare_live::config::{self, Command};
 use oncare_live::sign_on_check;
 use oncare_live::store::{DatabaseUrl, Verdict, session_grant};
 use serde_json::json;
@@ -477,7 +476,7 @@ async fn a_key_that_is_none_keeps_the_service_from_starting() {
         (vec!["--django-secret-key-file", &short], vec![], "too short"),
         (vec!["--django-secret-key-file", &empty], vec![], "it is empty"),
         (vec!["--django-secret-key-file", "/nowhere/key"], vec![], "--django-secret-key-file /nowhere/key"),
-        (vec!["--django-secret-key-file", &right], vec![("DJANGO_SECRET_KEY", KEY)], "both given"),
+        (vec![], vec![("DJANGO_SECRET_KEY_FILE", &*right), ("DJANGO_SECRET_KEY", KEY)], "both given"),
         (vec!["--django-secret-key-fallbacks-file", &right], vec![], "no key"),
         (vec!["--django-secret-key-file", &right, "--django-secret-key-fallbacks-file", &short], vec![], "too short"),
         (vec![], vec![("DJANGO_SECRET_KEY", "")], "DJANGO_SECRET_KEY: it is empty"),
@@ -496,8 +495,9 @@ async fn a_key_that_is_none_keeps_the_service_from_starting() {
 
 /// What the doctor says of the sign-on, with P before problems and W before warnings.
 async fn diagnosis(url: &str, arguments: &[&str]) -> Vec<String> {
-    let cli = Cli::parse_from([&["oncare-live", "doctor", "--database-url", url], arguments].concat());
-    let Command::Doctor(doctor) = cli.command else { unreachable!() };
+    let arguments = [&["oncare-live", "doctor", "--database-url", url], arguments].concat();
+    let loaded = config::load(arguments.into_iter().map(Into::into), []).unwrap();
+    let Command::Doctor(doctor) = loaded.cli.command else { unreachable!() };
     let findings = sign_on_check::examine(&DatabaseUrl::parse(url).unwrap(), &doctor.django).await;
     let said = findings.into_iter().map(|finding| match finding.verdict {
         Verdict::Good => finding.subject,

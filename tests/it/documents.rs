@@ -7,8 +7,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
-use oncare_live::config::Cli;
+use oncare_live::config;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -23,7 +22,7 @@ use crate::openapi::OpenApi;
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What a fenced block may be in. Only `sh` is to be typed.
-const LANGUAGES: [&str; 6] = ["sh", "json", "text", "sql", "mermaid", "python"];
+const LANGUAGES: [&str; 7] = ["sh", "json", "text", "sql", "mermaid", "python", "toml"];
 
 /// The first folders of paths.
 const FOLDERS: [&str; 10] =
@@ -45,9 +44,19 @@ const OTHERS_FLAGS: [(&str, &str); 11] = [
 ];
 
 /// Variables that are of other programs, or in no help.
-const OTHERS_VARIABLES: [(&str, &str); 9] = [
-    ("DJANGO_SECRET_KEY", "a secret, which no argument may have"),
+const OTHERS_VARIABLES: [(&str, &str); 19] = [
+    ("CREDENTIALS_DIRECTORY", "systemd's"),
+    ("DATABASE_URL", "a standard name, which is read as well"),
+    ("DATABASE_URL_FILE", "likewise"),
+    ("DJANGO_SECRET_KEY", "likewise"),
     ("DJANGO_SECRET_KEY_FALLBACKS", "likewise"),
+    ("DJANGO_SECRET_KEY_FALLBACKS_FILE", "likewise"),
+    ("DJANGO_SECRET_KEY_FILE", "likewise"),
+    ("ONCARE_LIVE_", "what all variables begin with"),
+    ("ONCARE_LIVE_DATABASE_PASSWORD", "a secret, which no argument may have"),
+    ("ONCARE_LIVE_DJANGO_SECRET_KEY", "likewise"),
+    ("ONCARE_LIVE_DJANGO_SECRET_KEY_FALLBACKS", "likewise"),
+    ("OPS_LISTEN", "a former name"),
     ("POSTGRES_BIN", "the tests'"),
     ("SECRET_KEY", "Django's"),
     ("SECRET_KEY_FALLBACKS", "Django's"),
@@ -212,13 +221,16 @@ type Said = (String, String);
 
 /// The flags of each command, and those of all.
 fn flags() -> (BTreeMap<String, BTreeSet<String>>, BTreeMap<String, Said>) {
-    let mut cli = Cli::command();
+    let mut cli = config::program();
     cli.build();
     let (mut of_commands, mut all) = (BTreeMap::new(), BTreeMap::new());
     for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
         let mut own = BTreeSet::new();
         for argument in command.get_arguments() {
             let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long)) else { continue };
+            if argument.is_hide_set() {
+                continue;
+            }
             let text = |value: &std::ffi::OsStr| value.to_str().unwrap().to_owned();
             let variable = argument.get_env().map(text).unwrap_or_default();
             let default = argument.get_default_values().first().filter(|_| argument.get_action().takes_values());
@@ -411,8 +423,8 @@ impl Reader {
         let mut bash = Command::new("bash");
         // what one command exports the next one has
         bash.args(["-c", &format!("set -euo pipefail; . ./exported; {commands}\nexport -p >./exported")]);
-        bash.current_dir(&self.folder).env("PATH", &self.path).env("DATA_DIR", self.folder.join("data"));
-        bash.env("LISTEN", self.web.to_string()).env("OPS_LISTEN", self.ops.to_string());
+        bash.current_dir(&self.folder).env("PATH", &self.path).env("ONCARE_LIVE_DATA_DIR", self.folder.join("data"));
+        bash.env("ONCARE_LIVE_LISTEN", self.web.to_string()).env("ONCARE_LIVE_OPS_LISTEN", self.ops.to_string());
         bash.kill_on_drop(true);
         bash
     }
@@ -458,7 +470,7 @@ impl Reader {
             self.running.clear();
         }
         // the demonstration's program is built already
-        let line = line.replace("make run", "exec target/release/oncare-live demo --database-port 0");
+        let line = line.replace("make run", "exec target/release/oncare-live demo --demo-database-port 0");
         let log = self.folder.join(format!("said.{}", self.running.len()));
         let mut running = Supervised::start(&self.bash(&self.here(&line)), &log);
         let ready = format!("http://{}/readyz", self.ops);
