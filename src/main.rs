@@ -81,7 +81,9 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Completions(arguments) => {
             let mut script = Vec::new();
             clap_complete::generate(arguments.shell, &mut Cli::command(), NAME, &mut script);
-            print_all(&script)?;
+            // for bash the parts of a program with a hyphen in its name have two names, of which one is looked for and the other is there
+            let script = String::from_utf8(script)?.replace("oncare__subcmd__live", "oncare__live");
+            print_all(script.as_bytes())?;
         }
         // it has been printed in place of being obeyed
         Command::Config(_) => {}
