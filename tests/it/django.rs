@@ -787,3 +787,48 @@ async fn caddy_takes_the_rules_that_the_doctor_prints() {
         host.database.sql("delete from django_session; delete from orders_order").await;
     }
 }
+
+#[tokio::test]
+async fn haproxy_takes_the_rules_that_the_doctor_prints() {
+    if Process::new("haproxy").arg("-v").stdout(Stdio::null()).status().await.is_err() {
+        eprintln!("LEFT OUT: HAProxy, which is not installed here; install it with `scripts/install-tools haproxy`.");
+        return;
+    }
+    let host = Host::new().await;
+    let service = host.service(&[]).await;
+    let rules = printed_for("haproxy", &host, &service).await;
+    let (of_frontend, backend) = rules.split_once("# and after all frontends").unwrap();
+    let front = instance::free_address();
+    let text = format!(
+        "defaults
+    mode http
+    timeout connect 5s
+    timeout client 1m
+    timeout server 30s
+frontend host
+    bind {front}
+{of_frontend}
+    default_backend host
+backend host
+    http-request return status 200 content-type text/plain string host
+#{backend}"
+    );
+    let file = host.file("haproxy.cfg", &text);
+    let said = host.folder.join("haproxy.log");
+    let haproxy = Process::new("haproxy")
+        .args(["-db", "-f", &file])
+        .stdin(Stdio::null())
+        .stderr(std::fs::File::create(&said).unwrap())
+        .kill_on_drop(true)
+        .spawn();
+    let mut haproxy = haproxy.unwrap();
+    let base = format!("http://{front}");
+    eventually("HAProxy answers", async || {
+        if haproxy.try_wait().unwrap().is_some() {
+            panic!("{}", std::fs::read_to_string(&said).unwrap());
+        }
+        reqwest::get(&base).await.ok().map(drop)
+    })
+    .await;
+    leads_between_host_and_service(&host, &service, base).await;
+}
