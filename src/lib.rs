@@ -60,6 +60,7 @@
 //! | [`http`] | the accept loop, what clients may hold and for how long, and connections that a handler takes over | network, security |
 //! | [`open_files`] | the limit of open files, and its shares | nothing |
 //! | [`proxy`] | what a proxy before host and service must be told | nothing |
+//! | [`health`] | asking a service that runs whether it is well | nothing |
 //! | [`routes`] | a router that knows its routes | nothing |
 //! | [`network`] | from where a request came, through which proxies; pure | nothing |
 //! | [`security`] | the security log, and its counters | order, counted |
@@ -83,6 +84,7 @@ pub mod cursor;
 pub mod demo;
 pub mod django;
 pub mod doctor;
+pub mod health;
 pub mod http;
 pub mod live;
 pub mod log;

@@ -8,14 +8,15 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
 use oncare_live::config::{
-    self, Cli, Command, CreateUser, Database, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall, UserSessions,
+    self, Cli, Command, CreateUser, Database, Detach, Doctor, Health, LogFormat, Migrate, Serve, Uninstall,
+    UserSessions,
 };
 use oncare_live::log::{OneLine, Quiet, is_ours};
 use oncare_live::ops::{Levels, Recent};
 use oncare_live::security::{By, End, Security};
 use oncare_live::server::{Listeners, run};
 use oncare_live::store::{Attached, Detached, NewUser, Removed, SignOn, Store, Verdict, chain, session_grant};
-use oncare_live::{demo, doctor, password, proxy::snippet, sign_on_check};
+use oncare_live::{demo, doctor, health, password, proxy, proxy::snippet, sign_on_check};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -68,6 +69,9 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Uninstall(arguments) => uninstall(arguments).await?,
         Command::CreateUser(arguments) => create_user(arguments).await?,
         Command::Sessions(arguments) => sessions(arguments).await?,
+        Command::Health(Health { ops_listen, alive }) => {
+            print!("{}", health::ask(proxy::reachable(ops_listen), alive).await?);
+        }
         Command::Completions(arguments) => {
             let mut script = Vec::new();
             clap_complete::generate(arguments.shell, &mut Cli::command(), NAME, &mut script);

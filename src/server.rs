@@ -24,8 +24,11 @@ use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
 use crate::web::{self, App, Forms, Host, HostPages, Site, Turns, WebSettings};
 
-/// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
+/// How long requests may take to finish when the service stops.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The whole stop takes less, beside the times that are configured for it.
+const STOP: Duration = Duration::from_secs(10);
 
 /// How long the database may take to say, before serving, whether there can be own forms. One that is away is not waited for: pages
 /// look again.
@@ -143,7 +146,7 @@ pub async fn run(
         () = stop.cancelled() => {}
     }
     tracing::info!("stopping");
-    ops::say_stopping();
+    ops::say_stopping(STOP + service.drain.drain_notice + service.drain.drain_for);
     stopping.cancel();
     live.hub.refuse();
     // whoever shares out requests finds out that this instance is not ready before it takes none any more

@@ -54,6 +54,8 @@ pub enum Command {
     CreateUser(CreateUser),
     /// List the sessions of a user here, or end them all.
     Sessions(UserSessions),
+    /// Say whether the service that runs here can serve, as its exit status says as well.
+    Health(Health),
     /// Print what a shell needs to complete the arguments of this program.
     Completions(Completions),
     /// Print the manual page, for `man`.
@@ -465,6 +467,17 @@ pub struct Demo {
     /// The port of the private PostgreSQL on 127.0.0.1; another free one where it is taken.
     #[arg(long, env = "DEMO_DATABASE_PORT", default_value_t = 54329, value_name = "PORT")]
     pub database_port: u16,
+}
+
+/// Arguments of `health`.
+#[derive(Debug, Clone, Args)]
+pub struct Health {
+    /// Address and port of the /healthz and /readyz that are asked.
+    #[arg(long, env = "OPS_LISTEN", default_value = "127.0.0.1:9464", value_name = "ADDRESS", value_parser = address)]
+    pub ops_listen: SocketAddr,
+    /// Ask whether it lives, and not whether it can serve, for which it needs its database.
+    #[arg(long)]
+    pub alive: bool,
 }
 
 /// Arguments of `completions`.

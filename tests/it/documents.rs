@@ -1,6 +1,6 @@
 //! The documents: every command in them is run as it stands, every link and path leads somewhere, and what they name of flags,
 //! variables, metrics and states is what the program has, and the other way round. (The steps of `docs/DJANGO.md` are carried out by
-//! `guide.rs`.)
+//! `guide.rs`, those of `docs/PACKAGES.md` by `package.rs`.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -30,13 +30,14 @@ const FOLDERS: [&str; 10] =
     ["src/", "sql/", "static/", "templates/", "tests/", "docs/", "bench/", "benches/", "scripts/", "deploy/"];
 
 /// Flags that are of other programs.
-const OTHERS_FLAGS: [(&str, &str); 11] = [
+const OTHERS_FLAGS: [(&str, &str); 12] = [
     ("--data-urlencode", "curl"),
     ("--disable-triggers", "pg_restore"),
     ("--help", "every program"),
     ("--locked", "cargo"),
     ("--only", "oncare-bench"),
     ("--open", "cargo doc"),
+    ("--purge", "dpkg"),
     ("--quick", "oncare-bench"),
     ("--release", "cargo"),
     ("--test", "cargo"),
@@ -576,8 +577,8 @@ fn the_readme_is_for_five_minutes() {
 #[test]
 fn no_other_document_has_commands() {
     for document in Document::all() {
-        let is_followed =
-            ["README.md", "docs/PROTOCOL.md", "docs/OPERATIONS.md", "docs/DJANGO.md"].contains(&&*document.name);
+        let is_followed = ["README.md", "docs/PROTOCOL.md", "docs/OPERATIONS.md", "docs/DJANGO.md", "docs/PACKAGES.md"]
+            .contains(&&*document.name);
         let has_commands = document.parts().0.iter().any(|block| block.kind == "sh");
         assert!(is_followed || !has_commands, "{} has commands that no test runs", document.name);
     }

@@ -373,7 +373,7 @@ async fn a_service_manager_is_told_that_it_serves_lives_and_stops() {
     let path = folder.join("notify");
     let told = UnixDatagram::bind(&path).unwrap();
     let service = Process::start(&database.url, |command| {
-        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000").args(["--drain-for", "1min"]);
     });
     let until = async |what: &str| {
         let heard = async {
@@ -391,7 +391,8 @@ async fn a_service_manager_is_told_that_it_serves_lives_and_stops() {
     until("STATUS=live, 0 streams\nWATCHDOG=1").await;
     until("WATCHDOG=1").await;
     service.signal();
-    until("STOPPING=1").await;
+    // else the manager would kill it in the midst of what it was told to take its time for
+    until("STOPPING=1\nEXTEND_TIMEOUT_USEC=70000000").await;
     let (success, _) = service.ended().await;
     assert!(success);
     std::fs::remove_file(path).unwrap();

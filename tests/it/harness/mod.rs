@@ -3,11 +3,13 @@
 pub mod browser;
 pub mod crowd;
 pub mod database;
+pub mod front;
 pub mod gallery;
 pub mod http;
 pub mod instance;
 pub mod logged;
 pub mod nginx;
+pub mod over_tls;
 pub mod proxy;
 pub mod scene;
 pub mod service;
