@@ -18,11 +18,11 @@ use crate::http::{self, Connections, Limits};
 use crate::live::{Hub, Live, StreamCaps};
 use crate::network::PerAddress;
 use crate::open_files::{self, OPS_CONNECTIONS, Shares};
-use crate::ops::{self, History, Metrics, Ops};
+use crate::ops::{self, History, Instances, Metrics, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
-use crate::web::{self, App, Forms, Host, HostPages, Site, Turns, WebSettings};
+use crate::web::{self, App, Forms, Host, HostPages, OtherAssets, Site, Turns, WebSettings};
 
 /// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
@@ -30,6 +30,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the database may take to say, before serving, whether there can be own forms. One that is away is not waited for: pages
 /// look again.
 const FORMS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the database may take to keep what other instances are to know of this one, before it serves.
+const INSTANCES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// In what time one stream is ended at the latest, as long as the whole may take, and how far apart those are that end together.
 const DRAINED_IN: Duration = Duration::from_millis(1);
@@ -109,6 +112,7 @@ pub async fn run(
         two_cookies: Arc::default(),
         untrusted_proxy: Arc::default(),
         requests: Requests::default(),
+        other_assets: Arc::new(OtherAssets::default()),
         turns: Turns::of_pool(service.pool_size),
         settings: Arc::new(settings),
     };
@@ -119,12 +123,23 @@ pub async fn run(
         in_background(async move { history.keep(&metrics).await }.boxed());
         in_background(async move { ops::keep_alive(&live).await }.boxed());
     }
+    let addresses = (listeners.web.local_addr()?, listeners.ops.local_addr()?);
+    let parts = (store.clone(), Arc::clone(&live), metrics.clone());
+    let instances = Instances::new(parts, addresses, web::packed_assets(), stopping.clone());
+    if tokio::time::timeout(INSTANCES_PATIENCE, instances.begin()).await.is_err() {
+        tracing::debug!("the database does not take in time what other instances are told of this one");
+    }
+    {
+        let instances = instances.clone();
+        in_background(async move { instances.keep().await }.boxed());
+    }
     let ops = Ops {
         store,
         live: Arc::clone(&live),
         sign_on,
         metrics,
         history,
+        instances: instances.clone(),
         started_at: Utc::now(),
         stop: stop.clone(),
         stopping: stopping.clone(),
@@ -154,6 +169,7 @@ pub async fn run(
     let _ = web.await;
     background.cancel();
     let _ = ops.await;
+    let _ = tokio::time::timeout(INSTANCES_PATIENCE, instances.leave()).await;
     tasks.close();
     if tokio::time::timeout(TASKS_GRACE, tasks.wait()).await.is_err() {
         tracing::warn!("background tasks did not end in time");

@@ -1,9 +1,10 @@
 //! For ops, on a listener of their own: whether the process lives (`routes.rs`), whether it can serve (`readiness.rs`), and what it
 //! counts (`metrics.rs`, with what the system says of it, `process.rs`); a page (`page.rs`) that shows how things are (`status.rs`:
-//! the metrics, read by `scrape.rs`, those of the last hour in `history.rs`, and what went wrong, of `log.rs`) and by which something
+//! the metrics, read by `scrape.rs`, those of the last hour in `history.rs`, what went wrong, of `log.rs`, and how the other instances are, of `instances.rs`) and by which something
 //! can be done about it. `parts.rs`: what all these look at. `systemd.rs`: what the service manager is told.
 
 mod history;
+mod instances;
 mod log;
 mod metrics;
 mod page;
@@ -17,6 +18,7 @@ mod status;
 mod systemd;
 
 pub use history::History;
+pub use instances::Instances;
 pub use log::{Levels, Recent};
 pub use metrics::Metrics;
 pub use parts::Ops;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::history::Sample;
+use super::instances::Row;
 use super::log::{self, Line};
 use super::parts::Ops;
 use super::scrape::Scrape;
@@ -36,6 +37,8 @@ pub(super) struct Status {
     pool: Pool,
     /// How far behind each step of the background work is, in seconds.
     behind: BTreeMap<&'static str, f64>,
+    /// All instances on this database, this one first.
+    instances: Vec<Row>,
     /// The last warnings and errors of the log, the newest first.
     errors: Vec<Line>,
     /// The last hour, the oldest first.
@@ -117,6 +120,7 @@ impl Ops {
                 waiting: scrape.of("pool_waiting"),
             },
             behind: ["fold", "timeline"].into_iter().map(behind).collect(),
+            instances: self.instances.rows(),
             errors: log::recent(),
             history: self.history.samples(),
         })

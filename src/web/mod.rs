@@ -6,6 +6,7 @@
 //! | `app.rs` | what every handler is given: the store, the live side, what was configured |
 //! | `headers.rs` | what a browser may do with an answer, by the kind of the answer |
 //! | `turns.rs` | how much one person may have under way at once |
+//! | `other_assets.rs` | scripts and styles of other versions, whose pages a balancer may lead here |
 //! | `request/` | who asks, and so what they may see (`session.rs`); what is asked: forms, queries; why not: a failure, as a value |
 //! | `page/` | what every page has: shell, assets, where orders are changed; the login, or the way to the host's and back; the page of a failure |
 //! | `stream/` | opening a stream, and writing it on a connection that it takes over |
@@ -21,6 +22,7 @@ mod headers;
 mod lists;
 mod news;
 mod order;
+mod other_assets;
 mod page;
 mod request;
 mod stream;
@@ -46,6 +48,8 @@ pub use app::{App, Forms, HostPages, WebSettings};
 use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
+pub use other_assets::OtherAssets;
+pub use page::assets::packed as packed_assets;
 use page::{assets, login, sessions};
 use request::id::RequestId;
 use request::session::{Pharmacist, SalesRep};

@@ -41,6 +41,7 @@ mod holding;
 mod host_page;
 mod hostile;
 mod imports;
+mod instances;
 mod latency;
 mod lists;
 mod login;

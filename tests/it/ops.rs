@@ -26,7 +26,7 @@ async fn readiness_says_what_is_missing() {
     assert_eq!(status, 503);
     assert!(
         text.contains(
-            "oncare_tables, live_tables, leaner_events, order_timeline, positions, fold_database, unreadable, fold_recording, live_functions, triggers, no_role, viewing, saved_view, accounts, arrival, tidied, sign_in, list_index missing"
+            "oncare_tables, live_tables, leaner_events, order_timeline, positions, fold_database, unreadable, fold_recording, live_functions, triggers, no_role, viewing, saved_view, accounts, arrival, tidied, sign_in, instances, event_version, list_index missing"
         ),
         "{text}"
     );

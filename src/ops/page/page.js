@@ -2,6 +2,16 @@
  * How things are: `Status` of the server.
  *
  * @typedef {{ at: number, streams: number, frames: number, event_age: number | null, pool: number, queue: number }} Sample
+ * @typedef {object} Instance
+ * @property {string} name
+ * @property {string} version
+ * @property {string} ops_address
+ * @property {string} started_at
+ * @property {"live" | "not live" | "draining" | "vanished"} state
+ * @property {number} streams
+ * @property {number | null} event_age
+ * @property {number} seen_seconds_ago
+ * @property {boolean} is_this
  * @typedef {object} Status
  * @property {string} version
  * @property {number} uptime_seconds
@@ -16,6 +26,7 @@
  * @property {number} queue_usage
  * @property {{ limit: number, open: number, lent: number, waiting: number }} pool
  * @property {Record<string, number>} behind
+ * @property {Instance[]} instances
  * @property {{ at: string, level: string, text: string }[]} errors
  * @property {Sample[]} history
  */
@@ -161,6 +172,26 @@ function users({ streams }) {
 }
 
 /** @param {Status} status */
+function instances({ instances }) {
+  return instances.map(({ name, version, ops_address, started_at, state, streams, event_age, seen_seconds_ago, is_this }) => {
+    const item = element("li");
+    const title = element("p");
+    const word = element("span", state);
+    word.dataset["state"] = state === "live" ? "good" : "bad";
+    title.append(element("strong", name), word);
+    const since = `${started_at.slice(0, 16).replace("T", " ")} UTC`;
+    const told = [
+      `version ${version} since ${since}`,
+      `${streams} stream${streams === 1 ? "" : "s"}`,
+      `event age, p99 of the last minute: ${event_age === null ? "no change" : `≤ ${duration(event_age)}`}`,
+      is_this ? "this one" : `seen ${duration(Math.round(seen_seconds_ago))} ago, ops at ${ops_address}`,
+    ];
+    item.append(title, element("p", told.join(" · ")));
+    return item;
+  });
+}
+
+/** @param {Status} status */
 function lines({ errors }) {
   part("flawless").hidden = errors.length > 0;
   return errors.map(({ at, level, text }) => {
@@ -213,6 +244,9 @@ function render(status) {
   show("tiles", [status.listener, streams, status.event_age, Math.round(status.canary_seconds_ago), status.pool, status.behind, faults],
     () => tiles(status));
   show("faults", faults, () => faults.map((fault) => element("li", fault)));
+  // of others it is told in steps of seconds how long ago they were seen
+  const seen = status.instances.map((one) => ({ ...one, seen_seconds_ago: Math.round(one.seen_seconds_ago) }));
+  show("instances", seen, () => instances(status));
   show("plots", history, () => [
     plot("Open streams", history, ({ streams }) => streams, String),
     plot("Changes written a second", history, ({ frames }) => frames, (frames) => frames.toFixed(1)),

@@ -40,7 +40,7 @@ pub(in crate::store) enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-pub(in crate::store) const MIGRATIONS: [Migration; 18] = [
+pub(in crate::store) const MIGRATIONS: [Migration; 20] = [
     migration!("0001_oncare_tables", HostTables),
     migration!("0002_live_tables", Plain),
     migration!("0006_leaner_events", LocksWhatIsWritten),
@@ -58,6 +58,8 @@ pub(in crate::store) const MIGRATIONS: [Migration; 18] = [
     migration!("0018_arrival", Plain),
     migration!("0022_tidied", Plain),
     migration!("0032_sign_in", Plain),
+    migration!("0035_instances", Plain),
+    migration!("0036_event_version", Functions),
     // last, as it waits for the transactions of others
     migration!("0009_list_index", ConcurrentIndex),
 ];
