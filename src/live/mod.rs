@@ -40,7 +40,7 @@ mod watched;
 mod within;
 
 pub use bye::Bye;
-pub use frame::Frame;
+pub use frame::{Frame, WIRE};
 pub use heard::Payload;
 pub use hub::{Full, Hub, ListenerState, StreamCaps, Subscription};
 pub use meter::{Meter, Poll, Resync, Step, Task};

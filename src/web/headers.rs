@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response;
 
 use super::app::App;
+use crate::live::WIRE;
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -16,6 +17,9 @@ const EVERY: [(HeaderName, &str); 4] = [
     (header::REFERRER_POLICY, "same-origin"),
     (CORP, "same-origin"),
 ];
+
+/// Which version of the API's answers and the stream's events this is.
+const WIRE_VERSION: HeaderName = HeaderName::from_static("oncare-live-wire");
 
 /// A page: it loads nothing from elsewhere and is in no frame. No script may take a text for HTML but by the one policy of
 /// `static/js/base/page.js`, which has what it makes run nothing.
@@ -55,6 +59,7 @@ pub(crate) async fn add(State(app): State<App>, request: Request, next: Next) ->
     for (name, value) in EVERY.iter().chain(of_kind).chain(&https) {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
+    response.headers_mut().insert(WIRE_VERSION, HeaderValue::from(WIRE));
     response
 }
 

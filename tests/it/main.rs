@@ -42,6 +42,7 @@ mod host_page;
 mod hostile;
 mod imports;
 mod instances;
+mod kept;
 mod latency;
 mod lists;
 mod login;
