@@ -1,6 +1,6 @@
 # Everything that a person needs to know is in README.md.
 
-.PHONY: run test test-postgres lint tools chaos fuzz latency screenshots bench
+.PHONY: run test test-postgres lint tools chaos rolling fuzz latency screenshots bench
 
 run: ## set up what is missing, build, and run the demonstration
 	@scripts/install-tools postgresql
@@ -30,6 +30,10 @@ chaos: tools ## break everything again and again, for MINUTES (30), and hold eve
 attach-rehearsal: ## attach to a million orders beside sixteen writers, and measure how long these wait
 	@scripts/install-tools postgresql
 	cargo test --locked --release --test it -- --ignored --nocapture rehearsal::
+
+rolling: ## restart two instances behind nginx, under 5,000 streams and 500 updates a second, and measure how late anybody is told
+	@scripts/install-tools postgresql nginx
+	cargo test --locked --release --test it -- --ignored --nocapture rolling::
 
 fuzz: ## with a nightly compiler and cargo-fuzz, which must be there: each of fuzz/fuzz_targets for MINUTES (5)
 	for target in cursor notification django_session; do \

@@ -229,7 +229,7 @@ pub struct Clients {
 #[derive(Debug, Clone, Args)]
 pub struct Drain {
     /// How long it goes on serving after a signal while /readyz says that it is stopping: as long as whoever shares out requests
-    /// takes to notice. Streams that are opened meanwhile end at once.
+    /// takes to notice. New streams are refused meanwhile.
     #[arg(long, env = "DRAIN_NOTICE", default_value = "0s", value_name = "DURATION", value_parser = drain_time)]
     pub drain_notice: Duration,
     /// Over what time it then ends the open streams, so that they do not come back all at once; less where they are few.

@@ -21,6 +21,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -117,6 +118,18 @@ pub async fn serve(
     let accepted_before = AtomicU64::default();
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let mut said: Option<Instant> = None;
+    let welcome = |socket: TcpStream, address: SocketAddr| {
+        let peer = Peer { address, connection: accepted_before.fetch_add(1, Relaxed) };
+        if let Ok(place) = connections.admit(address.ip()) {
+            let site = Site { router: router.clone(), connections: Arc::clone(&connections) };
+            tasks.spawn(converse(socket, peer, site, place, stopping.clone(), tasks.clone()));
+        } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+            tasks.spawn(async move {
+                refusal::refuse(socket).await;
+                drop(permit);
+            });
+        }
+    };
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -124,18 +137,7 @@ pub async fn serve(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((socket, address)) => {
-                let peer = Peer { address, connection: accepted_before.fetch_add(1, Relaxed) };
-                if let Ok(place) = connections.admit(address.ip()) {
-                    let site = Site { router: router.clone(), connections: Arc::clone(&connections) };
-                    tasks.spawn(converse(socket, peer, site, place, stopping.clone(), tasks.clone()));
-                } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-                    tasks.spawn(async move {
-                        refusal::refuse(socket).await;
-                        drop(permit);
-                    });
-                }
-            }
+            Ok((socket, address)) => welcome(socket, address),
             Err(error) => {
                 if said.is_none_or(|at| at.elapsed() > QUIET) {
                     said = Some(Instant::now());
@@ -144,6 +146,10 @@ pub async fn serve(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    // whoever is connected already is answered: the system would end those that nobody has accepted
+    while let Some(Ok((socket, address))) = listener.accept().now_or_never() {
+        welcome(socket, address);
     }
     drop(listener);
     stopping.cancel();
@@ -226,6 +232,8 @@ async fn over_http1(
     let mut is_stopping = false;
     let take_over: TakesOver = loop {
         tokio::select! {
+            // first, so that a request that is there already is answered also where it is to stop
+            biased;
             ended = &mut connection => {
                 let is_timeout = ended.as_ref().is_err_and(hyper::Error::is_timeout);
                 let parts = connection.into_parts();

@@ -270,6 +270,12 @@ impl Hub {
         self.lock().draining = true;
     }
 
+    /// Whether the server is stopping, so that no stream is to be opened any more.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.lock().draining
+    }
+
     /// Ends so many of the streams that are not being ended yet, as the server is stopping.
     pub fn drain_some(&self, most: usize) {
         let mut left = most;

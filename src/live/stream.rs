@@ -39,7 +39,7 @@ impl Live {
     /// published to the mailbox, what was before is in the state. Nothing is in neither.
     ///
     /// # Errors
-    /// If there are as many streams as there may be, or the database can't be reached.
+    /// If there are as many streams as there may be, the server is stopping, or the database can't be reached.
     pub async fn open(
         self: &Arc<Self>,
         sight: Sight,
@@ -47,6 +47,9 @@ impl Live {
         since: Option<&Cursor>,
     ) -> Result<EventStream, NoStream> {
         debug_assert_eq!(subscriber.scope, sight.scope(), "a stream tells of what its reader may see");
+        if self.hub.is_draining() {
+            return Err(NoStream::Draining);
+        }
         let mut subscription = self.hub.subscribe(subscriber)?;
         let reading = self.syncs.read(sight, since);
         let first = reading.await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
@@ -86,6 +89,8 @@ type Reading = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
 pub enum NoStream {
     /// There are as many as there may be.
     Full,
+    /// The server is stopping.
+    Draining,
     /// Its state can't be read.
     Store(StoreError),
 }

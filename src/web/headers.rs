@@ -1,7 +1,7 @@
 //! What a browser may do with an answer, by the kind of the answer. A handler that says something else of these is not overruled.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Response, header};
+use axum::http::{HeaderName, HeaderValue, Response, Version, header};
 use axum::middleware::Next;
 use axum::response;
 
@@ -52,6 +52,7 @@ const HTTPS_ALONE: (HeaderName, &str) = (header::STRICT_TRANSPORT_SECURITY, "max
 pub(crate) const FOR_OTHER_SITES: (HeaderName, &str) = (CORP, "cross-origin");
 
 pub(crate) async fn add(State(app): State<App>, request: Request, next: Next) -> response::Response {
+    let is_http1 = request.version() < Version::HTTP_2;
     let mut response = next.run(request).await;
     let site = &app.settings.site;
     let https = (site.is_https() == Some(true) && site.has_host_to_itself()).then_some(HTTPS_ALONE);
@@ -60,6 +61,10 @@ pub(crate) async fn add(State(app): State<App>, request: Request, next: Next) ->
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response.headers_mut().insert(WIRE_VERSION, HeaderValue::from(WIRE));
+    // whoever keeps connections open is to find another instance before this one takes no more requests
+    if app.live.hub.is_draining() && is_http1 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

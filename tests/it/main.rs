@@ -58,6 +58,7 @@ mod properties;
 mod recording;
 mod rehearsal;
 mod rights;
+mod rolling;
 mod routes;
 mod screenshots;
 mod security;

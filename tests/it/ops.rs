@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::harness::database::{Database, connect, temporary_folder};
-use crate::harness::http::{Browserless, metric};
+use crate::harness::http::{Browserless, EVENTS, metric};
 use crate::harness::instance::{free_address, program};
 use crate::harness::service::Service;
 use crate::harness::{PATIENCE, eventually};
@@ -337,7 +337,12 @@ async fn a_service_that_stops_says_so_before_it_ends_streams_and_takes_no_more_r
             .await;
     assert!(said.contains(r#""listener":"stopping""#), "{said}");
     ana.dashboard("").await;
-    assert_eq!(ana.events().await.wait_for("bye").await.data["reason"], "draining", "one that is new");
+    let refused = ana.get(EVENTS).await;
+    let (status, headers) = (refused.status().as_u16(), refused.headers());
+    assert_eq!(
+        (status, &headers["retry-after"], &headers["connection"]),
+        (503, &"1".parse().unwrap(), &"close".parse().unwrap())
+    );
     eventually("the other goes on", async || {
         (service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await == 1.0).then_some(())
     })

@@ -34,6 +34,7 @@ pub(crate) async fn open<R: ListReader>(
     let subscriber = Subscriber { scope: sight.scope(), session: user.session, user: user.id, place: origin.place() };
     let events = app.live.open(sight, subscriber, cursor.as_ref()).await.map_err(|why| match why {
         NoStream::Full => Failure::Full,
+        NoStream::Draining => Failure::Draining,
         NoStream::Store(error) => error.into(),
     })?;
     Ok(response::respond(events, response::may_take_over(&request)))

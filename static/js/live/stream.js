@@ -94,7 +94,11 @@ export class Stream {
     });
     this.#on(source, "bye", (/** @type {Bye} */ bye) => {
       this.close();
-      if (bye.reason === "draining") this.#tryAgain();
+      if (bye.reason === "draining") {
+        // no failure: where instances are restarted one after the other, another one serves
+        this.#backoff = FIRST_BACKOFF;
+        this.#tryAgain();
+      }
       this.#listeners.bye(bye);
     });
     source.addEventListener("error", () => this.giveUp());
