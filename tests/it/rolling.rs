@@ -93,7 +93,7 @@ async fn stream(
         if !has_begun {
             let head = String::from_utf8_lossy(&unread).into_owned();
             let Some((head, _)) = head.split_once("\r\n\r\n") else { continue };
-            if !head.split(' ').nth(1).is_some_and(|status| status == "200") {
+            if head.split(' ').nth(1).is_none_or(|status| status != "200") {
                 return Err(format!("a stream: {}", head.lines().next().unwrap_or_default()));
             }
             unread.drain(..head.len() + 4);
