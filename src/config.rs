@@ -195,6 +195,9 @@ pub struct Service {
     /// How long events are kept: the timeline of an order, and how far back a page can be told what it missed.
     #[arg(long, env = "RETENTION", default_value = "90days", value_name = "DURATION", value_parser = long_duration)]
     pub retention: Duration,
+    /// How often another stream's state is compared with the database, by a stream beside somebody's; 0s: never.
+    #[arg(long, env = "AUDIT_EVERY", default_value = "60s", value_name = "DURATION", value_parser = audit_interval)]
+    pub audit_every: Duration,
     /// How it stops.
     #[command(flatten)]
     pub drain: Drain,
@@ -501,6 +504,11 @@ fn poll_interval(text: &str) -> Result<Duration, &'static str> {
 
 fn long_duration(text: &str) -> Result<Duration, &'static str> {
     duration(text, 60, 3_650 * 86_400, "expected a duration from 1min to 3650days such as 14days")
+}
+
+fn audit_interval(text: &str) -> Result<Duration, &'static str> {
+    let expected = "expected a duration from 1s to 1day such as 60s, or 0s";
+    duration(text, 0, 0, expected).or_else(|_| duration(text, 1, 86_400, expected))
 }
 
 fn short_duration(text: &str) -> Result<Duration, &'static str> {

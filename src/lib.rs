@@ -33,7 +33,8 @@
 //! Statistics do not count the orders as long as there is a valid **fold**. It (`live/fold_task.rs`, `store/tail/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. Without one (a new database, a restored dump, very many events at once)
 //! the orders are counted, which is slower and equally exact. When commits are few it also enters the events in
-//! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive.
+//! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive,
+//! and an **audit** (`live/audit.rs`) that a stream holds what the database does, in the same snapshot.
 //! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/database/gather.rs`).
 //! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`). A background task that
 //! fails begins anew (`live/supervise.rs`); what can't be read is left out or skipped, and whom it concerns read their state anew.

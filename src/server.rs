@@ -80,7 +80,7 @@ pub async fn run(
     let sessions = Sessions::new(&store, &sign_on, service.session_idle);
     let live = Live::new(store.clone(), sessions.clone(), service.time_zone, caps);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-    live.start(service.retention, &tasks, &background);
+    live.start(service.retention, service.audit_every, &tasks, &background);
     let in_background = |task: BoxFuture<'static, ()>| tasks.spawn(background.clone().run_until_cancelled_owned(task));
     if let SignOn::Django(keys) = &sign_on {
         let (store, django, keys) = (store.clone(), service.django.clone(), keys.clone());

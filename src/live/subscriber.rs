@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use crate::order::{Scope, UserId};
-use crate::store::SessionKey;
+use crate::store::{SessionKey, Sight};
 
 /// Whom a stream is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Subscriber {
     /// Whose orders it tells of.
-    pub scope: Scope,
+    pub sight: Sight,
     /// The session it was opened with.
     pub session: SessionKey,
     /// Whose session that is.
@@ -18,10 +18,19 @@ pub struct Subscriber {
     pub place: IpAddr,
 }
 
+impl Subscriber {
+    /// Whose orders it tells of.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.sight.scope()
+    }
+}
+
 #[cfg(test)]
 impl Subscriber {
     /// Any.
     pub(super) fn for_test() -> Self {
-        Self { scope: Scope::All, session: SessionKey([0; 32]), user: UserId(1), place: [192, 0, 2, 1].into() }
+        let sight = Sight::for_test(Scope::All);
+        Self { sight, session: SessionKey([0; 32]), user: UserId(1), place: [192, 0, 2, 1].into() }
     }
 }

@@ -35,4 +35,4 @@ pub use schema::{
     Applied, Attached, BYPASSED, Cost, Detached, Doubt, Finding, NAMING_TRIGGER, Recording, Removed, SchemaState,
     Stranger, TriggerState, Verdict, oldest_supported_version, rights, session_grant,
 };
-pub use tail::{Batch, Changed, Folded, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};
+pub use tail::{Batch, Changed, Folded, Held, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};

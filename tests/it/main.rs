@@ -5,6 +5,7 @@
 
 mod api;
 mod attach;
+mod audit;
 mod browser;
 mod browser_accessibility;
 mod browser_by_whom;

@@ -9,4 +9,4 @@ pub(super) use event::{
 };
 pub use order::Listed;
 pub(super) use order::{REP_COLUMNS, ROW_COLUMNS, amount, listed, order_row, row_rep, rows_by_id, rows_by_id_query};
-pub(super) use statistics::{SUMMARIES, TOTAL_SUMMARY, summaries, summary, summary_query};
+pub(super) use statistics::{SUMMARIES, TOTAL_SUMMARY, summaries, summary, summary_query, summed_up};
