@@ -72,7 +72,7 @@
 //! | [`config`] | arguments and environment | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
 //! | [`doctor`] | the diagnosis | store |
-//! | [`ops`] | metrics, health, the ops page | live, store, counted, order, http, routes, sign_on_check, doctor |
+//! | [`ops`] | metrics, health, the ops page | live, store, security, counted, order, http, routes, sign_on_check, doctor |
 //! | [`server`] | everything put together | all of these |
 //! | [`demo`] | private cluster, demonstration | server, config, store, order, password |
 //!

@@ -99,6 +99,7 @@ pub async fn run(
         forms,
         site: site(&service.django, &sign_on, service.sign_in.public_url),
     };
+    let administration = ops::for_administrators();
     let app = App {
         store: store.clone(),
         sessions,
@@ -129,7 +130,8 @@ pub async fn run(
         stop: stop.clone(),
         stopping: stopping.clone(),
     };
-    let web = http::serve(listeners.web, web::router(app), connections, requests.clone().cancelled_owned(), GRACE);
+    let web = web::router(app, administration.with_state(ops.clone()));
+    let web = http::serve(listeners.web, web, connections, requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
     let per_address = PerAddress { most: OPS_CONNECTIONS, spares_this_machine: true };
     let own =

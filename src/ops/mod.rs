@@ -1,7 +1,7 @@
 //! For ops, on a listener of their own: whether the process lives (`routes.rs`), whether it can serve (`readiness.rs`), and what it
 //! counts (`metrics.rs`, with what the system says of it, `process.rs`); a page (`page.rs`) that shows how things are (`status.rs`:
 //! the metrics, read by `scrape.rs`, those of the last hour in `history.rs`, and what went wrong, of `log.rs`) and by which something
-//! can be done about it. `parts.rs`: what all these look at. `systemd.rs`: what the service manager is told.
+//! can be done about it. Administrators who are signed in have the page as well (`routes.rs`). `parts.rs`: what all these look at. `systemd.rs`: what the service manager is told.
 
 mod history;
 mod log;
@@ -20,5 +20,5 @@ pub use history::History;
 pub use log::{Levels, Recent};
 pub use metrics::Metrics;
 pub use parts::Ops;
-pub use routes::{router, routes};
+pub use routes::{for_administrators, router, routes};
 pub use systemd::{keep_alive, say_serving, say_stopping};

@@ -36,6 +36,7 @@ pub(super) struct Status {
     pool: Pool,
     /// How far behind each step of the background work is, in seconds.
     behind: BTreeMap<&'static str, f64>,
+    audit: Audit,
     /// The last warnings and errors of the log, the newest first.
     errors: Vec<Line>,
     /// The last hour, the oldest first.
@@ -63,6 +64,13 @@ struct User {
 struct Ages {
     median: Option<f64>,
     p99: Option<f64>,
+}
+
+/// What was compared since the start, and what differed: a stream with the database, statistics with the orders.
+#[derive(Debug, Serialize)]
+struct Audit {
+    compared: f64,
+    differences: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +125,10 @@ impl Ops {
                 waiting: scrape.of("pool_waiting"),
             },
             behind: ["fold", "timeline"].into_iter().map(behind).collect(),
+            audit: Audit {
+                compared: scrape.of("audit_states_compared_total"),
+                differences: scrape.of("audit_differences_total") + scrape.of("statistics_differences_total"),
+            },
             errors: log::recent(),
             history: self.history.samples(),
         })

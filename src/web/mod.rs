@@ -39,7 +39,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::routes::Routes;
+use crate::routes::{Route, Routes};
 use crate::security::beginning;
 pub use address::{Host, Site};
 pub use app::{App, Forms, HostPages, WebSettings};
@@ -47,6 +47,7 @@ use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
 use page::{assets, login, sessions};
+use request::administration::administrators_alone;
 use request::id::RequestId;
 use request::session::{Pharmacist, SalesRep};
 use request::{asker, failure, guard, id, tally};
@@ -59,8 +60,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// twelve bytes each in a form.
 const BODY_LIMIT: usize = 256 * 1_024;
 
-/// What answers to every route.
-pub fn router(app: App) -> Router {
+/// What answers to every route. `administration` is for administrators alone, and belongs to whoever runs the service.
+pub fn router(app: App, administration: Routes<App>) -> Router {
     let everything = ServiceBuilder::new()
         .layer(from_fn(id::name))
         // what failed is logged once, with its cause, where it becomes a response: within this
@@ -76,10 +77,21 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(guard::refuse_cross_site))
         .layer(from_fn(failure::in_one_form))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT));
-    routes(&app.settings.site).into_router().layer(everything).with_state(app)
+    let administration = administration
+        .method_not_allowed_fallback(failure::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), administrators_alone));
+    let administration = Routes::new().nest(&app.settings.site.administration(), administration);
+    routes(&app.settings.site).merge(administration).into_router().layer(everything).with_state(app)
 }
 
-/// Every route, below the prefix of the pages; all but the pages also without it, where the host's own page asks for them.
+/// Every route there is, where administrators have these.
+#[must_use]
+pub fn all_routes(site: &Site, administration: &[Route]) -> Vec<Route> {
+    let theirs = administration.iter().map(|route| route.clone().below(&site.administration()));
+    routes(site).list().iter().cloned().chain(theirs).collect()
+}
+
+/// Those of the pages themselves, below the prefix of the pages; all but the pages also without it, where the host's own page asks for them.
 #[must_use]
 pub fn routes(site: &Site) -> Routes<App> {
     let pages = Routes::new()

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::net::UnixDatagram;
@@ -322,6 +323,50 @@ async fn the_ops_page_shows_how_things_are_and_ends_a_users_streams() {
         assert_eq!(stream.wait_for("bye").await.data["reason"], "draining");
     }
     eventually("they are gone", async || (status().await["streams"]["open"] == 1).then_some(())).await;
+}
+
+/// The same page where people sign in: for administrators alone, and it is said who did what.
+#[tokio::test]
+async fn administrators_have_the_page_where_they_are_signed_in() {
+    let database = Database::new().await;
+    let process = Process::start(&database.url, |_| ());
+    process.until_ready().await;
+    let [ana, boss] = ["ana", "boss"].map(|_| Browserless::new(process.web.clone()));
+    ana.sign_in("ana").await;
+    boss.sign_in("boss").await;
+    let mut stream = ana.events().await;
+    stream.wait_for("ping").await;
+    let page = boss.get("/ops/").await;
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("require-trusted-types-for 'script'"), "as of every page: {policy}");
+    assert!(page.text().await.unwrap().contains("src=\"page.js\""), "what it loads is below it");
+    assert!(boss.get("/orders/pharmacist/orders/").await.text().await.unwrap().contains("href=\"/ops/\""));
+    assert!(!ana.get("/orders/orders/").await.text().await.unwrap().contains("href=\"/ops/\""));
+    let mut told = boss.events_of("/ops/events", None).await;
+    assert_eq!(told.wait_for("status").await.data["streams"]["open"], 1);
+
+    let post = async |client: &Browserless, path: &str, origin: &str, body: &str| {
+        client.ask(Method::POST, path, &[("origin", origin)], body).await.status().as_u16()
+    };
+    for path in ["/ops/streams/end", "/ops/drain"] {
+        assert_eq!(post(&boss, path, "https://evil.example", "1").await, 403, "from another site");
+        assert_eq!(post(&ana, path, &process.web, "1").await, 403);
+        assert_eq!(post(&Browserless::new(process.web.clone()), path, &process.web, "1").await, 303, "to the login");
+    }
+    assert_eq!(post(&boss, "/ops/log", &process.web, "debug").await, 404, "is for the ops listener");
+    assert_eq!(post(&boss, "/ops/streams/end", &process.web, "1").await, 200);
+    assert_eq!(stream.wait_for("bye").await.data["reason"], "draining");
+
+    database.sql("update accounts_user set role = 'sales_rep' where username = 'boss'").await;
+    while told.next().await.is_some() {}
+    assert_eq!(boss.get("/ops/status.json").await.status(), 403, "nor is anything else told any more");
+    database.sql("update accounts_user set role = 'admin' where username = 'boss'").await;
+    assert_eq!(post(&boss, "/ops/drain", &process.web, "").await, 202);
+    let (success, lines) = process.ended().await;
+    assert!(success);
+    let done = lines.iter().filter(|line| line["fields"]["message"] == "administered");
+    let done: Vec<_> = done.map(|line| [&line["fields"]["deed"], &line["fields"]["name"], &line["target"]]).collect();
+    assert_eq!(done, [["end_streams", "boss", "security"], ["drain", "boss", "security"]]);
 }
 
 #[tokio::test]
