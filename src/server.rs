@@ -100,6 +100,7 @@ pub async fn run(
         site: site(&service.django, &sign_on, service.sign_in.public_url),
     };
     let administration = ops::for_administrators();
+    let all_routes = web::all_routes(&settings.site, administration.list());
     let app = App {
         store: store.clone(),
         sessions,
@@ -109,7 +110,7 @@ pub async fn run(
         sign_in_key: Arc::default(),
         two_cookies: Arc::default(),
         untrusted_proxy: Arc::default(),
-        requests: Requests::default(),
+        requests: Requests::of(all_routes.iter().map(|route| &*route.path)),
         turns: Turns::of_pool(service.pool_size),
         settings: Arc::new(settings),
     };
