@@ -127,6 +127,7 @@ pub async fn run(
         sign_on,
         metrics,
         history,
+        disk: Arc::default(),
         started_at: Utc::now(),
         stop: stop.clone(),
         stopping: stopping.clone(),

@@ -1,8 +1,9 @@
-//! For ops, on a listener of their own: whether the process lives (`routes.rs`), whether it can serve (`readiness.rs`), and what it
+//! For ops, on a listener of their own: whether the process lives (`routes.rs`), whether it can serve (`readiness.rs`, and `disk.rs` of what it says in the log), and what it
 //! counts (`metrics.rs`, with what the system says of it, `process.rs`); a page (`page.rs`) that shows how things are (`status.rs`:
 //! the metrics, read by `scrape.rs`, those of the last hour in `history.rs`, and what went wrong, of `log.rs`) and by which something
 //! can be done about it. Administrators who are signed in have the page as well (`routes.rs`). `parts.rs`: what all these look at. `systemd.rs`: what the service manager is told.
 
+mod disk;
 mod history;
 mod log;
 mod metrics;
@@ -16,6 +17,7 @@ mod scrape;
 mod status;
 mod systemd;
 
+pub use disk::Disk;
 pub use history::History;
 pub use log::{Levels, Recent};
 pub use metrics::Metrics;

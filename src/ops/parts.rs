@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::disk::Disk;
 use super::history::History;
 use super::metrics::Metrics;
 use crate::live::Live;
@@ -23,6 +24,8 @@ pub struct Ops {
     pub metrics: Metrics,
     /// What was counted during the last hour.
     pub history: History,
+    /// What was said of the server's disk.
+    pub disk: Arc<Disk>,
     /// When the service began.
     pub started_at: DateTime<Utc>,
     /// Cancelled where ops want the service to stop.

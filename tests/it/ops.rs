@@ -487,15 +487,19 @@ async fn a_service_whose_database_has_no_room_left_is_not_ready() {
         admin.batch_execute(&format!("alter database {} set tablespace small", database.name)).await.ok()
     })
     .await;
-    let service = Service::start(&database).await;
+    let process = Process::start(&database.url, |_| ());
+    process.until_ready().await;
     disk.fill();
-    let (_, said) = eventually("it is not ready", async || {
-        Some(service.get_ops("/readyz").await).filter(|(status, _)| *status == 503)
-    })
-    .await;
+    let (_, said) =
+        eventually("it is not ready", async || process.get("/readyz").await.filter(|(status, _)| *status == 503)).await;
     let said: Value = serde_json::from_str(&said).unwrap();
     assert!(said["disk"].as_str().unwrap().contains("No space left on device"), "{said}");
     assert_eq!((&said["database"], &said["listener"]), (&"ok".into(), &"ok".into()), "{said}");
     disk.clear();
-    service.ready().await;
+    process.until_ready().await;
+    process.signal();
+    let (_, lines) = process.ended().await;
+    assert_eq!(told(&lines, "ERROR"), ["not ready: the database server's disk takes nothing that is written"]);
+    let back = |message: &&str| message.starts_with("the database server's disk takes what is written again after ");
+    assert_eq!(told(&lines, "INFO").into_iter().filter(back).count(), 1, "{lines:?}");
 }
