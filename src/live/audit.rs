@@ -78,8 +78,9 @@ pub(super) async fn run(live: &Arc<Live>, every: Duration) {
 
 /// Keeps a stream beside somebody's and compares it now and then, until it has been compared as often as it should, ends, or begins anew.
 async fn audit(live: &Arc<Live>, beside: Subscriber, pause: Duration, mended: &mut Mended) -> Result<(), StoreError> {
-    let Some(stream) = live.open_audit(beside).await? else { return Ok(()) };
-    let Some(mut audit) = Audit::begin(live, beside.sight, stream).await? else { return Ok(()) };
+    let Some(sight) = beside.sight else { return Ok(()) };
+    let Some(stream) = live.open_audit(sight, beside).await? else { return Ok(()) };
+    let Some(mut audit) = Audit::begin(live, sight, stream).await? else { return Ok(()) };
     let mut looks = interval_at(Instant::now() + pause, pause);
     for _ in 0..LOOKS {
         loop {

@@ -18,7 +18,7 @@ use super::watched::{Audience, Watched};
 use crate::cursor::{Cursor, Epoch, Revision};
 use crate::network::PerAddress;
 use crate::order::{RepId, Scope, UserId};
-use crate::store::{SessionKey, Sight};
+use crate::store::SessionKey;
 
 /// Streams that one session may have open. Beyond, its oldest is replaced.
 const STREAMS_PER_SESSION: usize = 24;
@@ -163,7 +163,7 @@ impl Hub {
         if channels.draining {
             mailbox.close(Bye::Draining);
         }
-        let (scope, Subscriber { session, user, place, .. }) = (subscriber.scope(), subscriber);
+        let Subscriber { scope, session, user, place, .. } = subscriber;
         let of_place = channels.by_place.entry(place).or_default();
         *of_place += 1;
         let most = self.caps.per_address.of(place);
@@ -199,7 +199,7 @@ impl Hub {
         if channels.draining {
             return None;
         }
-        channels.watched.get_mut(beside.scope())?.audit = Some(Arc::clone(&mailbox));
+        channels.watched.get_mut(beside.scope)?.audit = Some(Arc::clone(&mailbox));
         drop(channels);
         Some(Subscription { hub: Arc::clone(self), mailbox, reason: CLIENT_GONE, is_audit: true })
     }
@@ -444,11 +444,6 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Whose orders it tells of.
-    pub(super) fn sight(&self) -> Sight {
-        self.mailbox.subscriber.sight
-    }
-
     /// Whether it is the audit's.
     pub(super) fn is_audit(&self) -> bool {
         self.is_audit
@@ -476,7 +471,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let (scope, place) = (self.mailbox.subscriber.scope(), self.mailbox.subscriber.place);
+        let Subscriber { scope, place, .. } = self.mailbox.subscriber;
         let mut guard = self.hub.lock();
         let channels = &mut *guard;
         let channel = channels.watched.get_mut(scope);
@@ -527,7 +522,8 @@ mod tests {
             let hub = Arc::new(Hub::new(Arc::default(), caps(all)));
             let subscribe = |(session, user, place): &(u8, i64, u8)| {
                 hub.subscribe(Subscriber {
-                    sight: Sight::for_test(Scope::Rep(RepId(*user))),
+                    scope: Scope::Rep(RepId(*user)),
+                    sight: None,
                     session: SessionKey([*session; 32]),
                     user: UserId(*user),
                     place: [192, 0, 2, *place].into(),

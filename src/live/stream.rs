@@ -42,31 +42,39 @@ impl Live {
     /// If there are as many streams as there may be, or the database can't be reached.
     pub async fn open(
         self: &Arc<Self>,
+        sight: Sight,
         subscriber: Subscriber,
         since: Option<&Cursor>,
     ) -> Result<EventStream, NoStream> {
-        Ok(self.begin(self.hub.subscribe(subscriber)?, since).await?)
+        debug_assert_eq!(subscriber.scope, sight.scope(), "a stream tells of what its reader may see");
+        Ok(self.begin(sight, self.hub.subscribe(subscriber)?, since).await?)
     }
 
     /// The same for the audit, beside somebody's stream; none where there is none any more.
-    pub(super) async fn open_audit(self: &Arc<Self>, beside: Subscriber) -> Result<Option<EventStream>, StoreError> {
+    pub(super) async fn open_audit(
+        self: &Arc<Self>,
+        sight: Sight,
+        beside: Subscriber,
+    ) -> Result<Option<EventStream>, StoreError> {
         match self.hub.audit(beside) {
-            Some(subscription) => self.begin(subscription, None).await.map(Some),
+            Some(subscription) => self.begin(sight, subscription, None).await.map(Some),
             None => Ok(None),
         }
     }
 
     async fn begin(
         self: &Arc<Self>,
+        sight: Sight,
         mut subscription: Subscription,
         since: Option<&Cursor>,
     ) -> Result<EventStream, StoreError> {
-        let reading = self.syncs.read(subscription.sight(), since);
+        let reading = self.syncs.read(sight, since);
         let first = reading.await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
         let next_ping = self.next_ping();
         let mut stream = EventStream {
             live: Arc::clone(self),
             subscription,
+            sight,
             known: Arc::clone(&first.cursor),
             waiting: VecDeque::new(),
             beginning: None,
@@ -136,6 +144,7 @@ impl Behind {
 pub struct EventStream {
     live: Arc<Live>,
     subscription: Subscription,
+    sight: Sight,
     /// Everything up to here was handed out to be written.
     known: Arc<Cursor>,
     /// Frames taken from the mailbox and not handed out yet.
@@ -301,7 +310,7 @@ impl EventStream {
         if !self.subscription.is_audit() {
             self.live.meter.resyncs.of(cause).inc();
         }
-        self.behind = Some(Behind::Reads(self.live.resync(self.subscription.sight(), &self.known)));
+        self.behind = Some(Behind::Reads(self.live.resync(self.sight, &self.known)));
     }
 
     /// Live only if what is told is the present: not while it is to be read anew, nor where the listener reads in another epoch.

@@ -9,7 +9,9 @@ use crate::store::{SessionKey, Sight};
 #[derive(Debug, Clone, Copy)]
 pub struct Subscriber {
     /// Whose orders it tells of.
-    pub sight: Sight,
+    pub scope: Scope,
+    /// By what they are read for somebody; none where nothing is read, as in a measurement.
+    pub sight: Option<Sight>,
     /// The session it was opened with.
     pub session: SessionKey,
     /// Whose session that is.
@@ -18,19 +20,11 @@ pub struct Subscriber {
     pub place: IpAddr,
 }
 
-impl Subscriber {
-    /// Whose orders it tells of.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
-        self.sight.scope()
-    }
-}
-
 #[cfg(test)]
 impl Subscriber {
     /// Any.
     pub(super) fn for_test() -> Self {
-        let sight = Sight::for_test(Scope::All);
-        Self { sight, session: SessionKey([0; 32]), user: UserId(1), place: [192, 0, 2, 1].into() }
+        let (scope, session) = (Scope::All, SessionKey([0; 32]));
+        Self { scope, sight: None, session, user: UserId(1), place: [192, 0, 2, 1].into() }
     }
 }

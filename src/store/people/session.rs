@@ -123,11 +123,6 @@ impl Sight {
         self.0
     }
 
-    #[cfg(test)]
-    pub(crate) fn for_test(scope: Scope) -> Self {
-        Self(scope)
-    }
-
     /// As the parameter of a statement: the rep, or null for all.
     pub(in crate::store) fn only(self) -> Option<i64> {
         self.0.rep().map(|rep| rep.0)
