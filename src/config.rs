@@ -395,6 +395,9 @@ pub struct Migrate {
     /// Build the statistics anew from the orders.
     #[arg(long)]
     pub rebuild_statistics: bool,
+    /// Print what would be run, as a script for psql, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `doctor`.

@@ -14,7 +14,7 @@ use oncare_live::log::{OneLine, Quiet, is_ours};
 use oncare_live::ops::{Levels, Recent};
 use oncare_live::security::{By, End, Security};
 use oncare_live::server::{Listeners, run};
-use oncare_live::store::{Attached, Detached, NewUser, Removed, SignOn, Store, Verdict, chain, session_grant};
+use oncare_live::store::{Attached, Detached, NewUser, Removed, Script, SignOn, Store, Verdict, chain, session_grant};
 use oncare_live::{demo, doctor, password, proxy::snippet, sign_on_check};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -86,8 +86,19 @@ async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> any
     Ok(())
 }
 
-async fn migrate(Migrate { database, create_tables, rebuild_statistics }: Migrate) -> anyhow::Result<()> {
+async fn migrate(Migrate { database, create_tables, rebuild_statistics, dry_run }: Migrate) -> anyhow::Result<()> {
     let store = Store::new(database.url()?, 2)?;
+    if dry_run {
+        let mut script = Script::default();
+        let outcome = store.write_migration(create_tables, rebuild_statistics, &mut script).await;
+        match script.text() {
+            "" if outcome.is_ok() => {
+                println!("-- The database is up to date: migrate would only add to the statistics what is new.")
+            }
+            text => print!("{text}"),
+        }
+        return Ok(outcome?);
+    }
     let applied = if create_tables { store.create_tables_and_migrate().await? } else { store.migrate().await? };
     match applied.migrations.as_slice() {
         [] if applied.put_back || applied.index_put_back => {}

@@ -33,6 +33,6 @@ pub use people::{
 pub use rows::Listed;
 pub use schema::{
     Applied, Attached, BYPASSED, Cost, Detached, Doubt, Finding, NAMING_TRIGGER, Recording, Removed, SchemaState,
-    Stranger, TriggerState, Verdict, oldest_supported_version, rights, session_grant,
+    Script, Stranger, TriggerState, Verdict, oldest_supported_version, rights, session_grant,
 };
 pub use tail::{Batch, Changed, Folded, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};

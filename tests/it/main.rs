@@ -33,6 +33,7 @@ mod defaults;
 mod demo;
 mod django;
 mod documents;
+mod dry_run;
 mod forged;
 mod guide;
 mod harness;
