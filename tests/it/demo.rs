@@ -118,10 +118,10 @@ async fn a_folder_is_one_demonstrations_and_what_is_in_its_way_is_told() {
     stop(child).await;
     std::fs::remove_file(&started).unwrap();
 
-    // one that does not start says why
+    // one that does not start says why, and not what its log ends with
     let settings = database.join("postgresql.conf");
     let kept = std::fs::read_to_string(&settings).unwrap();
-    std::fs::write(&settings, format!("{kept}\nno_such_setting = 1\n")).unwrap();
+    std::fs::write(&settings, format!("{kept}\nhba_file = '/nowhere'\n")).unwrap();
     let said = Demonstration::of(&folder).fails().await;
     assert!(said.contains("PostgreSQL did not start: ") && said.contains("FATAL: "), "{said}");
     std::fs::write(&settings, kept).unwrap();
