@@ -94,7 +94,7 @@ pub fn routes(site: &Site) -> Routes<App> {
         .get("/orders/orders/export.csv", export::export::<SalesRep>)
         .post("/orders/orders/views/", saved_views::save::<SalesRep>)
         .post("/orders/orders/views/delete/", saved_views::delete::<SalesRep>)
-        .get("/orders/pharmacist/dashboard/", pages::waiting_longest)
+        .get("/orders/pharmacist/dashboard/", pages::oldest_unfinished)
         .get("/orders/pharmacist/orders/", pages::page::<Pharmacist>)
         .get("/orders/pharmacist/orders/export.csv", export::export::<Pharmacist>)
         .post("/orders/pharmacist/orders/views/", saved_views::save::<Pharmacist>)
