@@ -103,7 +103,8 @@ fn statistics_advance(bencher: Bencher, events: i64) {
 
 fn subscriber(rep: i64, session: [u8; 32]) -> Subscriber {
     let place = [192, 0, 2, 1].into();
-    Subscriber { scope: Scope::Rep(RepId(rep)), session: SessionKey(session), user: UserId(rep), place }
+    let scope = Scope::Rep(RepId(rep));
+    Subscriber { scope, sight: None, session: SessionKey(session), user: UserId(rep), place }
 }
 
 /// A hub with so many reps, each with so many streams.

@@ -66,9 +66,11 @@ begin
     grant execute on all functions in schema live to oncare_live;
     grant select, insert, update on live.account to oncare_live;
     grant select, insert, update on live.arrival to oncare_live;
+    grant select, insert, update, delete on live.asset to oncare_live;
     grant select, insert, update on live.fold to oncare_live;
     grant select, insert, delete on live.fold_position to oncare_live;
     grant select, insert on live.incarnation to oncare_live;
+    grant select, insert, update, delete on live.instance to oncare_live;
     grant select on live.migration to oncare_live;
     grant select, insert, delete on live.muted_order to oncare_live;
     grant select, update, delete on live.order_event to oncare_live;

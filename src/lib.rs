@@ -33,7 +33,8 @@
 //! Statistics do not count the orders as long as there is a valid **fold**. It (`live/fold_task.rs`, `store/tail/fold.rs`) sums events into
 //! `live.order_stats`, and readers add the events since. Without one (a new database, a restored dump, very many events at once)
 //! the orders are counted, which is slower and equally exact. When commits are few it also enters the events in
-//! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive.
+//! `live.order_timeline`, by which an order's page finds them. A **canary** proves every five seconds that notifications arrive,
+//! and an **audit** (`live/audit.rs`) that a stream holds what the database does, in the same snapshot.
 //! What many ask at the same time, as when thousands of pages come back, is answered by one statement (`store/database/gather.rs`).
 //! A poll for which nothing changed is answered from what the listener has seen (`live/recency.rs`). A background task that
 //! fails begins anew (`live/supervise.rs`); what can't be read is left out or skipped, and whom it concerns read their state anew.
@@ -60,6 +61,7 @@
 //! | [`http`] | the accept loop, what clients may hold and for how long, and connections that a handler takes over | network, security |
 //! | [`open_files`] | the limit of open files, and its shares | nothing |
 //! | [`proxy`] | what a proxy before host and service must be told | nothing |
+//! | [`health`] | asking a service that runs whether it is well | nothing |
 //! | [`routes`] | a router that knows its routes | nothing |
 //! | [`network`] | from where a request came, through which proxies; pure | nothing |
 //! | [`security`] | the security log, and its counters | order, counted |
@@ -68,10 +70,10 @@
 //! | [`store`] | pool, TLS, migrations, every SQL statement beside its row mapping | order, cursor, django, seldom |
 //! | [`live`] | listener, hub, mailbox, frame, stream, fold, canary; no HTTP | store, order, cursor, security, network, counted |
 //! | [`web`] | sessions, pages, API, stream over HTTP, every route; no SQL | live, store, order, cursor, password, network, security, seldom, http, routes, counted |
-//! | [`config`] | arguments and environment | store, order, django, network, proxy |
+//! | [`config`] | arguments, environment and file put together | store, order, django, network, proxy |
 //! | [`sign_on_check`] | whether the host can sign people on, for the doctor and the log at start | store, config, django |
 //! | [`doctor`] | the diagnosis | store |
-//! | [`ops`] | metrics, health, the ops page | live, store, counted, order, http, routes, sign_on_check, doctor |
+//! | [`ops`] | metrics, health, the ops page | live, store, security, counted, order, http, routes, sign_on_check, doctor |
 //! | [`server`] | everything put together | all of these |
 //! | [`demo`] | private cluster, demonstration | server, config, store, order, password |
 //!
@@ -83,6 +85,7 @@ pub mod cursor;
 pub mod demo;
 pub mod django;
 pub mod doctor;
+pub mod health;
 pub mod http;
 pub mod live;
 pub mod log;

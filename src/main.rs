@@ -1,23 +1,24 @@
 //! The command line of OnCare Live. Everything else is in the library.
 
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::CommandFactory;
 use oncare_live::config::{
-    Cli, Command, CreateUser, Database, Detach, Doctor, LogFormat, Migrate, Serve, Uninstall, UserSessions,
+    self, Cli, Command, CreateUser, Detach, Doctor, Health, Loaded, LogFormat, Migrate, Refused, Serve, Uninstall,
+    UserSessions,
 };
 use oncare_live::log::{OneLine, Quiet, is_ours};
 use oncare_live::ops::{Levels, Recent};
 use oncare_live::security::{By, End, Security};
 use oncare_live::server::{Listeners, run};
-use oncare_live::store::{Attached, Detached, NewUser, Removed, SignOn, Store, Verdict, chain, session_grant};
-use oncare_live::{demo, doctor, password, proxy::snippet, sign_on_check};
+use oncare_live::store::{Attached, Detached, NewUser, Removed, Script, SignOn, Store, Verdict, chain, session_grant};
+use oncare_live::{demo, doctor, health, password, proxy, proxy::snippet, sign_on_check};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -26,18 +27,31 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// What the program is called.
+const NAME: &str = "oncare-live";
+
+/// The status of a command line that is wrong, as clap has it.
+const WRONG_USAGE: u8 = 2;
+
 /// How long what still runs may take when all is done.
 const LAST_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let Loaded { cli, printed, notices } = match config::load(std::env::args_os(), std::env::vars_os()) {
+        Ok(loaded) => loaded,
+        Err(Refused::Arguments(error)) => error.exit(),
+        Err(Refused::Settings(wrong)) => {
+            wrong.iter().for_each(|wrong| eprintln!("error: {wrong}"));
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
     let quiet = Quiet::default();
     let outcome = start_log(&cli, &quiet).and_then(|()| {
-        if Database::shows_password(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())) {
-            tracing::warn!(
-                "--database-url has a password in it, which everybody on this machine can read: give it by DATABASE_URL, or in a \
-                 file by --database-url-file"
-            );
+        notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+        if let Some(printed) = printed {
+            print_all(printed.as_bytes())?;
+            cli.command.check()?;
+            return Ok(ExitCode::SUCCESS);
         }
         let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
         let outcome = runtime.block_on(obey(cli.command));
@@ -65,11 +79,33 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Uninstall(arguments) => uninstall(arguments).await?,
         Command::CreateUser(arguments) => create_user(arguments).await?,
         Command::Sessions(arguments) => sessions(arguments).await?,
+        Command::Health(Health { ops_listen, alive }) => {
+            print!("{}", health::ask(proxy::reachable(ops_listen), alive).await?);
+        }
+        Command::Completions(arguments) => {
+            let mut script = Vec::new();
+            clap_complete::generate(arguments.shell, &mut Cli::command(), NAME, &mut script);
+            // for bash the parts of a program with a hyphen in its name have two names, of which one is looked for and the other is there
+            let script = String::from_utf8(script)?.replace("oncare__subcmd__live", "oncare__live");
+            print_all(script.as_bytes())?;
+        }
+        // it has been printed in place of being obeyed
+        Command::Config(_) => {}
+        Command::Man => print_all(config::man::page(config::program())?.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whoever reads may have enough before the end, as `head` has.
+fn print_all(text: &[u8]) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("could not write to standard output"),
+    }
+}
+
 async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> anyhow::Result<()> {
+    service.check()?;
     let url = database.url()?;
     let shutdown = stop_signal()?;
     let listeners = Listeners::bind(&service)?;
@@ -86,8 +122,19 @@ async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> any
     Ok(())
 }
 
-async fn migrate(Migrate { database, create_tables, rebuild_statistics }: Migrate) -> anyhow::Result<()> {
+async fn migrate(Migrate { database, create_tables, rebuild_statistics, dry_run }: Migrate) -> anyhow::Result<()> {
     let store = Store::new(database.url()?, 2)?;
+    if dry_run {
+        let mut script = Script::default();
+        let outcome = store.write_migration(create_tables, rebuild_statistics, &mut script).await;
+        match script.text() {
+            "" if outcome.is_ok() => {
+                println!("-- The database is up to date: migrate would only add to the statistics what is new.")
+            }
+            text => print!("{text}"),
+        }
+        return Ok(outcome?);
+    }
     let applied = if create_tables { store.create_tables_and_migrate().await? } else { store.migrate().await? };
     match applied.migrations.as_slice() {
         [] if applied.put_back || applied.index_put_back => {}
@@ -273,6 +320,9 @@ fn new_password(file: Option<&Path>) -> anyhow::Result<String> {
     const SHORTEST: usize = 8;
     let password = if let Some(file) = file {
         let text = std::fs::read_to_string(file).with_context(|| format!("--password-file {}", file.display()))?;
+        if let Some(notice) = config::open_to_all(file) {
+            tracing::warn!("{notice}");
+        }
         text.lines().next().unwrap_or_default().to_owned()
     } else if std::io::stdin().is_terminal() {
         let password = rpassword::prompt_password("Password: ").context("could not read the password")?;
@@ -313,8 +363,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 
 /// Whatever the filter asks for, what [`Quiet`] holds back is not written.
 fn start_log(cli: &Cli, quiet: &Quiet) -> anyhow::Result<()> {
-    let expected = "--log: expected a filter such as warn or oncare_live=debug";
-    let filter: Targets = cli.log.parse().context(expected)?;
+    let filter = cli.log.clone();
     let in_vain =
         filter.iter().find(|(target, level)| !target.is_empty() && !is_ours(target) && *level > LevelFilter::WARN);
     let in_vain = in_vain.map(|(target, _)| target.to_owned());

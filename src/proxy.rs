@@ -11,6 +11,8 @@ pub enum Proxy {
     Nginx,
     /// Caddy.
     Caddy,
+    /// HAProxy.
+    Haproxy,
 }
 
 /// What the host's own page asks for, beside the host's own API.
@@ -31,6 +33,8 @@ pub fn snippet(proxy: Proxy, listen: SocketAddr, prefix: &str) -> String {
         (Proxy::Nginx, prefix) => nginx_beside(service, prefix),
         (Proxy::Caddy, "/") => caddy_alone(service),
         (Proxy::Caddy, prefix) => caddy_beside(service, prefix),
+        (Proxy::Haproxy, "/") => haproxy_alone(service),
+        (Proxy::Haproxy, prefix) => haproxy_beside(service, prefix),
     };
     trust(service) + &rules
 }
@@ -45,7 +49,8 @@ fn trust(service: SocketAddr) -> String {
 }
 
 /// A service that listens on all addresses is asked on the machine's own.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+#[must_use]
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -128,6 +133,7 @@ rewrite @oncare_live_script {prefix}static/js/{{re.script.1}}.js
 handle @oncare_live {{
     reverse_proxy {service} {{
         flush_interval -1
+        header_up -Forwarded
     }}
 }}
 ",
@@ -140,7 +146,50 @@ fn caddy_alone(service: SocketAddr) -> String {
         "# oncare-live: into a site block of its own, as its pages have no prefix
 reverse_proxy {service} {{
     flush_interval -1
+    header_up -Forwarded
 }}
+"
+    )
+}
+
+fn haproxy_beside(service: SocketAddr, prefix: &str) -> String {
+    let root = prefix.trim_end_matches('/');
+    let api = API.trim_start_matches('^');
+    // the module of our own page has the name of the host's script
+    let script =
+        format!("http-request replace-path '^.*{SCRIPTS}' '{prefix}static/js/\\1.js' unless {{ path_beg {prefix} }}");
+    format!(
+        "# oncare-live: into the host's frontend, before its own use_backend
+acl oncare_live path {root}
+acl oncare_live path_beg {prefix}
+acl oncare_live path_reg '^(?:{api}|{STREAMS})'
+acl oncare_live path_reg '{SCRIPTS}'
+use_backend oncare_live if oncare_live
+
+"
+    ) + &haproxy_backend(service, &format!("    {script}\n"))
+}
+
+fn haproxy_alone(service: SocketAddr) -> String {
+    "# oncare-live: into a frontend of its own, as its pages have no prefix
+default_backend oncare_live
+
+"
+    .to_owned()
+        + &haproxy_backend(service, "")
+}
+
+/// HAProxy passes on what comes as it comes.
+fn haproxy_backend(service: SocketAddr, more: &str) -> String {
+    format!(
+        "# and after all frontends. Of the frontend it asks for a `timeout client` of more than 15 s, as streams may say nothing for so long.
+backend oncare_live
+    timeout server 1h
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
+    http-request del-header Forwarded
+{more}    server oncare_live {service}
 "
     )
 }
@@ -154,9 +203,9 @@ mod tests {
         for (listen, asked) in
             [("127.0.0.1:8080", "127.0.0.1:8080"), ("0.0.0.0:9000", "127.0.0.1:9000"), ("[::]:9000", "[::1]:9000")]
         {
-            for proxy in [Proxy::Nginx, Proxy::Caddy] {
+            for proxy in Proxy::value_variants() {
                 for prefix in ["/", "/live/"] {
-                    let snippet = snippet(proxy, listen.parse().unwrap(), prefix);
+                    let snippet = snippet(*proxy, listen.parse().unwrap(), prefix);
                     assert!(snippet.contains(asked), "{snippet}");
                     assert_eq!(prefix == "/live/", snippet.contains("/live"), "{snippet}");
                     let address = asked.rsplit_once(':').unwrap().0.trim_matches(['[', ']']);

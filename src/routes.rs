@@ -20,6 +20,14 @@ pub struct Route {
     pub path: String,
 }
 
+impl Route {
+    /// The same below a path, which ends with a slash.
+    #[must_use]
+    pub fn below(self, path: &str) -> Self {
+        Self { path: format!("{path}{}", self.path.trim_start_matches('/')), ..self }
+    }
+}
+
 /// A router, and what is in it.
 #[derive(Clone)]
 pub struct Routes<S> {
@@ -63,8 +71,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "here it is noted")]
     pub fn nest(mut self, path: &str, other: Self) -> Self {
-        let below = |route: Route| Route { path: format!("{path}{}", route.path.trim_start_matches('/')), ..route };
-        self.list.extend(other.list.into_iter().map(below));
+        self.list.extend(other.list.into_iter().map(|route| route.below(path)));
         Self { router: self.router.nest(path, other.router), list: self.list }
     }
 
@@ -92,6 +99,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn method_not_allowed_fallback<T: 'static>(self, handler: impl Handler<T, S>) -> Self {
         Self { router: self.router.method_not_allowed_fallback(handler), list: self.list }
+    }
+
+    /// The same with what its handlers are given, as a part of another router.
+    #[must_use]
+    pub fn with_state<T: Clone + Send + Sync + 'static>(self, state: S) -> Routes<T> {
+        Routes { router: self.router.with_state(state), list: self.list }
     }
 
     /// Every route, in the order in which they were added.

@@ -195,6 +195,17 @@ impl<'a> By<'a> {
     }
 }
 
+/// Somebody who is signed in and may do what they ask for, in the extensions of their request.
+#[derive(Debug, Clone)]
+pub struct Doer {
+    /// Who.
+    pub user: UserId,
+    /// Their login.
+    pub name: String,
+    /// From where.
+    pub address: IpAddr,
+}
+
 /// As much of a path as the log has of it: whoever asks may ask for a very long one.
 #[must_use]
 pub fn beginning(path: &str) -> &str {
@@ -219,6 +230,13 @@ impl Security {
             Login::SignedIn => tracing::info!(target: TARGET, outcome, user, name, address, path, "login"),
             _ => tracing::warn!(target: TARGET, outcome, user, name, address, path, "login"),
         }
+    }
+
+    /// Somebody did something to the running service: `to` a user, where it concerns one.
+    pub fn administered(&self, deed: &str, to: Option<UserId>, doer: &Doer) {
+        let (user, name, address) = (doer.user.0, doer.name.as_str(), doer.address.to_string());
+        let to = to.map(|user| user.0);
+        tracing::info!(target: TARGET, deed, to, user, name, address, "administered");
     }
 
     /// Something was refused.

@@ -18,18 +18,24 @@ use crate::http::{self, Connections, Limits};
 use crate::live::{Hub, Live, StreamCaps};
 use crate::network::PerAddress;
 use crate::open_files::{self, OPS_CONNECTIONS, Shares};
-use crate::ops::{self, History, Metrics, Ops};
+use crate::ops::{self, History, Instances, Metrics, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
-use crate::web::{self, App, Forms, Host, HostPages, Site, Turns, WebSettings};
+use crate::web::{self, App, Forms, Host, HostPages, OtherAssets, Site, Turns, WebSettings};
 
-/// How long requests may take to finish when the service stops. The whole stop takes less than ten seconds.
+/// How long requests may take to finish when the service stops.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The whole stop takes less, beside the times that are configured for it.
+const STOP: Duration = Duration::from_secs(10);
 
 /// How long the database may take to say, before serving, whether there can be own forms. One that is away is not waited for: pages
 /// look again.
 const FORMS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the database may take to keep what other instances are to know of this one, before it serves.
+const INSTANCES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// In what time one stream is ended at the latest, as long as the whole may take, and how far apart those are that end together.
 const DRAINED_IN: Duration = Duration::from_millis(1);
@@ -80,7 +86,7 @@ pub async fn run(
     let sessions = Sessions::new(&store, &sign_on, service.session_idle);
     let live = Live::new(store.clone(), sessions.clone(), service.time_zone, caps);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-    live.start(service.retention, &tasks, &background);
+    live.start(service.retention, service.audit_every, &tasks, &background);
     let in_background = |task: BoxFuture<'static, ()>| tasks.spawn(background.clone().run_until_cancelled_owned(task));
     if let SignOn::Django(keys) = &sign_on {
         let (store, django, keys) = (store.clone(), service.django.clone(), keys.clone());
@@ -99,6 +105,8 @@ pub async fn run(
         forms,
         site: site(&service.django, &sign_on, service.sign_in.public_url),
     };
+    let administration = ops::for_administrators();
+    let all_routes = web::all_routes(&settings.site, administration.list());
     let app = App {
         store: store.clone(),
         sessions,
@@ -108,7 +116,8 @@ pub async fn run(
         sign_in_key: Arc::default(),
         two_cookies: Arc::default(),
         untrusted_proxy: Arc::default(),
-        requests: Requests::default(),
+        requests: Requests::of(all_routes.iter().map(|route| &*route.path)),
+        other_assets: Arc::new(OtherAssets::default()),
         turns: Turns::of_pool(service.pool_size),
         settings: Arc::new(settings),
     };
@@ -119,17 +128,30 @@ pub async fn run(
         in_background(async move { history.keep(&metrics).await }.boxed());
         in_background(async move { ops::keep_alive(&live).await }.boxed());
     }
+    let addresses = (listeners.web.local_addr()?, listeners.ops.local_addr()?);
+    let parts = (store.clone(), Arc::clone(&live), metrics.clone());
+    let instances = Instances::new(parts, addresses, web::packed_assets(), stopping.clone());
+    if tokio::time::timeout(INSTANCES_PATIENCE, instances.begin()).await.is_err() {
+        tracing::debug!("the database does not take in time what other instances are told of this one");
+    }
+    {
+        let instances = instances.clone();
+        in_background(async move { instances.keep().await }.boxed());
+    }
     let ops = Ops {
         store,
         live: Arc::clone(&live),
         sign_on,
         metrics,
         history,
+        instances: instances.clone(),
+        disk: Arc::default(),
         started_at: Utc::now(),
         stop: stop.clone(),
         stopping: stopping.clone(),
     };
-    let web = http::serve(listeners.web, web::router(app), connections, requests.clone().cancelled_owned(), GRACE);
+    let web = web::router(app, administration.with_state(ops.clone()));
+    let web = http::serve(listeners.web, web, connections, requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
     let per_address = PerAddress { most: OPS_CONNECTIONS, spares_this_machine: true };
     let own =
@@ -143,7 +165,7 @@ pub async fn run(
         () = stop.cancelled() => {}
     }
     tracing::info!("stopping");
-    ops::say_stopping();
+    ops::say_stopping(STOP + service.drain.drain_notice + service.drain.drain_for);
     stopping.cancel();
     live.hub.refuse();
     // whoever shares out requests finds out that this instance is not ready before it takes none any more
@@ -154,6 +176,7 @@ pub async fn run(
     let _ = web.await;
     background.cancel();
     let _ = ops.await;
+    let _ = tokio::time::timeout(INSTANCES_PATIENCE, instances.leave()).await;
     tasks.close();
     if tokio::time::timeout(TASKS_GRACE, tasks.wait()).await.is_err() {
         tracing::warn!("background tasks did not end in time");

@@ -26,7 +26,7 @@ const DATABASE: &str = "oncare";
 /// # Errors
 /// If the folder's demonstration is running already, PostgreSQL is not installed or can't be started, or an address is taken.
 pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Demo { mut service, data_dir, database_port } = arguments;
+    let Demo { mut service, data_dir, demo_database_port } = arguments;
     // nothing else manages its database
     service.forms.own.own_forms = true;
     if let SignOn::Django(_) = service.django.sign_on()? {
@@ -40,7 +40,7 @@ pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow:
     tokio::pin!(shutdown);
     let folder = data_dir.join("postgresql");
     let cluster = tokio::select! {
-        started = Cluster::start(&folder, database_port, Durability::Full) => started?,
+        started = Cluster::start(&folder, demo_database_port, Durability::Full) => started?,
         // a server that is starting ends with the pipe that it is held by
         () = &mut shutdown => return Ok(()),
     };

@@ -8,7 +8,10 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use super::hearing::{Attending, Unheard};
 use crate::counted::{Label, Labelled};
 use crate::network::{Network, Origin, Peer, PerAddress};
 use crate::security;
@@ -27,6 +30,9 @@ pub struct Limits {
     pub patience: Duration,
 }
 
+/// How long a connection may take to make room for another.
+const MAKES_ROOM: Duration = Duration::from_millis(200);
+
 /// Why a client is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -34,6 +40,8 @@ pub(super) enum Refusal {
     All,
     /// Its address has as many as it may.
     Address,
+    /// It had not sent all of a request when there was no room for somebody else.
+    Displaced,
 }
 
 impl Refusal {
@@ -42,13 +50,14 @@ impl Refusal {
         match self {
             Self::All => "all",
             Self::Address => "address",
+            Self::Displaced => "displaced",
         }
     }
 }
 
 impl Label for Refusal {
     const KEY: &'static str = "reason";
-    const KNOWN: &'static [Self] = &[Self::All, Self::Address];
+    const KNOWN: &'static [Self] = &[Self::All, Self::Address, Self::Displaced];
 
     fn value(self) -> &'static str {
         self.name()
@@ -84,6 +93,9 @@ impl Label for TooSlow {
 pub struct Connections {
     limits: Limits,
     held: Mutex<Held>,
+    unheard: Unheard,
+    /// A place was given back.
+    freed: Notify,
     open: Gauge,
     refused: Labelled<Refusal>,
     too_slow: Labelled<TooSlow>,
@@ -103,6 +115,8 @@ impl Connections {
         Arc::new(Self {
             limits,
             held: Mutex::default(),
+            unheard: Unheard::default(),
+            freed: Notify::new(),
             open: Gauge::default(),
             refused: Labelled::default(),
             too_slow: Labelled::default(),
@@ -119,7 +133,8 @@ impl Connections {
     pub fn register(&self, registry: &mut Registry) {
         let help = "Connections of the dashboards' clients, streams among them.";
         registry.register("connections_open", help, self.open.clone());
-        let help = "Connections and requests refused, as all clients or one address had as many as they may.";
+        let help = "Connections and requests refused, as all clients or one address had as many as they may; and connections closed \
+                    before a request had come, as there was no room for another.";
         self.refused.register(registry, "connections_refused", help);
         let help = "Clients that took too long to send a request's head or body, or to take an answer.";
         self.too_slow.register(registry, "clients_too_slow", help);
@@ -134,10 +149,43 @@ impl Connections {
         self.lock().connections > self.limits.connections / 4 * 3
     }
 
+    /// Where there is no room for a connection from there, has one make it of which no request has come yet.
+    pub(super) async fn make_room(&self, peer: IpAddr) {
+        let peer = peer.to_canonical();
+        let place = self.place_of(peer);
+        let is_wanted = {
+            let held = self.lock();
+            let may_have = place.is_none_or(|place| held.count(place) < self.limits.per_address.of(place));
+            may_have && held.connections >= self.limits.connections
+        };
+        if !is_wanted {
+            return;
+        }
+        let Some(displaced) = self.unheard.displace() else { return };
+        self.refuse(Refusal::Displaced, displaced);
+        let is_made = async {
+            while self.lock().connections >= self.limits.connections {
+                self.freed.notified().await;
+            }
+        };
+        // whose last request has come meanwhile ends after its answer
+        let _ = timeout(MAKES_ROOM, is_made).await;
+    }
+
+    /// Has a connection from there looked after.
+    pub(super) fn attend(&self, peer: IpAddr) -> Attending {
+        Attending::to(self.unheard.clone(), self.place_of(peer.to_canonical()))
+    }
+
+    /// Whose a connection is; nobody's, if a trusted proxy's.
+    fn place_of(&self, peer: IpAddr) -> Option<IpAddr> {
+        (!self.is_trusted(peer)).then(|| Origin { address: peer, connection: None }.place())
+    }
+
     /// A connection from there.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Place, Refusal> {
         let peer = peer.to_canonical();
-        let place = (!self.is_trusted(peer)).then(|| Origin { address: peer, connection: None }.place());
+        let place = self.place_of(peer);
         let mut held = self.lock();
         let admitted = if held.connections >= self.limits.connections {
             Err(Refusal::All)
@@ -192,12 +240,16 @@ impl Connections {
 impl Held {
     fn take(&mut self, place: Option<IpAddr>, cap: PerAddress) -> Result<(), Refusal> {
         let Some(place) = place else { return Ok(()) };
-        let count = self.by_place.get(&place).copied().unwrap_or_default();
+        let count = self.count(place);
         if count >= cap.of(place) {
             return Err(Refusal::Address);
         }
         self.by_place.insert(place, count + 1);
         Ok(())
+    }
+
+    fn count(&self, place: IpAddr) -> usize {
+        self.by_place.get(&place).copied().unwrap_or_default()
     }
 
     fn give_back(&mut self, place: IpAddr) {
@@ -249,6 +301,7 @@ impl Drop for Place {
         if self.is_connection {
             held.connections -= 1;
             self.connections.open.dec();
+            self.connections.freed.notify_one();
         }
     }
 }

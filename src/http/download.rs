@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::allowance::Allowance;
 use super::connections::{Connections, Place, TooSlow};
+use super::hearing::Question;
 
 /// What is handed to hyper at a time. It keeps of an answer what its client does not take, and of the last piece without having
 /// the exchange wait for that.
@@ -178,22 +179,23 @@ pub(super) struct Download {
     /// How it is read, over HTTP/2.
     reading: Option<Arc<Reading>>,
     _place: Option<Place>,
+    _asked: Arc<Question>,
 }
 
 impl Download {
     /// Over HTTP/1, where the socket tells whether the client reads.
-    pub(super) fn plain(body: Body, place: Place) -> Self {
-        Self { body, rest: Bytes::new(), reading: None, _place: Some(place) }
+    pub(super) fn plain(body: Body, place: Option<Place>, asked: Arc<Question>) -> Self {
+        Self { body, rest: Bytes::new(), reading: None, _place: place, _asked: asked }
     }
 
     /// Over HTTP/2, in the task of the exchange.
-    pub(super) fn watched(body: Body, place: Option<Place>, ends: Option<&Ends>) -> Self {
+    pub(super) fn watched(body: Body, place: Option<Place>, asked: Arc<Question>, ends: Option<&Ends>) -> Self {
         let reading = READING.try_with(Arc::clone).ok();
         if let (Some(reading), Some(ends)) = (&reading, ends) {
             // an exchange has one answer
             let _ = reading.ends.set(ends.clone());
         }
-        Self { body, rest: Bytes::new(), reading, _place: place }
+        Self { body, rest: Bytes::new(), reading, _place: place, _asked: asked }
     }
 
     fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {

@@ -4,6 +4,7 @@
 mod allowance;
 mod connections;
 mod download;
+mod hearing;
 mod paced;
 mod refusal;
 mod taking;
@@ -21,6 +22,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -37,6 +39,7 @@ use crate::network::Peer;
 pub use connections::{Connections, Limits, Place, TooSlow};
 pub use download::Ends;
 use download::{Download, Exchanges};
+use hearing::{Attention, Question};
 use paced::Paced;
 use refusal::{REFUSED, RETRY_AFTER};
 use taking::Taking;
@@ -117,6 +120,18 @@ pub async fn serve(
     let accepted_before = AtomicU64::default();
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let mut said: Option<Instant> = None;
+    let welcome = |socket: TcpStream, address: SocketAddr| {
+        let peer = Peer { address, connection: accepted_before.fetch_add(1, Relaxed) };
+        if let Ok(place) = connections.admit(address.ip()) {
+            let site = Site { router: router.clone(), connections: Arc::clone(&connections) };
+            tasks.spawn(converse(socket, peer, site, place, stopping.clone(), tasks.clone()));
+        } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+            tasks.spawn(async move {
+                refusal::refuse(socket).await;
+                drop(permit);
+            });
+        }
+    };
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -125,16 +140,8 @@ pub async fn serve(
         };
         match accepted {
             Ok((socket, address)) => {
-                let peer = Peer { address, connection: accepted_before.fetch_add(1, Relaxed) };
-                if let Ok(place) = connections.admit(address.ip()) {
-                    let site = Site { router: router.clone(), connections: Arc::clone(&connections) };
-                    tasks.spawn(converse(socket, peer, site, place, stopping.clone(), tasks.clone()));
-                } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-                    tasks.spawn(async move {
-                        refusal::refuse(socket).await;
-                        drop(permit);
-                    });
-                }
+                connections.make_room(address.ip()).await;
+                welcome(socket, address);
             }
             Err(error) => {
                 if said.is_none_or(|at| at.elapsed() > QUIET) {
@@ -144,6 +151,10 @@ pub async fn serve(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    // whoever is connected already is answered: the system would end those that nobody has accepted
+    while let Some(Ok((socket, address))) = listener.accept().now_or_never() {
+        welcome(socket, address);
     }
     drop(listener);
     stopping.cancel();
@@ -169,10 +180,14 @@ async fn converse(
     stopping: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let speaks_http2 = timeout(site.connections.patience(), begins_with_preface(&socket)).await;
+    let attention = site.connections.attend(peer.address.ip());
+    let speaks_http2 = tokio::select! {
+        speaks_http2 = timeout(site.connections.patience(), begins_with_preface(&socket)) => speaks_http2,
+        () = attention.displaced() => return,
+    };
     let ended = match speaks_http2 {
-        Ok(Ok(true)) => over_http2(socket, peer, site, stopping).await,
-        Ok(Ok(false)) => over_http1(socket, peer, site, place, stopping, tasks).await,
+        Ok(Ok(true)) => over_http2(socket, peer, site, &attention, stopping).await,
+        Ok(Ok(false)) => over_http1(socket, peer, site, place, &attention, stopping, tasks).await,
         Ok(Err(_)) => return,
         Err(_) => return site.connections.give_up(TooSlow::Head),
     };
@@ -181,10 +196,18 @@ async fn converse(
     }
 }
 
-async fn over_http2(socket: TcpStream, peer: Peer, site: Site, stopping: CancellationToken) -> hyper::Result<()> {
+async fn over_http2(
+    socket: TcpStream,
+    peer: Peer,
+    site: Site,
+    attention: &Arc<Attention>,
+    stopping: CancellationToken,
+) -> hyper::Result<()> {
     let connections = Arc::clone(&site.connections);
     let exchanges = Exchanges::new(Arc::clone(&connections));
-    let service = service_fn(move |request| answer_http2(site.clone(), peer, request));
+    let attended = Arc::clone(attention);
+    let service =
+        service_fn(move |request| answer_http2(site.clone(), peer, request, Question::new(Arc::clone(&attended))));
     let mut builder = http2::Builder::new(exchanges.clone());
     builder.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
     builder.max_concurrent_streams(STREAMS_A_CONNECTION).max_send_buf_size(SEND_BUFFER);
@@ -194,6 +217,12 @@ async fn over_http2(socket: TcpStream, peer: Peer, site: Site, stopping: Cancell
     tokio::select! {
         ended = &mut connection => return ended,
         () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = attention.displaced() => {
+            if !attention.is_answering() {
+                return Ok(());
+            }
+            connection.as_mut().graceful_shutdown();
+        }
         () = exchanges.unused(connections.patience()) => {
             connection.as_mut().graceful_shutdown();
             // what its client sent before it heard of that is answered
@@ -211,13 +240,17 @@ async fn over_http1(
     peer: Peer,
     site: Site,
     place: Place,
+    attention: &Arc<Attention>,
     stopping: CancellationToken,
     tasks: TaskTracker,
 ) -> hyper::Result<()> {
     let connections = Arc::clone(&site.connections);
     let (takes, mut taken) = oneshot::channel();
     let takes = Arc::new(Mutex::new(Some(takes)));
-    let service = service_fn(move |request| answer_http1(site.clone(), peer, request, Arc::clone(&takes)));
+    let attended = Arc::clone(attention);
+    let service = service_fn(move |request| {
+        answer_http1(site.clone(), peer, request, Question::new(Arc::clone(&attended)), Arc::clone(&takes))
+    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(connections.patience());
     builder.max_header_size(LARGEST_HEAD).keep_alive(!connections.is_crowded());
@@ -226,6 +259,8 @@ async fn over_http1(
     let mut is_stopping = false;
     let take_over: TakesOver = loop {
         tokio::select! {
+            // first, so that a request that is there already is answered also where it is to stop
+            biased;
             ended = &mut connection => {
                 let is_timeout = ended.as_ref().is_err_and(hyper::Error::is_timeout);
                 let parts = connection.into_parts();
@@ -237,12 +272,23 @@ async fn over_http1(
                 return ended;
             }
             Ok(taken) = &mut taken => break taken,
+            () = attention.displaced() => {
+                if !attention.is_answering() {
+                    let parts = connection.into_parts();
+                    if !parts.read_buf.is_empty() {
+                        let _ = refusal::say_full(&parts.io.into_inner().into_inner());
+                    }
+                    return Ok(());
+                }
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
             () = stopping.cancelled(), if !is_stopping => {
                 is_stopping = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
         }
     };
+    attention.end();
     // nothing is left in it: the answers to earlier requests were complete before this one's handler was asked
     let socket = connection.into_parts().io.into_inner().into_inner();
     let TakesOver { head, is_chunked, request, taking } = take_over;
@@ -266,20 +312,18 @@ async fn answer_http1(
     site: Site,
     peer: Peer,
     mut request: Request<Incoming>,
+    asked: Arc<Question>,
     takes: Takes,
 ) -> Result<Response, Infallible> {
     let version = request.version();
     request.extensions_mut().insert(MayTakeOver);
-    let (mut response, place, is_whole) = answer(site, peer, request).await?;
+    let (mut response, place, is_whole) = answer(site, peer, request, &asked).await?;
     // the connection ends, as what is left of the request stands before the next one; its client must not send that in vain
     if !is_whole {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let Some(taking) = response.extensions().get::<TakeOver>().and_then(TakeOver::take) else {
-        return Ok(match place {
-            Some(place) => response.map(|body| Body::new(Download::plain(body, place))),
-            None => response,
-        });
+        return Ok(response.map(|body| Body::new(Download::plain(body, place, asked))));
     };
     let Some(takes) = takes.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(response) };
     let is_chunked = version == Version::HTTP_11;
@@ -290,10 +334,15 @@ async fn answer_http1(
     }
 }
 
-async fn answer_http2(site: Site, peer: Peer, request: Request<Incoming>) -> Result<Response, Infallible> {
-    let (response, place, _) = answer(site, peer, request).await?;
+async fn answer_http2(
+    site: Site,
+    peer: Peer,
+    request: Request<Incoming>,
+    asked: Arc<Question>,
+) -> Result<Response, Infallible> {
+    let (response, place, _) = answer(site, peer, request, &asked).await?;
     let ends = response.extensions().get::<Ends>().cloned();
-    Ok(response.map(|body| Body::new(Download::watched(body, place, ends.as_ref()))))
+    Ok(response.map(|body| Body::new(Download::watched(body, place, asked, ends.as_ref()))))
 }
 
 /// The router's answer, what the request takes of what its client may hold until the answer's end, and whether all of the request
@@ -302,14 +351,16 @@ async fn answer(
     Site { router, connections }: Site,
     peer: Peer,
     request: Request<Incoming>,
+    asked: &Arc<Question>,
 ) -> Result<(Response, Option<Place>, bool), Infallible> {
     let Ok(place) = connections.admit_request(peer, request.headers()) else {
         let refused = (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], REFUSED);
         return Ok((refused.into_response(), None, request.body().is_end_stream()));
     };
-    let (mut request, late) = upload::hasten(request, connections.patience());
+    let (mut request, late) = upload::hasten(request, connections.patience(), asked);
     request.extensions_mut().insert(peer);
     let response = router.oneshot(request).await?;
+    asked.hear();
     if late.as_ref().is_some_and(Late::is_late) {
         connections.give_up(TooSlow::Body);
     }

@@ -29,8 +29,7 @@ pub(super) async fn refuse(mut socket: TcpStream) {
         let mut first = [0; 4_096];
         let length = socket.read(&mut first).await?;
         if length > 0 && !first.starts_with(b"PRI ") {
-            let retry = format!("retry-after: {RETRY_AFTER}\r\n");
-            socket.write_all(head("503 Service Unavailable", &retry, REFUSED).as_bytes()).await?;
+            socket.write_all(full().as_bytes()).await?;
         }
         socket.shutdown().await?;
         // closing before the request was read would take the answer from the client
@@ -42,6 +41,15 @@ pub(super) async fn refuse(mut socket: TcpStream) {
 /// Says that a request's head took too long, if the socket takes that at once.
 pub(super) fn say_late(socket: &TcpStream) -> io::Result<usize> {
     socket.try_write(head("408 Request Timeout", "", LATE).as_bytes())
+}
+
+/// Says that there is no room any more, if the socket takes that at once.
+pub(super) fn say_full(socket: &TcpStream) -> io::Result<usize> {
+    socket.try_write(full().as_bytes())
+}
+
+fn full() -> String {
+    head("503 Service Unavailable", &format!("retry-after: {RETRY_AFTER}\r\n"), REFUSED)
 }
 
 fn head(status: &str, headers: &str, body: &str) -> String {

@@ -12,6 +12,8 @@ use axum::http::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
+use super::hearing::Question;
+
 /// In a request's extensions: whether its body did not arrive in time. Who reads it sees that as an error of the body.
 #[derive(Debug, Clone, Default)]
 pub struct Late(Arc<Arrival>);
@@ -36,13 +38,18 @@ impl Late {
 }
 
 /// Has the body of a request, if it has one, arrive within a time, however it comes. Whether it did is told once it was read.
-pub(super) fn hasten(request: Request<Incoming>, patience: Duration) -> (Request<Body>, Option<Late>) {
+pub(super) fn hasten(
+    request: Request<Incoming>,
+    patience: Duration,
+    asked: &Arc<Question>,
+) -> (Request<Body>, Option<Late>) {
     if request.body().is_end_stream() {
+        asked.hear();
         return (request.map(Body::new), None);
     }
     let late = Late::default();
-    let mut request =
-        request.map(|body| Body::new(Upload { body, patience, alarm: None, late: Late(Arc::clone(&late.0)) }));
+    let (arrives, asked) = (late.clone(), Arc::clone(asked));
+    let mut request = request.map(|body| Body::new(Upload { body, patience, alarm: None, late: arrives, asked }));
     request.extensions_mut().insert(late.clone());
     (request, Some(late))
 }
@@ -53,6 +60,7 @@ struct Upload {
     /// Set once somebody has had to wait for it.
     alarm: Option<Pin<Box<Sleep>>>,
     late: Late,
+    asked: Arc<Question>,
 }
 
 impl HttpBody for Upload {
@@ -62,7 +70,10 @@ impl HttpBody for Upload {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            this.late.0.is_complete.store(frame.is_none() || this.body.is_end_stream(), Relaxed);
+            if frame.is_none() || this.body.is_end_stream() {
+                this.late.0.is_complete.store(true, Relaxed);
+                this.asked.hear();
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let patience = this.patience;

@@ -75,7 +75,7 @@ pub(super) async fn run(live: &Live, heard: &Heard, risen: &Notify) -> StoreErro
 }
 
 async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool, outage: &mut Outage) -> Lost {
-    let mut was_filling = false;
+    let mut filling_since = None;
     loop {
         let nonce = format!("{:032x}", rand::rng().random::<u128>());
         let comes_back = heard.expect_canary(&nonce);
@@ -103,10 +103,18 @@ async fn prove(live: &Live, heard: &Heard, link: &Link, has_proved: &mut bool, o
         }
         live.meter.canary_returned(sent_at.elapsed());
         let is_filling = usage >= UNNOTIFIED_FROM;
-        if is_filling && !was_filling {
-            tracing::error!(usage, "the notification queue is filling: a listening session is stuck in a transaction");
+        if is_filling && filling_since.is_none() {
+            filling_since = Some(Instant::now());
+            let remedy =
+                "end the session that listens and stays in a transaction: pg_stat_activity has the oldest xact_start";
+            tracing::error!(
+                usage,
+                remedy,
+                "the notification queue is filling: a listening session is stuck in a transaction"
+            );
+        } else if !is_filling && let Some(since) = filling_since.take() {
+            tracing::info!("the notification queue has room again after {} s", since.elapsed().as_secs());
         }
-        was_filling = is_filling;
         live.hub.set_listener_state(if is_filling {
             ListenerState::Degraded("the notification queue is half full: changes are found every 3 s".to_owned())
         } else {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::audit::Mended;
 use super::hub::Hub;
 use super::meter::{Measured, Meter, Step};
 use super::outage::Outage;
@@ -50,6 +51,7 @@ pub(super) async fn run(live: &Live, retention: Duration) {
         is_complete: false,
         is_busy: false,
         is_far_behind: false,
+        mended: Mended::default(),
         steps: Step::ALL.map(|step| Turn { step, next: now, outage: Outage::default() }),
     };
     loop {
@@ -78,6 +80,7 @@ struct Folder<'a> {
     is_busy: bool,
     /// Whether too many events wait for the timelines. Whoever opens an order's page reads through them.
     is_far_behind: bool,
+    mended: Mended,
     steps: [Turn; Step::ALL.len()],
 }
 
@@ -177,14 +180,14 @@ impl Folder<'_> {
         Ok(())
     }
 
-    async fn audit(&self) -> Result<(), StoreError> {
+    async fn audit(&mut self) -> Result<(), StoreError> {
         let Some((rep, differences)) = self.store.audit_statistics().await? else { return Ok(()) };
         self.meter.audits.inc();
         self.meter.differences.inc_by(differences);
         if differences > 0 {
-            let remedy =
-                "oncare-live doctor compares them all, and oncare-live migrate --rebuild-statistics builds them anew";
+            let remedy = self.mended.remedy();
             tracing::error!(rep, differences, remedy, "a rep's statistics differ from their orders");
+            self.mended.mend(self.store).await?;
         }
         Ok(())
     }

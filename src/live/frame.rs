@@ -15,6 +15,10 @@ use crate::cursor::{Cursor, Snapshot};
 use crate::order::{Change, FullRowJson, OrderEvent, OrderId, OrderKey, Scope, Summary, entered, iso_time};
 use crate::store::{Changed, Listed, Sync};
 
+/// The version of what is told: of the stream's events and of the API's answers. It is raised where one that was told of the version
+/// before would understand something wrongly; see docs/PROTOCOL.md.
+pub const WIRE: u32 = 1;
+
 /// An encoded `patch` with what its streams need to know of it.
 #[derive(Debug)]
 pub struct Frame {
@@ -34,6 +38,7 @@ pub struct Frame {
 
 #[derive(Serialize)]
 struct SyncJson<'a> {
+    wire: u32,
     revision: String,
     #[serde(flatten)]
     summary: &'a Summary,
@@ -153,7 +158,8 @@ const END_OF_CHANGES: &str = "]}\n\n";
 /// `sync`: the state that a stream begins with.
 pub(super) fn sync(sync: &Sync) -> Bytes {
     let revision = sync.cursor.revision().to_string();
-    event("sync", Some(&sync.cursor), &SyncJson { revision, summary: &sync.summary, missed: &sync.missed }).into()
+    event("sync", Some(&sync.cursor), &SyncJson { wire: WIRE, revision, summary: &sync.summary, missed: &sync.missed })
+        .into()
 }
 
 /// `ping`: a sign of life, with the server's time, whether changes arrive at once, and in how many milliseconds the next
@@ -218,6 +224,12 @@ impl Frame {
 mod tests {
     use super::*;
     use crate::order::RepId;
+
+    #[test]
+    fn pages_read_the_version_that_they_are_told() {
+        let script = include_str!("../../static/js/live/wire.js");
+        assert!(script.contains(&format!("export const WIRE = {WIRE};")));
+    }
 
     #[test]
     fn a_stream_is_told_the_changes_that_it_does_not_have() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use rand::Rng;
 use tokio::sync::Notify;
 
 use super::bye::Bye;
@@ -88,7 +89,28 @@ struct Channels {
 }
 
 /// The mailboxes of one scope's open streams. It goes with the last of them.
-type Channel = Vec<Arc<Mailbox>>;
+#[derive(Default)]
+struct Channel {
+    streams: Vec<Arc<Mailbox>>,
+    /// That of the audit, which is delivered to as the streams are, and else is none of them.
+    audit: Option<Arc<Mailbox>>,
+}
+
+impl Channel {
+    /// All that is delivered to.
+    fn everybody(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
+        self.streams.iter().chain(&self.audit)
+    }
+}
+
+impl<'a> IntoIterator for &'a Channel {
+    type Item = &'a Arc<Mailbox>;
+    type IntoIter = std::slice::Iter<'a, Arc<Mailbox>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.streams.iter()
+    }
+}
 
 /// Replaces the oldest of these streams if there are as many as there may be beside another. Those that are being ended do not
 /// count: they may need a while, in which others come.
@@ -107,7 +129,7 @@ fn make_room<'a>(streams: impl Iterator<Item = &'a Arc<Mailbox>>, most: usize) {
 
 /// Has a scope's streams read this state or a newer one.
 fn resync(channel: &Channel, state: Revision, cause: Resync) {
-    channel.iter().for_each(|mailbox| mailbox.resync(state, cause));
+    channel.everybody().for_each(|mailbox| mailbox.resync(state, cause));
 }
 
 impl Hub {
@@ -141,7 +163,7 @@ impl Hub {
         if channels.draining {
             mailbox.close(Bye::Draining);
         }
-        let Subscriber { scope, session, user, place } = subscriber;
+        let Subscriber { scope, session, user, place, .. } = subscriber;
         let of_place = channels.by_place.entry(place).or_default();
         *of_place += 1;
         let most = self.caps.per_address.of(place);
@@ -149,16 +171,37 @@ impl Hub {
             make_room(channels.watched.values().flatten().filter(|other| other.subscriber.place == place), most);
         }
         // a user has one role, and so one scope
-        let channel = channels.watched.get_or_insert_with(scope, Channel::new);
-        make_room(channel.iter().filter(|other| other.subscriber.session == session), STREAMS_PER_SESSION);
-        make_room(channel.iter().filter(|other| other.subscriber.user == user), self.caps.per_user);
-        channel.push(Arc::clone(&mailbox));
-        let of_user = channel.iter().filter(|other| other.subscriber.user == user).count();
+        let channel = channels.watched.get_or_insert_with(scope, Channel::default);
+        make_room(channel.into_iter().filter(|other| other.subscriber.session == session), STREAMS_PER_SESSION);
+        make_room(channel.into_iter().filter(|other| other.subscriber.user == user), self.caps.per_user);
+        channel.streams.push(Arc::clone(&mailbox));
+        let of_user = channel.into_iter().filter(|other| other.subscriber.user == user).count();
         self.open.fetch_add(1, Relaxed);
         drop(guard);
         self.opened.notify_one();
         self.meter.opened(role(scope), of_user);
-        Ok(Subscription { hub: Arc::clone(self), mailbox, reason: CLIENT_GONE })
+        Ok(Subscription { hub: Arc::clone(self), mailbox, reason: CLIENT_GONE, is_audit: false })
+    }
+
+    /// Somebody who has a stream open: of a scope at random.
+    pub(super) fn any_subscriber(&self) -> Option<Subscriber> {
+        let channels = self.lock();
+        let scopes = channels.watched.len();
+        let place = (scopes > 0).then(|| rand::rng().random_range(0..scopes))?;
+        channels.watched.values().nth(place)?.streams.first().map(|mailbox| mailbox.subscriber)
+    }
+
+    /// Registers the audit's stream beside somebody's. It is delivered the same, counts nowhere, and ends when the last of the
+    /// scope's streams is closed: nothing is read for its sake alone. None where there is nothing to be beside of.
+    pub(super) fn audit(self: &Arc<Self>, beside: Subscriber) -> Option<Subscription> {
+        let mailbox = Arc::new(Mailbox::new(self.next.fetch_add(1, Relaxed), beside));
+        let mut channels = self.lock();
+        if channels.draining {
+            return None;
+        }
+        channels.watched.get_mut(beside.scope)?.audit = Some(Arc::clone(&mailbox));
+        drop(channels);
+        Some(Subscription { hub: Arc::clone(self), mailbox, reason: CLIENT_GONE, is_audit: true })
     }
 
     /// Returns when a stream was opened since this was last asked.
@@ -216,7 +259,8 @@ impl Hub {
                 resync(channel, revision, Resync::Untold);
                 continue;
             };
-            let overrun = channel.iter().filter(|mailbox| !mailbox.put(Arc::clone(&frame))).count();
+            let overrun = channel.into_iter().filter(|mailbox| !mailbox.put(Arc::clone(&frame))).count();
+            channel.audit.iter().for_each(|mailbox| _ = mailbox.put(Arc::clone(&frame)));
             self.meter.mailboxes_overrun.inc_by(overrun as u64);
         }
     }
@@ -270,6 +314,12 @@ impl Hub {
         self.lock().draining = true;
     }
 
+    /// Whether the server is stopping, so that no stream is to be opened any more.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.lock().draining
+    }
+
     /// Ends so many of the streams that are not being ended yet, as the server is stopping.
     pub fn drain_some(&self, most: usize) {
         let mut left = most;
@@ -284,7 +334,8 @@ impl Hub {
     /// Ends every stream, and those that still come.
     pub fn drain(&self) {
         self.refuse();
-        self.each(|mailbox| mailbox.close(Bye::Draining));
+        let channels = self.lock();
+        channels.watched.values().flat_map(Channel::everybody).for_each(|mailbox| mailbox.close(Bye::Draining));
     }
 
     /// The sessions that have streams open, of one rep each or of all orders.
@@ -395,13 +446,13 @@ pub struct Subscription {
     hub: Arc<Hub>,
     mailbox: Arc<Mailbox>,
     reason: &'static str,
+    is_audit: bool,
 }
 
 impl Subscription {
-    /// Whose orders it tells of.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
-        self.mailbox.subscriber.scope
+    /// Whether it is the audit's.
+    pub(super) fn is_audit(&self) -> bool {
+        self.is_audit
     }
 
     pub(super) fn poll_delivery(&self, cx: &mut Context<'_>, wants_news: bool) -> Poll<Delivery> {
@@ -429,11 +480,19 @@ impl Drop for Subscription {
         let Subscriber { scope, place, .. } = self.mailbox.subscriber;
         let mut guard = self.hub.lock();
         let channels = &mut *guard;
-        if let Some(channel) = channels.watched.get_mut(scope) {
-            if let Some(place) = channel.iter().position(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
-                channel.swap_remove(place);
+        let channel = channels.watched.get_mut(scope);
+        if self.is_audit {
+            if let Some(channel) = channel {
+                channel.audit.take_if(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox));
             }
-            if channel.is_empty() {
+            return;
+        }
+        if let Some(Channel { streams, audit }) = channel {
+            if let Some(place) = streams.iter().position(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
+                streams.swap_remove(place);
+            }
+            if streams.is_empty() {
+                audit.iter().for_each(|mailbox| mailbox.close(Bye::Draining));
                 channels.watched.remove(scope);
             }
         }
@@ -470,6 +529,7 @@ mod tests {
             let subscribe = |(session, user, place): &(u8, i64, u8)| {
                 hub.subscribe(Subscriber {
                     scope: Scope::Rep(RepId(*user)),
+                    sight: None,
                     session: SessionKey([*session; 32]),
                     user: UserId(*user),
                     place: [192, 0, 2, *place].into(),

@@ -108,15 +108,20 @@ async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> 
         asked_at: None,
         pace: Pace::new(now),
     };
-    let ended = tokio::select! {
-        ended = tail.run() => ended,
-        deaf = canary::run(live, &heard, &risen) => Err(deaf),
+    let (ended, is_deaf) = tokio::select! {
+        ended = tail.run() => (ended, false),
+        deaf = canary::run(live, &heard, &risen) => (Err(deaf), true),
     };
-    if heard.has_been_reading_for(SLOW_READ) {
-        // it would take as long at every attempt, and nobody would get anything
-        tracing::error!("a batch took too long and is skipped; every stream reads its state anew");
-        live.meter.batches_skipped.inc();
-        *stand = None;
+    if !heard.has_been_reading_for(SLOW_READ) {
+        return ended;
+    }
+    // it would take as long at every attempt, and nobody would get anything
+    live.meter.batches_skipped.inc();
+    *stand = None;
+    if is_deaf {
+        // that it hears no canary is no fault of the notifications
+        let cause = "it is skipped, and every stream reads its state anew: somebody holds a lock on the orders, or the database is slow";
+        return Err(StoreError::TooSlow { attempted: "read a batch", cause: cause.into() });
     }
     ended
 }

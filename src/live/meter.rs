@@ -228,11 +228,14 @@ pub enum Task {
     Strangers,
     /// Looks whether every change is recorded, and makes up for those that were not.
     Recording,
+    /// Compares what a stream was told with the database.
+    Audit,
 }
 
 impl Task {
     /// All there are.
-    pub const ALL: [Self; 5] = [Self::Listener, Self::Fold, Self::Sessions, Self::Strangers, Self::Recording];
+    pub const ALL: [Self; 6] =
+        [Self::Listener, Self::Fold, Self::Sessions, Self::Strangers, Self::Recording, Self::Audit];
 }
 
 impl Label for Task {
@@ -246,6 +249,7 @@ impl Label for Task {
             Self::Sessions => "sessions",
             Self::Strangers => "strangers",
             Self::Recording => "recording",
+            Self::Audit => "audit",
         }
     }
 }
@@ -324,6 +328,9 @@ pub struct Meter {
     /// Reps whose statistics were compared with their orders, and sums that differed.
     pub(super) audits: Counter,
     pub(super) differences: Counter,
+    /// States of a stream that were compared with the database, and what of them differed.
+    pub(super) audited_states: Counter,
+    pub(super) audit_differences: Counter,
     pub(super) background_failures: Labelled<Step>,
     pub(super) background_behind: Labelled<Measured, Decimal>,
     /// Events that are not in the orders' timelines yet.
@@ -371,6 +378,8 @@ impl Default for Meter {
             pruned: Counter::default(),
             audits: Counter::default(),
             differences: Counter::default(),
+            audited_states: Counter::default(),
+            audit_differences: Counter::default(),
             background_failures: Labelled::default(),
             background_behind: Labelled::default(),
             timeline_waiting: Gauge::default(),
@@ -432,6 +441,16 @@ impl Meter {
             ("events_pruned", "Old events deleted", &self.pruned),
             ("statistics_audits", "Reps whose statistics were compared with their orders", &self.audits),
             ("statistics_differences", "Sums of statistics that differed from the orders", &self.differences),
+            (
+                "audit_states_compared",
+                "States that a stream of the audit's own held, each compared with the database in the same snapshot",
+                &self.audited_states,
+            ),
+            (
+                "audit_differences",
+                "Figures and fields of orders that a stream told other than the database held them: must stay 0",
+                &self.audit_differences,
+            ),
         ] {
             to.register(name, help, counter.clone());
         }

@@ -8,9 +8,11 @@
 //!
 //! Beside that way: `recency.rs` answers polls when nothing changed; `fold_task.rs` folds and prunes; `session_check.rs` ends
 //! streams of ended sessions; `stranger_check.rs` finds other sessions that hold the sleep lock; `recording_check.rs` finds out
-//! that changes go unrecorded, as the host altered what the triggers read, and makes up for it once they are. `start.rs` starts these
+//! that changes go unrecorded, as the host altered what the triggers read, and makes up for it once they are; `audit.rs` compares what a stream
+//! was told with the database. `start.rs` starts these
 //! tasks, `supervise.rs` restarts them, `within.rs` gives up what takes too long, `outage.rs` keeps the log short, `state.rs` holds what they share, `meter.rs` counts.
 
+mod audit;
 mod baseline;
 mod bye;
 mod canary;
@@ -40,7 +42,7 @@ mod watched;
 mod within;
 
 pub use bye::Bye;
-pub use frame::Frame;
+pub use frame::{Frame, WIRE};
 pub use heard::Payload;
 pub use hub::{Full, Hub, ListenerState, StreamCaps, Subscription};
 pub use meter::{Meter, Poll, Resync, Step, Task};

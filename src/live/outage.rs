@@ -15,23 +15,27 @@ pub(super) struct Outage(Option<Failing>);
 struct Failing {
     since: Instant,
     failures: u32,
-    /// The cause that was told last, if any was.
-    told: Option<String>,
+    /// The causes that were told. They may take turns.
+    told: Vec<String>,
 }
 
+/// So many causes of one outage are told.
+const MOST_TOLD: usize = 8;
+
 impl Outage {
-    /// It failed. Whether that is to be told: the same cause was not the last one.
+    /// It failed. Whether that is to be told: this cause was not yet.
     pub(super) fn fails(&mut self, cause: &str) -> bool {
         self.fails_if(cause, |_| true)
     }
 
     /// The same for what somebody else may tell of, so that it is told only if `wants`, given how often it has failed.
     pub(super) fn fails_if(&mut self, cause: &str, wants: impl FnOnce(u32) -> bool) -> bool {
-        let failing = self.0.get_or_insert_with(|| Failing { since: Instant::now(), failures: 0, told: None });
+        let failing = self.0.get_or_insert_with(|| Failing { since: Instant::now(), failures: 0, told: Vec::new() });
         failing.failures = failing.failures.saturating_add(1);
-        let is_told = failing.told.as_deref() != Some(cause) && wants(failing.failures);
+        let is_news = failing.told.len() < MOST_TOLD && failing.told.iter().all(|told| told != cause);
+        let is_told = is_news && wants(failing.failures);
         if is_told {
-            failing.told = Some(cause.to_owned());
+            failing.told.push(cause.to_owned());
         }
         is_told
     }
@@ -50,7 +54,7 @@ impl Outage {
     /// It works. How long it had not, and how often it failed, if that was told.
     pub(super) fn is_over(&mut self) -> Option<(Duration, u32)> {
         let failing = self.0.take()?;
-        failing.told.map(|_| (failing.since.elapsed(), failing.failures))
+        (!failing.told.is_empty()).then(|| (failing.since.elapsed(), failing.failures))
     }
 }
 
@@ -72,7 +76,7 @@ mod tests {
             news.push(outage.fails(cause));
             advance(Duration::from_secs(2)).await;
         }
-        assert_eq!(news, [true, false, false, true, false, true]);
+        assert_eq!(news, [true, false, false, true, false, false], "also where they take turns");
         assert_eq!(outage.is_over(), Some((Duration::from_secs(12), 6)));
         assert_eq!(outage.is_over(), None);
         assert!(outage.fails("a column"));

@@ -66,17 +66,21 @@ impl Recency {
     /// Whether it is certain that nothing of these orders changed from one state of the database to another, later one. It
     /// waits a moment for the listener to see the later one.
     pub(super) async fn is_unchanged(&self, scope: Scope, from: Revision, to: Revision) -> bool {
-        let mut seen = self.seen.subscribe();
-        let is_there =
-            |seen: &Option<Revision>| seen.is_some_and(|seen| seen.partial_cmp(&to).is_some_and(Ordering::is_ge));
-        if !is_there(&seen.borrow_and_update()) {
+        if !self.has_come_to(to, Duration::ZERO).await {
             self.asked.notify_one();
-            if !matches!(timeout(PATIENCE, seen.wait_for(is_there)).await, Ok(Ok(_))) {
+            if !self.has_come_to(to, PATIENCE).await {
                 return false;
             }
         }
         let since = self.lock().watched.get(scope).and_then(|watch| watch.unchanged_since);
         since.is_some_and(|since| since.partial_cmp(&from).is_some_and(Ordering::is_le))
+    }
+
+    /// Whether the listener comes to a state or a later one within a time. What it read up to there has been delivered then.
+    pub(super) async fn has_come_to(&self, state: Revision, patience: Duration) -> bool {
+        let is_there =
+            |seen: &Option<Revision>| seen.is_some_and(|seen| seen.partial_cmp(&state).is_some_and(Ordering::is_ge));
+        matches!(timeout(patience, self.seen.subscribe().wait_for(is_there)).await, Ok(Ok(_)))
     }
 
     /// Returns when somebody waits for the listener to read.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
@@ -39,7 +39,7 @@ impl Live {
     /// published to the mailbox, what was before is in the state. Nothing is in neither.
     ///
     /// # Errors
-    /// If there are as many streams as there may be, or the database can't be reached.
+    /// If there are as many streams as there may be, the server is stopping, or the database can't be reached.
     pub async fn open(
         self: &Arc<Self>,
         sight: Sight,
@@ -47,7 +47,30 @@ impl Live {
         since: Option<&Cursor>,
     ) -> Result<EventStream, NoStream> {
         debug_assert_eq!(subscriber.scope, sight.scope(), "a stream tells of what its reader may see");
-        let mut subscription = self.hub.subscribe(subscriber)?;
+        if self.hub.is_draining() {
+            return Err(NoStream::Draining);
+        }
+        Ok(self.begin(sight, self.hub.subscribe(subscriber)?, since).await?)
+    }
+
+    /// The same for the audit, beside somebody's stream; none where there is none any more.
+    pub(super) async fn open_audit(
+        self: &Arc<Self>,
+        sight: Sight,
+        beside: Subscriber,
+    ) -> Result<Option<EventStream>, StoreError> {
+        match self.hub.audit(beside) {
+            Some(subscription) => self.begin(sight, subscription, None).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn begin(
+        self: &Arc<Self>,
+        sight: Sight,
+        mut subscription: Subscription,
+        since: Option<&Cursor>,
+    ) -> Result<EventStream, StoreError> {
         let reading = self.syncs.read(sight, since);
         let first = reading.await.inspect_err(|_| subscription.closes_because(UNAVAILABLE))?;
         let next_ping = self.next_ping();
@@ -86,6 +109,8 @@ type Reading = Pin<Box<dyn Future<Output = Result<Sync, StoreError>> + Send>>;
 pub enum NoStream {
     /// There are as many as there may be.
     Full,
+    /// The server is stopping.
+    Draining,
     /// Its state can't be read.
     Store(StoreError),
 }
@@ -141,13 +166,13 @@ pub struct EventStream {
 pub struct Outgoing {
     /// One or more events.
     pub bytes: Bytes,
-    /// When the oldest of the changes that it tells was recorded, if it tells any.
-    pub recorded_at: Option<DateTime<Utc>>,
+    /// What it tells of, where that are changes.
+    pub(super) frame: Option<Arc<Frame>>,
 }
 
 impl Outgoing {
     fn of(bytes: Bytes) -> Self {
-        Self { bytes, recorded_at: None }
+        Self { bytes, frame: None }
     }
 }
 
@@ -202,8 +227,13 @@ impl EventStream {
 
     /// What was told has been written to the browser's socket.
     pub fn written(&self, told: &Outgoing) {
-        let age = told.recorded_at.map(|recorded_at| (Utc::now() - recorded_at).to_std().unwrap_or_default());
+        let age = told.frame.as_ref().map(|frame| (Utc::now() - frame.recorded_at).to_std().unwrap_or_default());
         self.live.meter.written(told.bytes.len(), age);
+    }
+
+    /// Whether its state is to be read anew, so that what was told is older than what the listener has come to.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.is_some()
     }
 
     /// Why the server ends the stream, as soon as it does: for whoever can't write to it.
@@ -236,7 +266,7 @@ impl EventStream {
                 Novelty::New => {
                     let bytes = patch.since(&self.known.snapshot);
                     self.known = Arc::clone(&patch.cursor);
-                    return Some(Outgoing { bytes, recorded_at: Some(patch.recorded_at) });
+                    return Some(Outgoing { bytes, frame: Some(patch) });
                 }
                 Novelty::Old => {}
                 Novelty::OtherEpoch => {
@@ -282,7 +312,9 @@ impl EventStream {
     }
 
     fn reads_anew(&mut self, cause: Resync) {
-        self.live.meter.resyncs.of(cause).inc();
+        if !self.subscription.is_audit() {
+            self.live.meter.resyncs.of(cause).inc();
+        }
         self.behind = Some(Behind::Reads(self.live.resync(self.sight, &self.known)));
     }
 

@@ -1,16 +1,17 @@
-//! The ops page, and what can be done there. The listener asks nobody who they are: it belongs where only ops reach it. A browser
-//! of theirs must not be used by other sites, which could be anything under their own name.
+//! The ops page, and what can be done there. The ops listener asks nobody who they are: it belongs where only ops reach it. A browser
+//! of theirs must not be used by other sites, which could be anything under their own name. Whoever has the same page where
+//! people sign in lets administrators alone come here, and says who they are.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use async_stream::stream;
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -20,6 +21,7 @@ use super::log;
 use super::parts::Ops;
 use crate::doctor;
 use crate::order::UserId;
+use crate::security::Doer;
 use crate::store::Verdict;
 
 /// How often the page is told how things are.
@@ -36,7 +38,6 @@ const STYLE: &str = include_str!("page/page.css");
 pub(super) async fn html() -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ];
@@ -71,7 +72,10 @@ pub(super) async fn refuse_other_sites(request: Request, next: Next) -> Response
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_elsewhere = site.is_some_and(|site| site != b"same-origin" && site != b"none");
     if is_ours && !is_elsewhere && is_address(host) {
-        return next.run(request).await;
+        let mut response = next.run(request).await;
+        let policy = HeaderValue::from_static(POLICY);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        return response;
     }
     let why = "ask by an IP address or localhost, and not from another site";
     (StatusCode::FORBIDDEN, Json(json!({ "error": why }))).into_response()
@@ -137,17 +141,23 @@ pub(super) async fn findings(State(ops): State<Ops>) -> Response {
 }
 
 /// Ends the streams of the user whose id is the body. Their pages come back by themselves, possibly to another instance.
-pub(super) async fn end_streams(State(ops): State<Ops>, user: String) -> Response {
+pub(super) async fn end_streams(State(ops): State<Ops>, doer: Option<Extension<Doer>>, user: String) -> Response {
     let Ok(user) = user.trim().parse() else {
         return refused("expected the id of a user");
     };
+    if let Some(Extension(doer)) = doer {
+        ops.live.meter.security.administered("end_streams", Some(UserId(user)), &doer);
+    }
     let ended = ops.live.hub.end_user(UserId(user));
     tracing::info!(user, ended, "ended a user's streams, as ops wanted");
     Json(json!({ "ended": ended })).into_response()
 }
 
 /// Has the service stop, as a signal does.
-pub(super) async fn drain(State(ops): State<Ops>) -> Response {
+pub(super) async fn drain(State(ops): State<Ops>, doer: Option<Extension<Doer>>) -> Response {
+    if let Some(Extension(doer)) = doer {
+        ops.live.meter.security.administered("drain", None, &doer);
+    }
     tracing::info!("stopping, as ops wanted");
     ops.stop.cancel();
     (StatusCode::ACCEPTED, Json(json!({ "stopping": true }))).into_response()

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::disk::Disk;
 use super::history::History;
+use super::instances::Instances;
 use super::metrics::Metrics;
 use crate::live::Live;
 use crate::store::{SignOn, Store};
@@ -23,6 +25,10 @@ pub struct Ops {
     pub metrics: Metrics,
     /// What was counted during the last hour.
     pub history: History,
+    /// All instances of the service.
+    pub instances: Instances,
+    /// What was said of the server's disk.
+    pub disk: Arc<Disk>,
     /// When the service began.
     pub started_at: DateTime<Utc>,
     /// Cancelled where ops want the service to stop.

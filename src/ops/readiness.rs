@@ -61,7 +61,7 @@ impl Found {
     }
 }
 
-async fn look(Ops { store, live, sign_on, .. }: &Ops) -> Found {
+async fn look(Ops { store, live, sign_on, disk, .. }: &Ops) -> Found {
     if let Err(error) = store.ping().await {
         return Found::nothing(&error.chain());
     }
@@ -119,7 +119,9 @@ async fn look(Ops { store, live, sign_on, .. }: &Ops) -> Found {
         Ok(_) => Ok(()),
         Err(error) => Err(error.chain()),
     };
-    let disk = store.room_on_disk().await.map_err(|error| error.chain());
+    let room = store.room_on_disk().await;
+    disk.found(&room);
+    let disk = room.map_err(|error| error.chain());
     let sign_on = match sign_on {
         SignOn::Own => Ok(()),
         SignOn::Django(keys) => match sign_on_check::readiness(store, keys).await {

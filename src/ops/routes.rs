@@ -1,4 +1,4 @@
-//! Every route of the ops listener.
+//! Every route of the ops listener, and those of them that administrators have elsewhere.
 
 use axum::Router;
 use axum::extract::State;
@@ -20,7 +20,18 @@ pub fn router(ops: Ops) -> Router {
 /// The ops routes.
 #[must_use]
 pub fn routes() -> Routes<Ops> {
-    let page = Routes::new()
+    let page = page().post("/log", page::levels).layer(from_fn(page::refuse_other_sites));
+    Routes::new().merge(page).merge(health()).get("/healthz", || async { "ok\n" })
+}
+
+/// Those that administrators have where they are signed in. Who they are is for somebody else to find out.
+#[must_use]
+pub fn for_administrators() -> Routes<Ops> {
+    page().merge(health())
+}
+
+fn page() -> Routes<Ops> {
+    Routes::new()
         .get("/", page::html)
         .get("/page.js", page::script)
         .get("/page.css", page::style)
@@ -29,9 +40,10 @@ pub fn routes() -> Routes<Ops> {
         .get("/findings.json", page::findings)
         .post("/streams/end", page::end_streams)
         .post("/drain", page::drain)
-        .post("/log", page::levels)
-        .layer(from_fn(page::refuse_other_sites));
-    Routes::new().merge(page).get("/healthz", || async { "ok\n" }).get("/readyz", ready).get("/metrics", scrape)
+}
+
+fn health() -> Routes<Ops> {
+    Routes::new().get("/readyz", ready).get("/metrics", scrape)
 }
 
 /// In OpenMetrics for who asks for it, as Prometheus does; else in its older text format, which everything reads.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::history::Sample;
+use super::instances::Row;
 use super::log::{self, Line};
 use super::parts::Ops;
 use super::scrape::Scrape;
@@ -36,6 +37,9 @@ pub(super) struct Status {
     pool: Pool,
     /// How far behind each step of the background work is, in seconds.
     behind: BTreeMap<&'static str, f64>,
+    /// All instances on this database, this one first.
+    instances: Vec<Row>,
+    audit: Audit,
     /// The last warnings and errors of the log, the newest first.
     errors: Vec<Line>,
     /// The last hour, the oldest first.
@@ -63,6 +67,13 @@ struct User {
 struct Ages {
     median: Option<f64>,
     p99: Option<f64>,
+}
+
+/// What was compared since the start, and what differed: a stream with the database, statistics with the orders.
+#[derive(Debug, Serialize)]
+struct Audit {
+    compared: f64,
+    differences: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +128,11 @@ impl Ops {
                 waiting: scrape.of("pool_waiting"),
             },
             behind: ["fold", "timeline"].into_iter().map(behind).collect(),
+            instances: self.instances.rows(),
+            audit: Audit {
+                compared: scrape.of("audit_states_compared_total"),
+                differences: scrape.of("audit_differences_total") + scrape.of("statistics_differences_total"),
+            },
             errors: log::recent(),
             history: self.history.samples(),
         })

@@ -19,9 +19,10 @@ pub fn say_serving() {
     say(&[NotifyState::Ready]);
 }
 
-/// The service is stopping.
-pub fn say_stopping() {
-    say(&[NotifyState::Stopping]);
+/// The service is stopping, which may take so long: longer than the manager has been told to wait, where streams are ended slowly.
+pub fn say_stopping(longest: Duration) {
+    let longest = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);
+    say(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(longest)]);
 }
 
 /// Gives signs of life for ever, for as long as tasks run and nobody holds for ever what the listener says of itself.

@@ -150,8 +150,14 @@ impl Filter {
     /// Whether anything but the order and the page is asked for.
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
-        let all = Self { sort: self.sort, page: self.page, ..Self::default() };
-        *self != all
+        !self.asks_only(&[], &[])
+    }
+
+    /// Whether these statuses and payment statuses are asked for, and besides at most an order and a page.
+    #[must_use]
+    pub fn asks_only(&self, statuses: &[Status], payment_statuses: &[PaymentStatus]) -> bool {
+        let (statuses, payment_statuses) = (statuses.to_vec(), payment_statuses.to_vec());
+        *self == Self { statuses, payment_statuses, sort: self.sort, page: self.page, ..Self::default() }
     }
 
     /// The instants between which an order was created: from the first, before the second. Both days are included, in

@@ -274,7 +274,12 @@ mod tests {
         let vectors = vectors();
         let mut seen: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for Vector { django, hasher, encoded, password } in &vectors {
-            seen.entry(hasher).or_default().insert(&django[..3]);
+            let is_first = seen.entry(hasher).or_default().insert(&django[..3]);
+            // those that take long differ from one Django to the next in how long, and so have all passwords in the newest alone
+            let takes_long = ["PBKDF2", "Argon2", "BCrypt", "Scrypt"].iter().any(|family| hasher.starts_with(family));
+            if takes_long && !is_first && !django.starts_with("6.0") {
+                continue;
+            }
             let expected = if hasher == "CryptPasswordHasher" { Err(Incomprehensible::Crypt) } else { Ok(true) };
             assert_eq!(verify(password, encoded), expected, "{django} {encoded}");
         }
@@ -290,7 +295,8 @@ mod tests {
         // of each hasher of the oldest and the newest Django one
         let mut tried = BTreeSet::new();
         for Vector { django, hasher, encoded, .. } in vectors() {
-            if hasher != "CryptPasswordHasher" && tried.insert((django, hasher)) {
+            let is_old_or_new = ["3.2", "6.0"].contains(&&django[..3]);
+            if is_old_or_new && hasher != "CryptPasswordHasher" && tried.insert((django, hasher)) {
                 assert_eq!(verify("correct horsf", &encoded), Ok(false), "{encoded}");
             }
         }

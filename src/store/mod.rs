@@ -3,6 +3,7 @@
 //! | room | what lives there | knows in the store |
 //! |---|---|---|
 //! | `database/` | the URL, TLS, the pool and its lending, transactions, snapshots, statements, errors | nothing |
+//! | `instances/` | which instances there are, and the scripts and styles of each version that serves | database |
 //! | `rows/` | columns of orders, statistics and events, and their mapping; whom an event concerns | database |
 //! | `people/` | users, sessions of ours and the host's, preferences, the bell, saved views; whose orders somebody may see | rows, database |
 //! | `tail/` | what happened since a snapshot: batch, missed changes, sync, fold, sleep, canary | people, rows, database |
@@ -14,6 +15,7 @@
 //! All but `schema/` also know the orders' types or the cursor; `people/` knows what Django writes of who is signed in.
 
 mod database;
+mod instances;
 mod orders;
 mod people;
 mod rows;
@@ -21,6 +23,7 @@ mod schema;
 mod tail;
 
 pub use database::{DatabaseUrl, Link, Store, StoreError, chain};
+pub use instances::{Instance, InstanceState};
 pub use orders::{
     Dashboard, Edit, Item, OrderDetail, Prescription, Shown, StatusChange, StatusOutcome, StatusSince, Viewed,
     WriteOutcome,
@@ -33,6 +36,6 @@ pub use people::{
 pub use rows::Listed;
 pub use schema::{
     Applied, Attached, BYPASSED, Cost, Detached, Doubt, Finding, NAMING_TRIGGER, Recording, Removed, SchemaState,
-    Stranger, TriggerState, Verdict, oldest_supported_version, rights, session_grant,
+    Script, Stranger, TriggerState, Verdict, oldest_supported_version, rights, session_grant,
 };
-pub use tail::{Batch, Changed, Folded, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};
+pub use tail::{Batch, Changed, Folded, Held, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};

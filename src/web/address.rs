@@ -20,6 +20,9 @@ const PREFERENCES: &str = "/accounts/preferences/";
 /// Where people see their sessions, and end them.
 const SESSIONS: &str = "/accounts/sessions/";
 
+/// Where administrators see how the service runs.
+const ADMINISTRATION: &str = "/ops/";
+
 /// Below this path every answer is for programs. It has the API and the streams, also where the pages have a prefix: the host's
 /// own page asks for them there.
 pub(crate) const API: &str = "/orders/api/";
@@ -96,6 +99,10 @@ impl Site {
 
     pub(crate) fn sessions(&self) -> String {
         self.at(SESSIONS)
+    }
+
+    pub(crate) fn administration(&self) -> String {
+        self.at(ADMINISTRATION)
     }
 
     /// Where orders have their pages: below it, by their ids. It is a rep's list as well.

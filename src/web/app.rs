@@ -14,6 +14,7 @@ use crate::password::{Passwords, Queue};
 use crate::seldom::Seldom;
 use crate::store::{Sessions, Store};
 use crate::web::address::Site;
+use crate::web::other_assets::OtherAssets;
 use crate::web::turns::Turns;
 
 /// What the handlers need.
@@ -37,6 +38,8 @@ pub struct App {
     pub untrusted_proxy: Arc<Seldom>,
     /// How many requests there were.
     pub requests: Requests,
+    /// Scripts and styles of other versions, for whose pages a balancer leads to this instance.
+    pub other_assets: Arc<OtherAssets>,
     /// How much one person may have under way at once.
     pub turns: Turns,
     /// What was configured.

@@ -1,11 +1,12 @@
 //! What a browser may do with an answer, by the kind of the answer. A handler that says something else of these is not overruled.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Response, header};
+use axum::http::{HeaderName, HeaderValue, Response, Version, header};
 use axum::middleware::Next;
 use axum::response;
 
 use super::app::App;
+use crate::live::WIRE;
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -16,6 +17,9 @@ const EVERY: [(HeaderName, &str); 4] = [
     (header::REFERRER_POLICY, "same-origin"),
     (CORP, "same-origin"),
 ];
+
+/// Which version of the API's answers and the stream's events this is.
+const WIRE_VERSION: HeaderName = HeaderName::from_static("oncare-live-wire");
 
 /// A page: it loads nothing from elsewhere and is in no frame. No script may take a text for HTML but by the one policy of
 /// `static/js/base/page.js`, which has what it makes run nothing.
@@ -48,12 +52,18 @@ const HTTPS_ALONE: (HeaderName, &str) = (header::STRICT_TRANSPORT_SECURITY, "max
 pub(crate) const FOR_OTHER_SITES: (HeaderName, &str) = (CORP, "cross-origin");
 
 pub(crate) async fn add(State(app): State<App>, request: Request, next: Next) -> response::Response {
+    let is_http1 = request.version() < Version::HTTP_2;
     let mut response = next.run(request).await;
     let site = &app.settings.site;
     let https = (site.is_https() == Some(true) && site.has_host_to_itself()).then_some(HTTPS_ALONE);
     let of_kind: &[(HeaderName, &str)] = if is_page(&response) { &PAGE } else { &OTHER };
     for (name, value) in EVERY.iter().chain(of_kind).chain(&https) {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response.headers_mut().insert(WIRE_VERSION, HeaderValue::from(WIRE));
+    // whoever keeps connections open is to find another instance before this one takes no more requests
+    if app.live.hub.is_draining() && is_http1 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -6,6 +6,7 @@
 //! | `app.rs` | what every handler is given: the store, the live side, what was configured |
 //! | `headers.rs` | what a browser may do with an answer, by the kind of the answer |
 //! | `turns.rs` | how much one person may have under way at once |
+//! | `other_assets.rs` | scripts and styles of other versions, whose pages a balancer may lead here |
 //! | `request/` | who asks, and so what they may see (`session.rs`); what is asked: forms, queries; why not: a failure, as a value |
 //! | `page/` | what every page has: shell, assets, where orders are changed; the login, or the way to the host's and back; the page of a failure |
 //! | `stream/` | opening a stream, and writing it on a connection that it takes over |
@@ -21,6 +22,7 @@ mod headers;
 mod lists;
 mod news;
 mod order;
+mod other_assets;
 mod page;
 mod request;
 mod stream;
@@ -39,14 +41,17 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::routes::Routes;
+use crate::routes::{Route, Routes};
 use crate::security::beginning;
 pub use address::{Host, Site};
 pub use app::{App, Forms, HostPages, WebSettings};
 use lists::{api, export, pages, saved_views};
 use news::{bell, mute, preferences};
 use order::{cancel, edit, selection, status, viewing};
+pub use other_assets::OtherAssets;
+pub use page::assets::packed as packed_assets;
 use page::{assets, login, sessions};
+use request::administration::administrators_alone;
 use request::id::RequestId;
 use request::session::{Pharmacist, SalesRep};
 use request::{asker, failure, guard, id, tally};
@@ -59,8 +64,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// twelve bytes each in a form.
 const BODY_LIMIT: usize = 256 * 1_024;
 
-/// What answers to every route.
-pub fn router(app: App) -> Router {
+/// What answers to every route. `administration` is for administrators alone, and belongs to whoever runs the service.
+pub fn router(app: App, administration: Routes<App>) -> Router {
     let everything = ServiceBuilder::new()
         .layer(from_fn(id::name))
         // what failed is logged once, with its cause, where it becomes a response: within this
@@ -76,10 +81,21 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(guard::refuse_cross_site))
         .layer(from_fn(failure::in_one_form))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT));
-    routes(&app.settings.site).into_router().layer(everything).with_state(app)
+    let administration = administration
+        .method_not_allowed_fallback(failure::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), administrators_alone));
+    let administration = Routes::new().nest(&app.settings.site.administration(), administration);
+    routes(&app.settings.site).merge(administration).into_router().layer(everything).with_state(app)
 }
 
-/// Every route, below the prefix of the pages; all but the pages also without it, where the host's own page asks for them.
+/// Every route there is, where administrators have these.
+#[must_use]
+pub fn all_routes(site: &Site, administration: &[Route]) -> Vec<Route> {
+    let theirs = administration.iter().map(|route| route.clone().below(&site.administration()));
+    routes(site).list().iter().cloned().chain(theirs).collect()
+}
+
+/// Those of the pages themselves, below the prefix of the pages; all but the pages also without it, where the host's own page asks for them.
 #[must_use]
 pub fn routes(site: &Site) -> Routes<App> {
     let pages = Routes::new()
@@ -94,7 +110,7 @@ pub fn routes(site: &Site) -> Routes<App> {
         .get("/orders/orders/export.csv", export::export::<SalesRep>)
         .post("/orders/orders/views/", saved_views::save::<SalesRep>)
         .post("/orders/orders/views/delete/", saved_views::delete::<SalesRep>)
-        .get("/orders/pharmacist/dashboard/", pages::waiting_longest)
+        .get("/orders/pharmacist/dashboard/", pages::oldest_unfinished)
         .get("/orders/pharmacist/orders/", pages::page::<Pharmacist>)
         .get("/orders/pharmacist/orders/export.csv", export::export::<Pharmacist>)
         .post("/orders/pharmacist/orders/views/", saved_views::save::<Pharmacist>)

@@ -231,6 +231,16 @@ async fn a_page_that_reaches_nobody_says_since_when_and_recovers() {
     browser.state("stale").await;
     assert!(began.elapsed() < STALE);
     assert!(browser.text("#live-badge .word").await.starts_with("Stale since "));
+    // who has scrolled down sees it as well, and nothing covers it
+    browser.resize(390).await;
+    browser.script("scrollTo(0, document.body.scrollHeight) ?? true").await;
+    browser.until("scrollY > 100").await;
+    let in_sight = "(() => {
+        const badge = document.querySelector('#live-badge');
+        const { left, top } = badge.getBoundingClientRect();
+        return badge.contains(document.elementFromPoint(left + 20, top + 10));
+    })()";
+    assert_eq!(browser.script(in_sight).await, true);
     assert_eq!(
         browser.script("document.getElementById('sales-rep-orders-dashboard').hasAttribute('data-stale')").await,
         true

@@ -226,13 +226,18 @@ async fn each_card_and_each_count_is_the_way_to_its_orders() {
         let browser = way.browser("ana", &format!("{REP}?q=cruz&sort=total_amount")).await;
         let cards = [("", ALL), ("status=pending", "1"), ("status=processing", "2"), ("status=delivered", "4")];
         let last = [("status=cancelled", "5"), ("status=delivered&payment_status=paid", "4")];
-        for (place, (asked, ids)) in cards.into_iter().chain(last).enumerate() {
-            let card = format!(".cards .card:nth-child({})", place + 1);
+        for ((asked, ids), place) in cards.into_iter().chain(last).zip(1..) {
+            let card = format!(".cards .card:nth-child({place})");
             browser.follow(&card).await;
             browser.state(way.state).await;
             assert_eq!((browser.asked().await, browser.ids().await), (asked.to_owned(), ids.to_owned()));
-            let current = format!("document.querySelector('{card}').matches('[aria-current=true], .wide')");
-            assert_eq!(browser.script(&current).await, true, "{asked}");
+            let current = "[...document.querySelectorAll('.card')].findIndex(card => card.ariaCurrent === 'true') + 1";
+            let marked = "document.querySelectorAll('.card[aria-current]').length";
+            assert_eq!(
+                (browser.script(current).await, browser.script(marked).await),
+                (place.into(), 1.into()),
+                "{asked}"
+            );
         }
         for (status, ids) in [
             ("pending", "1"),

@@ -505,6 +505,11 @@ async fn a_form_that_is_not_taken_keeps_what_was_entered() {
     database.sql(sessions).await;
     browser.click("#content [type=submit]").await;
     browser.until(&format!("{ANSWER}.startsWith('You are signed out')")).await;
+    let way = "(() => {
+        const { left, top } = document.querySelector('[data-answer] a[target=_blank]').getBoundingClientRect();
+        return document.elementFromPoint(left + 5, top + 5)?.pathname;
+    })()";
+    assert_eq!(browser.script(way).await, "/accounts/login/", "it is in sight");
     database.sql("insert into live.session select * from kept").await;
     // the order's database is away
     let away = database.take_away().await;

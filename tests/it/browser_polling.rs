@@ -157,8 +157,8 @@ async fn ages_tick_and_what_is_late_turns_red() {
             .await;
         browser.wait_for_text(in_status, "just now").await;
         assert_eq!(browser.script(&colour).await, usual);
-        browser.wait_for_text("tr[data-order-id='2'] .age", "5 min. ago").await;
-        browser.wait_for_text("tr[data-order-id='2'] .age", "6 min. ago").await;
+        browser.wait_for_text("tr[data-order-id='2'] .age", "5 min ago").await;
+        browser.wait_for_text("tr[data-order-id='2'] .age", "6 min ago").await;
         browser.close().await;
     }
 }
@@ -264,7 +264,7 @@ async fn ages_go_by_the_servers_clock() {
             browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await;
             way.open(&browser, REP).await;
             browser.wait_for_text("tr[data-order-id='1'] .in-status", "for 3 h").await;
-            browser.wait_for_text("tr[data-order-id='2'] .age", "5 min. ago").await;
+            browser.wait_for_text("tr[data-order-id='2'] .age", "5 min ago").await;
         }
         browser.close().await;
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -37,25 +38,29 @@ async fn help_shows_flags_with_their_variables_and_defaults() {
     let (status, text) = run(&["serve", "--help"]).await;
     assert_eq!(status, Some(0));
     for (flag, variable, default) in [
-        ("--database-url", "DATABASE_URL", ""),
-        ("--listen", "LISTEN", "127.0.0.1:8080"),
-        ("--ops-listen", "OPS_LISTEN", "127.0.0.1:9464"),
-        ("--poll-interval", "POLL_INTERVAL", "5s"),
-        ("--time-zone", "TIME_ZONE", "UTC"),
-        ("--currency", "CURRENCY", "₱"),
-        ("--own-forms", "OWN_FORMS", ""),
-        ("--own-forms-bypass-django", "OWN_FORMS_BYPASS_DJANGO", ""),
-        ("--host-edit-path", "HOST_EDIT_PATH", "/orders/orders/{id}/edit/"),
-        ("--host-cancel-path", "HOST_CANCEL_PATH", "/orders/orders/{id}/cancel/"),
-        ("--host-order-path", "HOST_ORDER_PATH", "/orders/pharmacist/orders/{id}/"),
+        ("--database-url", "ONCARE_LIVE_DATABASE_URL", ""),
+        ("--listen", "ONCARE_LIVE_LISTEN", "127.0.0.1:8080"),
+        ("--ops-listen", "ONCARE_LIVE_OPS_LISTEN", "127.0.0.1:9464"),
+        ("--poll-interval", "ONCARE_LIVE_POLL_INTERVAL", "5s"),
+        ("--time-zone", "ONCARE_LIVE_TIME_ZONE", "UTC"),
+        ("--currency", "ONCARE_LIVE_CURRENCY", "₱"),
+        ("--own-forms", "ONCARE_LIVE_OWN_FORMS", ""),
+        ("--own-forms-bypass-django", "ONCARE_LIVE_OWN_FORMS_BYPASS_DJANGO", ""),
+        ("--host-edit-path", "ONCARE_LIVE_HOST_EDIT_PATH", "/orders/orders/{id}/edit/"),
+        ("--host-cancel-path", "ONCARE_LIVE_HOST_CANCEL_PATH", "/orders/orders/{id}/cancel/"),
+        ("--host-order-path", "ONCARE_LIVE_HOST_ORDER_PATH", "/orders/pharmacist/orders/{id}/"),
     ] {
         assert!(
             text.contains(flag) && text.contains(&format!("[env: {variable}")) && text.contains(default),
             "{flag}: {text}"
         );
     }
-    let secret =
-        program().args(["serve", "--help"]).env("DATABASE_URL", "postgresql://u:s3cret@h/d").output().await.unwrap();
+    let secret = program()
+        .args(["serve", "--help"])
+        .env("ONCARE_LIVE_DATABASE_URL", "postgresql://u:s3cret@h/d")
+        .output()
+        .await
+        .unwrap();
     assert!(!String::from_utf8_lossy(&secret.stdout).contains("s3cret"));
 }
 
@@ -63,7 +68,10 @@ async fn help_shows_flags_with_their_variables_and_defaults() {
 async fn a_wrong_value_is_named_on_standard_error() {
     for (arguments, expected) in [
         (&["serve", "--database-url", "postgresql://h/d", "--listen", "nowhere"][..], "--listen"),
-        (&["serve", "--database-url", "mysql://u:s3cret@h/d"][..], "--database-url: expected a URL such as"),
+        (
+            &["serve", "--database-url", "mysql://u:s3cret@h/d"][..],
+            "for '--database-url <URL>': expected a URL such as",
+        ),
         (&["migrate", "--database-url", "postgresql://u:s3cret@h/d?sslmode=maybe"][..], "sslmode: expected disable"),
         (&["serve"][..], "--database-url"),
         (&["serve", "--database-url", "postgresql://h/d", "--log", "=="][..], "--log"),
@@ -119,7 +127,7 @@ async fn a_name_that_is_no_text_is_taken_as_it_is() {
     let command = ["sessions", "--username", "ana", "--database-url-file"];
     let output = program().args(command).arg(file).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && said.contains("--database-url-file /nowhere/\u{fffd}"), "{said}");
+    assert!(output.status.code() == Some(2) && said.contains("--database-url-file /nowhere/\u{fffd}"), "{said}");
 }
 
 #[tokio::test]
@@ -232,7 +240,12 @@ async fn own_forms_are_refused_where_django_manages_the_database_unless_it_is_to
     let (web, ops) = (free_address(), free_address());
     let mut child = program()
         .args(["serve", "--own-forms-bypass-django"])
-        .envs([("DATABASE_URL", database.url.as_str()), ("LISTEN", &web), ("OPS_LISTEN", &ops), ("OWN_FORMS", "true")])
+        .envs([
+            ("DATABASE_URL", database.url.as_str()),
+            ("ONCARE_LIVE_LISTEN", &web),
+            ("ONCARE_LIVE_OPS_LISTEN", &ops),
+            ("ONCARE_LIVE_OWN_FORMS", "true"),
+        ])
         .spawn()
         .unwrap();
     wait_until_ready(&ops).await;
@@ -368,6 +381,9 @@ async fn a_user_is_created_with_a_password_from_standard_input() {
     let (url, password) = (folder.join("url"), folder.join("password"));
     std::fs::write(&url, format!("{}\n", database.url)).unwrap();
     std::fs::write(&password, "amber tundra whistles\n").unwrap();
+    for secret in [&url, &password] {
+        std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let (url, password) = (url.to_str().unwrap(), password.to_str().unwrap());
     let with_files = [
         "create-user",
@@ -414,7 +430,7 @@ async fn sigterm_says_goodbye_and_exits_0_within_ten_seconds() {
     let (web, ops) = (free_address(), free_address());
     let mut child = program()
         .args(["serve", "--log-format", "json"])
-        .envs([("DATABASE_URL", &database.url), ("LISTEN", &web), ("OPS_LISTEN", &ops)])
+        .envs([("DATABASE_URL", &database.url), ("ONCARE_LIVE_LISTEN", &web), ("ONCARE_LIVE_OPS_LISTEN", &ops)])
         .spawn()
         .unwrap();
     wait_until_ready(&ops).await;
@@ -436,7 +452,7 @@ async fn the_demo_keeps_its_data_and_takes_its_database_down_with_it() {
     let (web, ops) = (free_address(), free_address());
     let start = || {
         let mut command = program();
-        command.args(["demo", "--data-dir", data, "--listen", &web, "--ops-listen", &ops, "--database-port", "0"]);
+        command.args(["demo", "--data-dir", data, "--listen", &web, "--ops-listen", &ops, "--demo-database-port", "0"]);
         command.spawn().unwrap()
     };
     let port = || std::fs::read_to_string(folder.join("postgresql/postmaster.pid")).ok();

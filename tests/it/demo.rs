@@ -28,7 +28,7 @@ impl Demonstration {
         let (web, ops) = (free_address().to_string(), free_address().to_string());
         let mut command = Command::new(program());
         command.args(["demo", "--data-dir"]).arg(folder);
-        command.args(["--listen", &web, "--ops-listen", &ops, "--database-port", "0"]);
+        command.args(["--listen", &web, "--ops-listen", &ops, "--demo-database-port", "0"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         Self { web, ops, command }
     }
@@ -118,10 +118,10 @@ async fn a_folder_is_one_demonstrations_and_what_is_in_its_way_is_told() {
     stop(child).await;
     std::fs::remove_file(&started).unwrap();
 
-    // one that does not start says why
+    // one that does not start says why, and not what its log ends with
     let settings = database.join("postgresql.conf");
     let kept = std::fs::read_to_string(&settings).unwrap();
-    std::fs::write(&settings, format!("{kept}\nno_such_setting = 1\n")).unwrap();
+    std::fs::write(&settings, format!("{kept}\nhba_file = '/nowhere'\n")).unwrap();
     let said = Demonstration::of(&folder).fails().await;
     assert!(said.contains("PostgreSQL did not start: ") && said.contains("FATAL: "), "{said}");
     std::fs::write(&settings, kept).unwrap();

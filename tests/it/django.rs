@@ -6,11 +6,10 @@ use std::process::Stdio;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use clap::Parser;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use hmac::{Hmac, Mac};
-use oncare_live::config::{Cli, Command};
+use oncare_live::config::{self, Command};
 use oncare_live::sign_on_check;
 use oncare_live::store::{DatabaseUrl, Verdict, session_grant};
 use serde_json::json;
@@ -477,7 +476,7 @@ async fn a_key_that_is_none_keeps_the_service_from_starting() {
         (vec!["--django-secret-key-file", &short], vec![], "too short"),
         (vec!["--django-secret-key-file", &empty], vec![], "it is empty"),
         (vec!["--django-secret-key-file", "/nowhere/key"], vec![], "--django-secret-key-file /nowhere/key"),
-        (vec!["--django-secret-key-file", &right], vec![("DJANGO_SECRET_KEY", KEY)], "both given"),
+        (vec![], vec![("DJANGO_SECRET_KEY_FILE", &*right), ("DJANGO_SECRET_KEY", KEY)], "both given"),
         (vec!["--django-secret-key-fallbacks-file", &right], vec![], "no key"),
         (vec!["--django-secret-key-file", &right, "--django-secret-key-fallbacks-file", &short], vec![], "too short"),
         (vec![], vec![("DJANGO_SECRET_KEY", "")], "DJANGO_SECRET_KEY: it is empty"),
@@ -496,8 +495,9 @@ async fn a_key_that_is_none_keeps_the_service_from_starting() {
 
 /// What the doctor says of the sign-on, with P before problems and W before warnings.
 async fn diagnosis(url: &str, arguments: &[&str]) -> Vec<String> {
-    let cli = Cli::parse_from([&["oncare-live", "doctor", "--database-url", url], arguments].concat());
-    let Command::Doctor(doctor) = cli.command else { unreachable!() };
+    let arguments = [&["oncare-live", "doctor", "--database-url", url], arguments].concat();
+    let loaded = config::load(arguments.into_iter().map(Into::into), []).unwrap();
+    let Command::Doctor(doctor) = loaded.cli.command else { unreachable!() };
     let findings = sign_on_check::examine(&DatabaseUrl::parse(url).unwrap(), &doctor.django).await;
     let said = findings.into_iter().map(|finding| match finding.verdict {
         Verdict::Good => finding.subject,
@@ -786,4 +786,49 @@ async fn caddy_takes_the_rules_that_the_doctor_prints() {
         leads_between_host_and_service(&host, &service, base).await;
         host.database.sql("delete from django_session; delete from orders_order").await;
     }
+}
+
+#[tokio::test]
+async fn haproxy_takes_the_rules_that_the_doctor_prints() {
+    if Process::new("haproxy").arg("-v").stdout(Stdio::null()).status().await.is_err() {
+        eprintln!("LEFT OUT: HAProxy, which is not installed here; install it with `scripts/install-tools haproxy`.");
+        return;
+    }
+    let host = Host::new().await;
+    let service = host.service(&[]).await;
+    let rules = printed_for("haproxy", &host, &service).await;
+    let (of_frontend, backend) = rules.split_once("# and after all frontends").unwrap();
+    let front = instance::free_address();
+    let text = format!(
+        "defaults
+    mode http
+    timeout connect 5s
+    timeout client 1m
+    timeout server 30s
+frontend host
+    bind {front}
+{of_frontend}
+    default_backend host
+backend host
+    http-request return status 200 content-type text/plain string host
+#{backend}"
+    );
+    let file = host.file("haproxy.cfg", &text);
+    let said = host.folder.join("haproxy.log");
+    let haproxy = Process::new("haproxy")
+        .args(["-db", "-f", &file])
+        .stdin(Stdio::null())
+        .stderr(std::fs::File::create(&said).unwrap())
+        .kill_on_drop(true)
+        .spawn();
+    let mut haproxy = haproxy.unwrap();
+    let base = format!("http://{front}");
+    eventually("HAProxy answers", async || {
+        if haproxy.try_wait().unwrap().is_some() {
+            panic!("{}", std::fs::read_to_string(&said).unwrap());
+        }
+        reqwest::get(&base).await.ok().map(drop)
+    })
+    .await;
+    leads_between_host_and_service(&host, &service, base).await;
 }

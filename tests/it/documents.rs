@@ -1,14 +1,13 @@
 //! The documents: every command in them is run as it stands, every link and path leads somewhere, and what they name of flags,
 //! variables, metrics and states is what the program has, and the other way round. (The steps of `docs/DJANGO.md` are carried out by
-//! `guide.rs`.)
+//! `guide.rs`, those of `docs/PACKAGES.md` by `package.rs`.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
-use oncare_live::config::Cli;
+use oncare_live::config;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -23,20 +22,21 @@ use crate::openapi::OpenApi;
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What a fenced block may be in. Only `sh` is to be typed.
-const LANGUAGES: [&str; 6] = ["sh", "json", "text", "sql", "mermaid", "python"];
+const LANGUAGES: [&str; 7] = ["sh", "json", "text", "sql", "mermaid", "python", "toml"];
 
 /// The first folders of paths.
 const FOLDERS: [&str; 10] =
     ["src/", "sql/", "static/", "templates/", "tests/", "docs/", "bench/", "benches/", "scripts/", "deploy/"];
 
 /// Flags that are of other programs.
-const OTHERS_FLAGS: [(&str, &str); 11] = [
+const OTHERS_FLAGS: [(&str, &str); 12] = [
     ("--data-urlencode", "curl"),
     ("--disable-triggers", "pg_restore"),
     ("--help", "every program"),
     ("--locked", "cargo"),
     ("--only", "oncare-bench"),
     ("--open", "cargo doc"),
+    ("--purge", "dpkg"),
     ("--quick", "oncare-bench"),
     ("--release", "cargo"),
     ("--test", "cargo"),
@@ -45,9 +45,19 @@ const OTHERS_FLAGS: [(&str, &str); 11] = [
 ];
 
 /// Variables that are of other programs, or in no help.
-const OTHERS_VARIABLES: [(&str, &str); 9] = [
-    ("DJANGO_SECRET_KEY", "a secret, which no argument may have"),
+const OTHERS_VARIABLES: [(&str, &str); 19] = [
+    ("CREDENTIALS_DIRECTORY", "systemd's"),
+    ("DATABASE_URL", "a standard name, which is read as well"),
+    ("DATABASE_URL_FILE", "likewise"),
+    ("DJANGO_SECRET_KEY", "likewise"),
     ("DJANGO_SECRET_KEY_FALLBACKS", "likewise"),
+    ("DJANGO_SECRET_KEY_FALLBACKS_FILE", "likewise"),
+    ("DJANGO_SECRET_KEY_FILE", "likewise"),
+    ("ONCARE_LIVE_", "what all variables begin with"),
+    ("ONCARE_LIVE_DATABASE_PASSWORD", "a secret, which no argument may have"),
+    ("ONCARE_LIVE_DJANGO_SECRET_KEY", "likewise"),
+    ("ONCARE_LIVE_DJANGO_SECRET_KEY_FALLBACKS", "likewise"),
+    ("OPS_LISTEN", "a former name"),
     ("POSTGRES_BIN", "the tests'"),
     ("SECRET_KEY", "Django's"),
     ("SECRET_KEY_FALLBACKS", "Django's"),
@@ -212,13 +222,16 @@ type Said = (String, String);
 
 /// The flags of each command, and those of all.
 fn flags() -> (BTreeMap<String, BTreeSet<String>>, BTreeMap<String, Said>) {
-    let mut cli = Cli::command();
+    let mut cli = config::program();
     cli.build();
     let (mut of_commands, mut all) = (BTreeMap::new(), BTreeMap::new());
     for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
         let mut own = BTreeSet::new();
         for argument in command.get_arguments() {
             let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long)) else { continue };
+            if argument.is_hide_set() {
+                continue;
+            }
             let text = |value: &std::ffi::OsStr| value.to_str().unwrap().to_owned();
             let variable = argument.get_env().map(text).unwrap_or_default();
             let default = argument.get_default_values().first().filter(|_| argument.get_action().takes_values());
@@ -411,8 +424,8 @@ impl Reader {
         let mut bash = Command::new("bash");
         // what one command exports the next one has
         bash.args(["-c", &format!("set -euo pipefail; . ./exported; {commands}\nexport -p >./exported")]);
-        bash.current_dir(&self.folder).env("PATH", &self.path).env("DATA_DIR", self.folder.join("data"));
-        bash.env("LISTEN", self.web.to_string()).env("OPS_LISTEN", self.ops.to_string());
+        bash.current_dir(&self.folder).env("PATH", &self.path).env("ONCARE_LIVE_DATA_DIR", self.folder.join("data"));
+        bash.env("ONCARE_LIVE_LISTEN", self.web.to_string()).env("ONCARE_LIVE_OPS_LISTEN", self.ops.to_string());
         bash.kill_on_drop(true);
         bash
     }
@@ -458,7 +471,7 @@ impl Reader {
             self.running.clear();
         }
         // the demonstration's program is built already
-        let line = line.replace("make run", "exec target/release/oncare-live demo --database-port 0");
+        let line = line.replace("make run", "exec target/release/oncare-live demo --demo-database-port 0");
         let log = self.folder.join(format!("said.{}", self.running.len()));
         let mut running = Supervised::start(&self.bash(&self.here(&line)), &log);
         let ready = format!("http://{}/readyz", self.ops);
@@ -576,8 +589,8 @@ fn the_readme_is_for_five_minutes() {
 #[test]
 fn no_other_document_has_commands() {
     for document in Document::all() {
-        let is_followed =
-            ["README.md", "docs/PROTOCOL.md", "docs/OPERATIONS.md", "docs/DJANGO.md"].contains(&&*document.name);
+        let is_followed = ["README.md", "docs/PROTOCOL.md", "docs/OPERATIONS.md", "docs/DJANGO.md", "docs/PACKAGES.md"]
+            .contains(&&*document.name);
         let has_commands = document.parts().0.iter().any(|block| block.kind == "sh");
         assert!(is_followed || !has_commands, "{} has commands that no test runs", document.name);
     }

@@ -124,7 +124,7 @@ impl Machine {
             std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", &here]).current_dir(self.root.join("sources"));
-        bash.env("PATH", path.unwrap()).env("LISTEN", self.web.to_string()).envs(of_shop);
+        bash.env("PATH", path.unwrap()).env("ONCARE_LIVE_LISTEN", self.web.to_string()).envs(of_shop);
         bash.envs(self.exported.iter().map(|(name, value)| (name, value)));
         let output = bash.kill_on_drop(true).output().await.unwrap();
         self.obey_systemctl();
@@ -161,7 +161,11 @@ impl Machine {
         }
         let start = of("ExecStart").remove(0);
         let mut command = Command::new("env");
-        command.args(["-i", &format!("LISTEN={}", self.web), &format!("OPS_LISTEN={}", self.ops)]);
+        command.args([
+            "-i",
+            &format!("ONCARE_LIVE_LISTEN={}", self.web),
+            &format!("ONCARE_LIVE_OPS_LISTEN={}", self.ops),
+        ]);
         command.args(of("Environment"));
         for file in of("EnvironmentFile") {
             command.args(std::fs::read_to_string(file).unwrap().lines());

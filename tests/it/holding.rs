@@ -1,7 +1,8 @@
 //! What clients may hold, and for how long: heads, bodies, answers, connections, streams, and the files that they all take.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, select_all};
@@ -311,12 +312,15 @@ async fn streams_leave_connections_for_whoever_signs_in_and_all_have_an_end() {
     let page = get(LOGIN, "");
     assert!(head(&mut asking(1, instance.web, &page).await).await.starts_with("http/1.1 200"));
     let mut held = Vec::new();
-    eventually("all are in use", async || {
+    eventually("those that say nothing make room for others", async || {
         held.push(connect(1, instance.web).await);
-        (instance.metric(&refused("all")).await > 0.0).then_some(())
+        (instance.metric(&refused("displaced")).await > 0.0).then_some(())
     })
     .await;
-    assert_eq!(instance.metric("oncare_live_connections_open").await, 40.0);
+    // one that is closed after its answer, where there are so many
+    assert!(head(&mut asking(2, instance.web, &page).await).await.starts_with("http/1.1 200"));
+    let all = async || (instance.metric("oncare_live_connections_open").await == 39.0).then_some(());
+    eventually("all others stay", all).await;
     assert_eq!(instance.metric(OPEN).await, STREAMS as f64);
     drop(held);
     eventually("there is room again", async || {
@@ -324,6 +328,86 @@ async fn streams_leave_connections_for_whoever_signs_in_and_all_have_an_end() {
         until_closed("either", &mut again).await.starts_with("HTTP/1.1 200").then_some(())
     })
     .await;
+}
+
+/// Opens what a flood opens: some of it is closed at once.
+async fn begin(from: u8, to: SocketAddr, request: &[u8]) -> TcpStream {
+    let mut socket = connect(from, to).await;
+    let _ = socket.write_all(request).await;
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_request_makes_room_for_whoever_comes_and_no_stream_nor_answer_does() {
+    const ALL: usize = 60;
+    const STREAMS: i64 = 10;
+    let database = Database::new().await;
+    sign_in(&database, STREAMS).await;
+    database.orders(&format!("(1, {FIRST_REP}, 'pending', 'paid', 1)")).await;
+    database.sql(&format!("update live.session set user_id = {FIRST_REP}")).await;
+    let arguments = ["--max-connections", "60", "--connections-per-address", "15", "--client-patience", "10min"];
+    let instance = ready_with(&database, &arguments).await;
+    let web = instance.web;
+    let mut readers = Vec::new();
+    for rep in FIRST_REP..FIRST_REP + STREAMS {
+        readers.push(Stream::open(&instance, rep).await.unwrap());
+    }
+    let mut rounds = Rounds { database: &database, told: 0 };
+    rounds.tell(FIRST_REP, &mut readers).await;
+
+    // one whose answer waits for somebody else
+    let locked = database.client().await;
+    locked.batch_execute("begin; lock table live.saved_view in access exclusive mode").await.unwrap();
+    let cookie = format!("cookie: oncare_live_session={FIRST_REP:064x}\r\n");
+    let mut answered = asking(2, web, &get("/orders/orders/", &cookie)).await;
+    let waits = "select count(*) from pg_locks where not granted and relation = 'live.saved_view'::regclass";
+    eventually("it waits", async || (database.value(waits).await != "0").then_some(())).await;
+
+    let kept_alive = get(LOGIN, "");
+    let whole_of_http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    let half = [
+        b"GET / HTTP/1.1\r\nhost: ".to_vec(),
+        post(LOGIN, "content-length: 1000\r\n", "user"),
+        kept_alive,
+        whole_of_http2,
+    ];
+    let flood = (1..=5).map(|from| {
+        let half = half.clone();
+        tokio::spawn(async move {
+            // more than one address may have, the newest of which stay
+            let mut held = VecDeque::new();
+            for n in 0.. {
+                held.push_back(begin(from, web, &half[n % half.len()]).await);
+                if held.len() > 20 {
+                    held.pop_front();
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+    });
+    let flood: Vec<_> = flood.collect();
+    eventually("there is no room", async || {
+        let (displaced, all) = (instance.metric(&refused("displaced")).await, instance.metric(&refused("all")).await);
+        (displaced + all > 50.0).then_some(())
+    })
+    .await;
+    let body = format!("username=ana&password={PASSWORD}");
+    let length = format!("content-length: {}\r\nconnection: close\r\n", body.len());
+    let login = post(LOGIN, &length, &body.replace(' ', "+"));
+    let began = Instant::now();
+    for _ in 0..20 {
+        let head = head(&mut asking(77, web, &login).await).await;
+        assert!(head.starts_with("http/1.1 303"), "{head}");
+    }
+    println!("20 logins beside a flood took {:?}", began.elapsed());
+    assert!(flood.iter().all(|flood| !flood.is_finished()), "it goes on");
+    assert!(instance.metric("oncare_live_connections_open").await > ALL as f64 - 10.0, "it holds what there is");
+
+    locked.batch_execute("commit").await.unwrap();
+    assert!(head(&mut answered).await.starts_with("http/1.1 200"));
+    rounds.tell(FIRST_REP, &mut readers).await;
+    assert_eq!(instance.metric(OPEN).await, STREAMS as f64);
+    flood.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,8 +463,8 @@ async fn streams_live_on_where_there_is_no_file_left() {
         assert_eq!(instance.ops("/readyz").await.expect("it is answered").0, 200);
     };
     let half = post(LOGIN, "content-length: 1000\r\n", "");
-    let flood = join_all((0..2 * FILES).map(|n| asking(n as u8 % 200 + 1, instance.web, &half))).await;
-    eventually("many are refused", async || (instance.metric(&refused("all")).await > 100.0).then_some(())).await;
+    let flood = join_all((0..2 * FILES).map(|n| begin(n as u8 % 200 + 1, instance.web, &half))).await;
+    eventually("many are closed", async || (instance.metric(&refused("displaced")).await > 100.0).then_some(())).await;
     rounds.tell(FIRST_REP, &mut readers).await;
     ops_answer().await;
     let used = files(instance.pid());
@@ -410,7 +494,8 @@ async fn streams_live_on_where_there_is_no_file_left() {
 async fn a_thousand_streams_are_as_fast_beside_slow_clients_floods_and_storms_of_logins() {
     const READERS: i64 = 1_000;
     const OTHER: i64 = FIRST_REP + 51;
-    const ROUNDS: usize = 5;
+    const ROUNDS: usize = 8;
+    const HELD_UP: Duration = Duration::from_millis(120);
     allow_files();
     let database = Database::new().await;
     sign_in(&database, 52).await;
@@ -426,7 +511,6 @@ async fn a_thousand_streams_are_as_fast_beside_slow_clients_floods_and_storms_of
     join_all(readers.iter_mut().map(|reader| async { reader.until("event: sync").await.unwrap() })).await;
     let mut rounds = Rounds { database: &database, told: 0 };
     rounds.tell(FIRST_REP, &mut readers).await;
-    let quiet = rounds.worst(FIRST_REP, &mut readers, ROUNDS).await;
 
     let web = instance.web;
     let half = [post(LOGIN, "content-length: 1000\r\n", ""), b"GET / HTTP/1.1\r\nhost: ".to_vec()];
@@ -466,12 +550,15 @@ async fn a_thousand_streams_are_as_fast_beside_slow_clients_floods_and_storms_of
         ("logins", logins.boxed()),
     ];
     for (what, abuse) in abuses {
+        let quiet = rounds.spread(FIRST_REP, &mut readers, ROUNDS).await;
         let abuse = tokio::spawn(abuse);
-        let worst = rounds.worst(FIRST_REP, &mut readers, ROUNDS).await;
+        let beside = rounds.spread(FIRST_REP, &mut readers, ROUNDS).await;
         assert!(!abuse.is_finished(), "it goes on");
         abuse.abort();
-        println!("last of {READERS} receivers beside {what}: {worst:?} at worst, quiet {quiet:?}");
-        assert!(worst < quiet * 10 + Duration::from_secs(1), "{what}: {worst:?} beside {quiet:?}");
+        println!("last of {READERS} receivers beside {what}: {beside:?} (at best, at worst), quiet {quiet:?}");
+        // what holds everybody up does so in every round, and a busy machine in some of them
+        assert!(beside.0 < quiet.0 * 3 / 2 + HELD_UP, "{what}: {beside:?} beside {quiet:?}");
+        assert!(beside.1 < quiet.1 * 10 + Duration::from_secs(1), "{what}: {beside:?} beside {quiet:?}");
     }
     assert_eq!(instance.metric(OPEN).await, READERS as f64, "all are there");
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::net::UnixDatagram;
@@ -12,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::harness::database::{Database, connect, temporary_folder};
-use crate::harness::http::{Browserless, metric};
+use crate::harness::http::{Browserless, EVENTS, metric};
 use crate::harness::instance::{free_address, program};
 use crate::harness::service::Service;
 use crate::harness::{PATIENCE, eventually};
@@ -26,7 +27,7 @@ async fn readiness_says_what_is_missing() {
     assert_eq!(status, 503);
     assert!(
         text.contains(
-            "oncare_tables, live_tables, leaner_events, order_timeline, positions, fold_database, unreadable, fold_recording, live_functions, triggers, no_role, viewing, saved_view, accounts, arrival, tidied, sign_in, list_index missing"
+            "oncare_tables, live_tables, leaner_events, order_timeline, positions, fold_database, unreadable, fold_recording, live_functions, triggers, no_role, viewing, saved_view, accounts, arrival, tidied, sign_in, instances, event_version, list_index missing"
         ),
         "{text}"
     );
@@ -324,6 +325,50 @@ async fn the_ops_page_shows_how_things_are_and_ends_a_users_streams() {
     eventually("they are gone", async || (status().await["streams"]["open"] == 1).then_some(())).await;
 }
 
+/// The same page where people sign in: for administrators alone, and it is said who did what.
+#[tokio::test]
+async fn administrators_have_the_page_where_they_are_signed_in() {
+    let database = Database::new().await;
+    let process = Process::start(&database.url, |_| ());
+    process.until_ready().await;
+    let [ana, boss] = ["ana", "boss"].map(|_| Browserless::new(process.web.clone()));
+    ana.sign_in("ana").await;
+    boss.sign_in("boss").await;
+    let mut stream = ana.events().await;
+    stream.wait_for("ping").await;
+    let page = boss.get("/ops/").await;
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("require-trusted-types-for 'script'"), "as of every page: {policy}");
+    assert!(page.text().await.unwrap().contains("src=\"page.js\""), "what it loads is below it");
+    assert!(boss.get("/orders/pharmacist/orders/").await.text().await.unwrap().contains("href=\"/ops/\""));
+    assert!(!ana.get("/orders/orders/").await.text().await.unwrap().contains("href=\"/ops/\""));
+    let mut told = boss.events_of("/ops/events", None).await;
+    assert_eq!(told.wait_for("status").await.data["streams"]["open"], 1);
+
+    let post = async |client: &Browserless, path: &str, origin: &str, body: &str| {
+        client.ask(Method::POST, path, &[("origin", origin)], body).await.status().as_u16()
+    };
+    for path in ["/ops/streams/end", "/ops/drain"] {
+        assert_eq!(post(&boss, path, "https://evil.example", "1").await, 403, "from another site");
+        assert_eq!(post(&ana, path, &process.web, "1").await, 403);
+        assert_eq!(post(&Browserless::new(process.web.clone()), path, &process.web, "1").await, 303, "to the login");
+    }
+    assert_eq!(post(&boss, "/ops/log", &process.web, "debug").await, 404, "is for the ops listener");
+    assert_eq!(post(&boss, "/ops/streams/end", &process.web, "1").await, 200);
+    assert_eq!(stream.wait_for("bye").await.data["reason"], "draining");
+
+    database.sql("update accounts_user set role = 'sales_rep' where username = 'boss'").await;
+    while told.next().await.is_some() {}
+    assert_eq!(boss.get("/ops/status.json").await.status(), 403, "nor is anything else told any more");
+    database.sql("update accounts_user set role = 'admin' where username = 'boss'").await;
+    assert_eq!(post(&boss, "/ops/drain", &process.web, "").await, 202);
+    let (success, lines) = process.ended().await;
+    assert!(success);
+    let done = lines.iter().filter(|line| line["fields"]["message"] == "administered");
+    let done: Vec<_> = done.map(|line| [&line["fields"]["deed"], &line["fields"]["name"], &line["target"]]).collect();
+    assert_eq!(done, [["end_streams", "boss", "security"], ["drain", "boss", "security"]]);
+}
+
 #[tokio::test]
 async fn a_service_that_stops_says_so_before_it_ends_streams_and_takes_no_more_requests() {
     let database = Database::new().await;
@@ -337,7 +382,12 @@ async fn a_service_that_stops_says_so_before_it_ends_streams_and_takes_no_more_r
             .await;
     assert!(said.contains(r#""listener":"stopping""#), "{said}");
     ana.dashboard("").await;
-    assert_eq!(ana.events().await.wait_for("bye").await.data["reason"], "draining", "one that is new");
+    let refused = ana.get(EVENTS).await;
+    let (status, headers) = (refused.status().as_u16(), refused.headers());
+    assert_eq!(
+        (status, &headers["retry-after"], &headers["connection"]),
+        (503, &"1".parse().unwrap(), &"close".parse().unwrap())
+    );
     eventually("the other goes on", async || {
         (service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await == 1.0).then_some(())
     })
@@ -373,7 +423,7 @@ async fn a_service_manager_is_told_that_it_serves_lives_and_stops() {
     let path = folder.join("notify");
     let told = UnixDatagram::bind(&path).unwrap();
     let service = Process::start(&database.url, |command| {
-        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000").args(["--drain-for", "1min"]);
     });
     let until = async |what: &str| {
         let heard = async {
@@ -391,7 +441,8 @@ async fn a_service_manager_is_told_that_it_serves_lives_and_stops() {
     until("STATUS=live, 0 streams\nWATCHDOG=1").await;
     until("WATCHDOG=1").await;
     service.signal();
-    until("STOPPING=1").await;
+    // else the manager would kill it in the midst of what it was told to take its time for
+    until("STOPPING=1\nEXTEND_TIMEOUT_USEC=70000000").await;
     let (success, _) = service.ended().await;
     assert!(success);
     std::fs::remove_file(path).unwrap();
@@ -442,15 +493,19 @@ async fn a_service_whose_database_has_no_room_left_is_not_ready() {
         admin.batch_execute(&format!("alter database {} set tablespace small", database.name)).await.ok()
     })
     .await;
-    let service = Service::start(&database).await;
+    let process = Process::start(&database.url, |_| ());
+    process.until_ready().await;
     disk.fill();
-    let (_, said) = eventually("it is not ready", async || {
-        Some(service.get_ops("/readyz").await).filter(|(status, _)| *status == 503)
-    })
-    .await;
+    let (_, said) =
+        eventually("it is not ready", async || process.get("/readyz").await.filter(|(status, _)| *status == 503)).await;
     let said: Value = serde_json::from_str(&said).unwrap();
     assert!(said["disk"].as_str().unwrap().contains("No space left on device"), "{said}");
     assert_eq!((&said["database"], &said["listener"]), (&"ok".into(), &"ok".into()), "{said}");
     disk.clear();
-    service.ready().await;
+    process.until_ready().await;
+    process.signal();
+    let (_, lines) = process.ended().await;
+    assert_eq!(told(&lines, "ERROR"), ["not ready: the database server's disk takes nothing that is written"]);
+    let back = |message: &&str| message.starts_with("the database server's disk takes what is written again after ");
+    assert_eq!(told(&lines, "INFO").into_iter().filter(back).count(), 1, "{lines:?}");
 }

@@ -328,7 +328,7 @@ async fn nothing_is_loaded_from_elsewhere_and_assets_are_kept_for_ever_under_the
         (unversioned.status().as_u16(), unversioned.headers()["cache-control"].to_str().unwrap()),
         (200, "no-cache")
     );
-    for path in ["/static/js/none.js", "/static/../Cargo.toml", "/static/v-000000000000/js/live/stream.js"] {
+    for path in ["/static/js/none.js", "/static/../Cargo.toml", "/static/v-000000000000/js/none.js"] {
         assert_eq!(ana.get(path).await.status(), 404, "{path}");
     }
 }

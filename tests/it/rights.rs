@@ -144,7 +144,7 @@ async fn everything_works_with_what_is_printed() {
 #[tokio::test]
 async fn the_doctor_names_each_right_that_is_missing() {
     let (database, role, url) = granted(true).await;
-    assert_eq!(rights(true).count(), 28, "two schemas, functions and tables");
+    assert_eq!(rights(true).count(), 30, "two schemas, functions and tables");
     let each = rights(true).flat_map(|right| {
         // a statement grants several rights on one thing, or one on several columns
         let (rights, on) = right.split_once(" on ").map(|(rights, on)| (rights.to_owned(), on.to_owned())).unwrap();

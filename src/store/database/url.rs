@@ -34,6 +34,11 @@ pub struct DatabaseUrl {
     shown: String,
 }
 
+/// The URL has a password, and there is another one.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the URL has a password in it already: expected one of them")]
+pub struct PasswordGiven;
+
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DatabaseUrl({})", self.shown)
@@ -106,6 +111,18 @@ impl DatabaseUrl {
         }
         let shown = without_password(base);
         Ok(Self { config, verification, root_certificate, shown })
+    }
+
+    /// With a password that was given apart from it.
+    ///
+    /// # Errors
+    /// If it has one already.
+    pub fn with_password(mut self, password: &[u8]) -> Result<Self, PasswordGiven> {
+        if self.config.get_password().is_some() {
+            return Err(PasswordGiven);
+        }
+        self.config.password(password);
+        Ok(self)
     }
 
     pub(in crate::store) fn config(&self) -> Config {

@@ -26,13 +26,16 @@ impl Role {
     /// The codes of those who see all orders.
     pub const OF_ALL_ORDERS: &[&str] = &["pharmacist_admin", "admin"];
 
+    /// The code of those who also run the service.
+    pub const ADMINISTRATOR: &str = "admin";
+
     /// Reads the code of a role.
     #[must_use]
     pub fn of(code: &str) -> Self {
         match code {
             "sales_rep" => Self::SalesRep,
             "pharmacist_admin" => Self::Pharmacist,
-            "admin" => Self::Admin,
+            Self::ADMINISTRATOR => Self::Admin,
             _ => Self::Other,
         }
     }

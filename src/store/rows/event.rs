@@ -8,6 +8,18 @@ use super::order::{amount, row_rep};
 use crate::order::{Operation, OrderEvent, OrderId, Writer};
 use crate::store::database::{StoreError, json, optional_text, text, value};
 
+/// The version of events that is read here, as `live.event_version()` has it. An event of a later one has its version at the end of its
+/// operation, as in `update/2`; see docs/PROTOCOL.md.
+pub(in crate::store) const EVENT_VERSION: i32 = 1;
+
+/// Whether an event `e` is one of those that name in its columns all reps whom it concerns, and no others: see [`CONCERNED`].
+pub(in crate::store) const NAMES_ITS_REPS: &str = "e.operation in ('insert', 'update', 'delete')";
+
+/// Whether an operation is of a later version.
+pub(in crate::store) fn is_of_later_version(operation: &str) -> bool {
+    operation.rsplit_once('/').is_some_and(|(_, version)| version.parse().is_ok_and(|n: i32| n > EVENT_VERSION))
+}
+
 /// Whether an event `e` changed where its order stands. Of such changes an application's history says who made them.
 pub(in crate::store) const CHANGES_STANDING: &str =
     "e.operation = 'update' and (e.old_status <> e.new_status or e.old_payment_status <> e.new_payment_status)";
@@ -43,7 +55,8 @@ pub(in crate::store) const RECORDED_COLUMNS: &str = "e.id as event_id, e.xid::te
 /// Whom an event `e` concerns, as `c (rep)`: see `Changed::concerned` of the tail. The limit of one, here and in the tail's batch, has the
 /// order looked up for each event, whatever the planner thinks of their number; else it may read all orders to join them.
 pub(in crate::store) const CONCERNED: &str = "left join lateral (
-        select o.sales_rep_id from public.orders_order o where e.operation in ('items', 'history') and o.id = e.order_id limit 1
+        select o.sales_rep_id from public.orders_order o
+        where e.operation not in ('insert', 'update', 'delete') and o.id = e.order_id limit 1
     ) o on true
     cross join lateral (values
         (case when e.operation <> 'items' then e.old_sales_rep_id end),
@@ -94,4 +107,18 @@ fn other_columns(value: Option<serde_json::Value>) -> Vec<(String, String, Strin
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_says_the_version_of_its_event() {
+        for (operation, is_later) in
+            [("update", false), ("update/1", false), ("update/2", true), ("moved/17", true), ("a/b", false)]
+        {
+            assert_eq!(is_of_later_version(operation), is_later, "{operation}");
+        }
+    }
 }

@@ -44,6 +44,17 @@ pub(in crate::store) async fn summary(client: &impl Connection, scope: Scope) ->
     Ok(summaries(client, &HashSet::from([scope])).await?.remove(&scope).unwrap_or_default())
 }
 
+/// A rep's statistics as their orders sum up to; of all orders, which are too many to be summed up now and then, as they are kept.
+pub(in crate::store) async fn summed_up(client: &impl Connection, scope: Scope) -> Result<Summary, StoreError> {
+    const OF_REP: &str = "select a.status, a.payment_status, a.orders, a.amount from live.aggregate() a \
+         where a.sales_rep_id = $1::bigint";
+    let read = match scope {
+        Scope::Rep(rep) => rows(client, OF_REP, &[&rep.0]).await,
+        Scope::All => rows(client, TOTAL_SUMMARY, &[]).await,
+    };
+    read.attempt("sum up the orders")?.iter().map(tally).collect()
+}
+
 fn tally(row: &Row) -> Result<Tally, StoreError> {
     let amount: Decimal = value(row, "amount")?;
     Ok(Tally {

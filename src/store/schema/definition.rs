@@ -1,6 +1,7 @@
 //! What this version has in the database, as the numbered files of `sql/` and the triggers define it.
 
 /// A file of `sql/`.
+#[derive(Debug)]
 pub(in crate::store) struct Migration {
     /// Its name without `.sql`: the version and what it is about.
     pub(in crate::store) file: &'static str,
@@ -24,7 +25,7 @@ macro_rules! migration {
     };
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) enum Kind {
     /// Only on a database without the tables of the existing system.
     HostTables,
@@ -40,7 +41,7 @@ pub(in crate::store) enum Kind {
 
 /// In the order of their application. A file of functions or triggers gets a new number when it changes, so that there is
 /// one definition of each; on an older database it replaces those that the number before had made.
-pub(in crate::store) const MIGRATIONS: [Migration; 18] = [
+pub(in crate::store) static MIGRATIONS: [Migration; 20] = [
     migration!("0001_oncare_tables", HostTables),
     migration!("0002_live_tables", Plain),
     migration!("0006_leaner_events", LocksWhatIsWritten),
@@ -58,6 +59,8 @@ pub(in crate::store) const MIGRATIONS: [Migration; 18] = [
     migration!("0018_arrival", Plain),
     migration!("0022_tidied", Plain),
     migration!("0032_sign_in", Plain),
+    migration!("0035_instances", Plain),
+    migration!("0036_event_version", Functions),
     // last, as it waits for the transactions of others
     migration!("0009_list_index", ConcurrentIndex),
 ];
@@ -98,12 +101,23 @@ pub(in crate::store) fn functions() -> impl Iterator<Item = &'static str> {
         .filter(|name| !name.contains(char::is_whitespace))
 }
 
+/// The last of some migrations that defines a function.
+pub(in crate::store) fn defining<'a>(
+    function: &str,
+    migrations: impl IntoIterator<Item = &'a Migration, IntoIter: DoubleEndedIterator>,
+) -> Option<&'a Migration> {
+    let heading = heading(function);
+    migrations.into_iter().rfind(|migration| migration.sql.contains(&heading))
+}
+
 /// Whether the body is the function's, as the migrations define it last.
 pub(in crate::store) fn defines_body(function: &str, body: &str) -> bool {
-    let heading = format!("function live.{function}(");
-    let definitions = MIGRATIONS.iter().rev().filter_map(|migration| migration.sql.split_once(&heading));
-    let bodies = definitions.filter_map(|(_, definition)| definition.split("$$").nth(1));
-    bodies.take(1).any(|defined| defined == body)
+    let definition = defining(function, &MIGRATIONS).and_then(|migration| migration.sql.split_once(&heading(function)));
+    definition.and_then(|(_, definition)| definition.split("$$").nth(1)) == Some(body)
+}
+
+fn heading(function: &str) -> String {
+    format!("function live.{function}(")
 }
 
 #[cfg(test)]

@@ -71,14 +71,16 @@ const COLUMNS: &str = "a.pid, x.gid as prepared, coalesce(a.usename::text, x.own
     coalesce(a.application_name, '') as application,
     to_char(coalesce(a.xact_start, x.prepared, a.backend_start) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS UTC') as since";
 
+/// Of a lock `l` that it is the advisory lock of this database whose key is the first parameter.
+pub(super) const OF_KEY: &str = "l.locktype = 'advisory' and l.objsubid = 1
+    and l.database = (select oid from pg_database where datname = current_database())
+    and l.classid = ($1::bigint >> 32)::oid and l.objid = ($1::bigint & 4294967295)::oid";
+
 /// Who holds an advisory lock of this database.
 pub(in crate::store) async fn of_key(client: &Client, key: i64) -> Result<Vec<Holder>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from pg_locks l join pg_stat_activity a on a.pid = l.pid left join pg_prepared_xacts x on false
-         where l.granted and l.locktype = 'advisory' and l.objsubid = 1
-             and l.database = (select oid from pg_database where datname = current_database())
-             and l.classid = ($1::bigint >> 32)::oid and l.objid = ($1::bigint & 4294967295)::oid
-         order by a.pid limit 3"
+         where l.granted and {OF_KEY} order by a.pid limit 3"
     );
     let rows = client.query(&sql, &[&key]).await.attempt("look who holds a lock")?;
     Ok(rows.iter().map(Holder::of).collect())

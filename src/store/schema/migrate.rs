@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 
-use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration};
-use super::holders::{self, of_key, of_tables};
+use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration, functions};
+use super::executor::{Executor, MIGRATION_LOCK, PREPARATION, Script};
+use super::holders::{self, of_key};
 use super::host::{self, HostTables};
 use super::inspect::{TriggerState, changed_functions, has_list_index, server, triggers};
 use super::rights::{as_grants, lacking_to_look, lacking_to_migrate};
 use super::trust::refuse_strangers;
 use crate::store::database::{Attempt, BRIEFLY, DatabaseUrl, Link, Store, StoreError, words_of};
-use crate::store::tail::{DISTRUST_STATISTICS, FOLD_LOCK, Folded};
-
-/// The key of the advisory lock under which one process migrates at a time: "oncamigr" in ASCII.
-const MIGRATION_LOCK: i64 = 0x6f6e_6361_6d69_6772;
+use crate::store::tail::{DISTRUST_STATISTICS, FOLD_LOCK, Folded, building};
 
 /// How often the lock is asked for. It is asked, not waited for: a waiting statement holds a snapshot, and building an
 /// index concurrently waits for all older snapshots.
@@ -29,13 +26,6 @@ const STRANGER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often it is said again.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
-
-/// How long a request for a lock on what is written may make writers wait behind it, and how often it is tried. The triggers are on three
-/// tables: nobody waits for more than 300 ms. A long
-/// transaction of the host would otherwise queue every writer behind our request.
-const LOCK_TIMEOUT: &str = "100ms";
-const LOCK_ATTEMPTS: usize = 60;
-const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
 const POSTGRES_13: i32 = 130_000;
 
@@ -109,13 +99,42 @@ impl Store {
 
     async fn migrate_with(&self, tables: HostTables) -> Result<Applied, StoreError> {
         let link = open(self.url()).await?;
-        let applied = self.telling_of_waits(&link.client, migrate(&link.client, tables)).await?;
+        let applied =
+            self.telling_of_waits(&link.client, migrate(&mut Executor::running(&link.client), tables)).await?;
         // between two migrations changes may have been recorded in the manner of neither; who puts back distrusts them by itself
         if !applied.migrations.is_empty() {
             self.discard_fold().await?;
         }
         self.fold_now().await?;
         Ok(applied)
+    }
+
+    /// Writes into a script what [`Store::migrate`] would run, or [`Store::create_tables_and_migrate`], and then perhaps
+    /// [`Store::rebuild_statistics`]. The database is only read, without a lock that others could wait for.
+    ///
+    /// # Errors
+    /// Those for which they would refuse; but a right that the role lacks is said in the script, which another role may run. What they
+    /// would run before they refuse is in the script then.
+    pub async fn write_migration(
+        &self,
+        create_tables: bool,
+        rebuild_statistics: bool,
+        script: &mut Script,
+    ) -> Result<(), StoreError> {
+        let link = open(self.url()).await?;
+        link.client.batch_execute("set default_transaction_read_only = on").await.attempt("prepare the session")?;
+        let tables = if create_tables { HostTables::MayBeMade } else { HostTables::MustBeThere };
+        let mut executor = Executor::writing(&link.client, script);
+        let applied = migrate(&mut executor, tables).await?;
+        let is_current = applied.migrations.is_empty() && !applied.put_back;
+        if is_current && !rebuild_statistics && is_folded(&link.client).await? {
+            return Ok(());
+        }
+        executor.remark("the statistics, from all orders");
+        for statements in [DISTRUST_STATISTICS, &building()] {
+            executor.run(statements).await.attempt("build the statistics anew")?;
+        }
+        Ok(())
     }
 
     /// Builds the statistics anew from the orders.
@@ -163,31 +182,33 @@ async fn applied(client: &Client) -> Result<Vec<(i32, String)>, StoreError> {
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
+/// Whether there are statistics, to which only what is new is to be added.
+async fn is_folded(client: &Client) -> Result<bool, StoreError> {
+    let row = client.query_one("select live.folded() is not null", &[]).await.attempt("look for the statistics")?;
+    Ok(row.get(0))
+}
+
 /// A session that may take its time, in which nothing depends on the role's search path, as all names are qualified.
 pub(in crate::store) async fn open(url: &DatabaseUrl) -> Result<Link, StoreError> {
     let link = Link::open(url, PURPOSE, |_, _| {}).await?;
-    link.client
-        .batch_execute(
-            "set statement_timeout = 0; set enable_seqscan = on; set client_min_messages = warning;
-             set search_path = pg_catalog, pg_temp",
-        )
-        .await
-        .attempt("prepare the session")?;
+    link.client.batch_execute(PREPARATION).await.attempt("prepare the session")?;
     Ok(link)
 }
 
 /// In one transaction: an earlier file defines some functions as they were, and a later one as they are. No writer meets those.
-async fn put_back(client: &Client) -> Result<(), StoreError> {
+async fn put_back(executor: &mut Executor<'_>) -> Result<(), StoreError> {
     let again = [Kind::Functions, Kind::LocksWhatIsWritten];
     let files = MIGRATIONS.iter().filter(|migration| again.contains(&migration.kind));
     let sql: Vec<&str> = files.map(|migration| migration.sql).collect();
     let failed = |error: tokio_postgres::Error| {
         StoreError::Unsuitable(format!("could not put functions and triggers back: {}", words_of(&error)))
     };
-    without_queueing_writers(client, &sql.join("\n;\n"), DISTRUST_STATISTICS).await.map_err(failed)
+    executor.remark("functions and triggers that were changed or taken away are put back");
+    executor.run_without_queueing_writers(&sql.join("\n;\n"), DISTRUST_STATISTICS).await.map_err(failed)
 }
 
-async fn migrate(client: &Client, tables: HostTables) -> Result<Applied, StoreError> {
+async fn migrate(executor: &mut Executor<'_>, tables: HostTables) -> Result<Applied, StoreError> {
+    let client = executor.client;
     let (number, version, standby) = server(client).await?;
     if number < POSTGRES_13 {
         return Err(StoreError::Unsuitable(format!("PostgreSQL 13 or newer is needed; the server is {version}")));
@@ -195,7 +216,9 @@ async fn migrate(client: &Client, tables: HostTables) -> Result<Applied, StoreEr
     if standby {
         return Err(StoreError::Standby);
     }
-    lock(client).await?;
+    if executor.is_running() {
+        lock(client).await?;
+    }
     // before anything is read there: a table may be somebody's view
     let has_schema = refuse_strangers(client).await?;
     // everything that can be told beforehand is refused before anything is changed
@@ -214,7 +237,10 @@ async fn migrate(client: &Client, tables: HostTables) -> Result<Applied, StoreEr
             return Err(StoreError::Unsuitable(format!("{}; nothing was changed", refusal.chain())));
         }
         Err(refusal) => {
-            let harmless = match make_harmless(client, &done).await {
+            let harmless = match make_harmless(executor, &done).await {
+                Ok(()) if !executor.is_running() => {
+                    "the script renews the triggers, so that they fail no write".to_owned()
+                }
                 Ok(()) => "the triggers fail no write, and pages are not live until that is mended".to_owned(),
                 Err(error) => format!("the triggers could not be renewed: {}", error.chain()),
             };
@@ -222,14 +248,20 @@ async fn migrate(client: &Client, tables: HostTables) -> Result<Applied, StoreEr
         }
     };
     // who finds all as it should be need own nothing
-    if SchemaState::of(&done) != SchemaState::Current || !is_attached(client).await? || !has_list_index(client).await? {
-        refuse_if_lacking(client, &lacking_to_migrate(client).await?).await?;
+    if SchemaState::of(&done) != SchemaState::Current || !is_attached(executor).await? || !has_index(executor).await? {
+        let lacking = lacking_to_migrate(client).await?;
+        if executor.is_running() {
+            refuse_if_lacking(client, &lacking).await?;
+        } else {
+            remark_rights(executor, &lacking).await?;
+        }
     }
     if done.is_empty() {
         // who was given the schema may have no right to create one
         let create_schema = if has_schema { "" } else { "create schema live;" };
-        client
-            .batch_execute(&format!(
+        executor.remark("what says which files were applied");
+        executor
+            .run(&format!(
                 "{create_schema}
                  create table if not exists live.migration (
                      version integer constraint migration_pkey primary key,
@@ -242,30 +274,25 @@ async fn migrate(client: &Client, tables: HostTables) -> Result<Applied, StoreEr
     }
     let mut migrations = Vec::new();
     for migration in MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version())) {
-        apply(client, migration, has_tables).await?;
+        apply(executor, migration, has_tables).await?;
         migrations.push(migration.name());
     }
-    client
-        .execute("insert into live.incarnation default values on conflict do nothing", &[])
-        .await
-        .attempt("name the server's incarnation")?;
-    client
-        .execute("insert into live.sign_in_key default values on conflict do nothing", &[])
-        .await
-        .attempt("make the sign-in key")?;
+    executor.make_row("live.incarnation", "name the server's incarnation").await?;
+    executor.make_row("live.sign_in_key", "make the sign-in key").await?;
     if !migrations.is_empty() {
         // default privileges may have let everybody in: who may write sessions signs in as anybody
-        let revoked = client.batch_execute("revoke all on all tables in schema live from public").await;
+        let revoked = executor.run("revoke all on all tables in schema live from public").await;
         revoked.attempt("keep schema live from everybody")?;
     }
-    let changed = !is_attached(client).await?;
+    let changed = !is_attached(executor).await?;
     if changed {
-        put_back(client).await?;
+        put_back(executor).await?;
     }
     let mut index_put_back = false;
     for migration in MIGRATIONS.iter().filter(|migration| migration.kind == Kind::ConcurrentIndex) {
-        if !has_list_index(client).await? {
-            build_index(client, migration).await?;
+        if !has_index(executor).await? {
+            executor.begin(migration);
+            build_index(executor, migration).await?;
             index_put_back = true;
         }
     }
@@ -283,22 +310,49 @@ async fn refuse_if_lacking(client: &Client, rights: &[String]) -> Result<(), Sto
     )))
 }
 
-/// Puts this version's functions and triggers in the place of others, which may fail the host's writes where columns are not what
-/// they were. What can be applied without those columns is applied.
-async fn make_harmless(client: &Client, done: &[(i32, String)]) -> Result<(), StoreError> {
-    // a function may name what is not there
-    client.batch_execute("set check_function_bodies = off").await.attempt("prepare the session")?;
-    let pending = MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version()));
-    for migration in pending.filter(|m| ![Kind::HostTables, Kind::ConcurrentIndex].contains(&m.kind)) {
-        apply(client, migration, true).await?;
-    }
-    if is_attached(client).await? { Ok(()) } else { put_back(client).await }
+/// Says in a script what whoever runs it must be allowed to do.
+async fn remark_rights(executor: &mut Executor<'_>, lacking: &[String]) -> Result<(), StoreError> {
+    let words = if lacking.is_empty() {
+        "this role has the rights that are needed: to create a schema and in schema public, and those of the tables' owner".to_owned()
+    } else {
+        let grants = as_grants(executor.client, lacking).await?;
+        format!(
+            "this role lacks rights that are needed: run this as the tables' owner, or have a superuser run before:\n{}",
+            grants.join("\n")
+        )
+    };
+    executor.remark(&words);
+    Ok(())
 }
 
-/// Whether triggers and functions are this version's.
-async fn is_attached(client: &Client) -> Result<bool, StoreError> {
-    Ok(triggers(client).await?.iter().all(|(_, state)| *state == TriggerState::Current)
-        && changed_functions(client).await?.is_empty())
+/// Puts this version's functions and triggers in the place of others, which may fail the host's writes where columns are not what
+/// they were. What can be applied without those columns is applied.
+async fn make_harmless(executor: &mut Executor<'_>, done: &[(i32, String)]) -> Result<(), StoreError> {
+    executor.remark("the tables are not what they must be: all that is done is to have the triggers fail no write");
+    // a function may name what is not there
+    executor.run("set check_function_bodies = off").await.attempt("prepare the session")?;
+    let pending = MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version()));
+    for migration in pending.filter(|m| ![Kind::HostTables, Kind::ConcurrentIndex].contains(&m.kind)) {
+        apply(executor, migration, true).await?;
+    }
+    if is_attached(executor).await? { Ok(()) } else { put_back(executor).await }
+}
+
+/// Whether triggers and functions are this version's, or are after what is written.
+async fn is_attached(executor: &Executor<'_>) -> Result<bool, StoreError> {
+    let are_current =
+        |triggers: Vec<(_, TriggerState)>| triggers.iter().all(|(_, state)| *state == TriggerState::Current);
+    if !executor.has_written_triggers() && !are_current(triggers(executor.client).await?) {
+        return Ok(false);
+    }
+    let changed = changed_functions(executor.client).await?;
+    let is_current = |name| executor.has_written_function(name).unwrap_or_else(|| !changed.contains(&name));
+    Ok(functions().all(is_current))
+}
+
+/// Whether the list's index is there, or is after what is written.
+async fn has_index(executor: &Executor<'_>) -> Result<bool, StoreError> {
+    Ok(executor.has_written(&Kind::ConcurrentIndex) || has_list_index(executor.client).await?)
 }
 
 /// The lock belongs to the session and goes with it.
@@ -357,61 +411,35 @@ impl Waiting {
     }
 }
 
-async fn apply(client: &Client, migration: &Migration, has_host_tables: bool) -> Result<(), StoreError> {
-    tracing::info!(migration = migration.name(), "applying");
+async fn apply(
+    executor: &mut Executor<'_>,
+    migration: &'static Migration,
+    has_host_tables: bool,
+) -> Result<(), StoreError> {
+    executor.begin(migration);
     match migration.kind {
-        Kind::HostTables if has_host_tables => note(client, migration).await,
+        Kind::HostTables if has_host_tables => note(executor, migration).await,
         Kind::HostTables | Kind::Plain | Kind::Functions => {
-            let outcome = in_transaction(client, "", migration.sql, &noting(migration)).await;
+            let outcome = executor.run_in_transaction(migration.sql, &noting(migration)).await;
             outcome.map_err(|e| failed(migration, &e))
         }
         Kind::LocksWhatIsWritten => {
-            let outcome = without_queueing_writers(client, migration.sql, &noting(migration)).await;
+            let outcome = executor.run_without_queueing_writers(migration.sql, &noting(migration)).await;
             outcome.map_err(|e| failed(migration, &e))
         }
         Kind::ConcurrentIndex => {
-            if !has_list_index(client).await? {
-                build_index(client, migration).await?;
+            if !has_list_index(executor.client).await? {
+                build_index(executor, migration).await?;
             }
-            note(client, migration).await
+            note(executor, migration).await
         }
     }
 }
 
-async fn build_index(client: &Client, migration: &Migration) -> Result<(), StoreError> {
+async fn build_index(executor: &mut Executor<'_>, migration: &Migration) -> Result<(), StoreError> {
     // one of that name is incomplete, as a build that was broken off leaves it, or is another
-    client.batch_execute(DROP_LIST_INDEX).await.map_err(|e| failed(migration, &e))?;
-    client.batch_execute(migration.sql).await.map_err(|e| failed(migration, &e))
-}
-
-/// Runs statements in a transaction that gives up soon where it would make writers wait, and tries again.
-pub(in crate::store) async fn without_queueing_writers(
-    client: &Client,
-    sql: &str,
-    after: &str,
-) -> Result<(), tokio_postgres::Error> {
-    let timeout = format!("set local lock_timeout = '{LOCK_TIMEOUT}';");
-    for attempt in 1.. {
-        match in_transaction(client, &timeout, sql, after).await {
-            Err(e) if e.code().is_some_and(is_of_locks) && attempt < LOCK_ATTEMPTS => {
-                // who has them meanwhile is usually who had them
-                let holders = of_tables(client).await.unwrap_or_default();
-                tracing::warn!(
-                    attempt,
-                    "the orders are locked, and tried again in 1 s so that no writer waits for this: {}",
-                    holders::list(&holders)
-                );
-                tokio::time::sleep(LOCK_PAUSE).await;
-            }
-            outcome => return outcome,
-        }
-    }
-    Ok(())
-}
-
-/// A lock was not to be had in time, or two asked for each other's.
-fn is_of_locks(state: &SqlState) -> bool {
-    [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(state)
+    executor.run(DROP_LIST_INDEX).await.map_err(|e| failed(migration, &e))?;
+    executor.run(migration.sql).await.map_err(|e| failed(migration, &e))
 }
 
 /// The statement that notes a migration as applied.
@@ -420,16 +448,8 @@ fn noting(migration: &Migration) -> String {
     format!("insert into live.migration (version, name) values ({version}, '{name}');")
 }
 
-async fn in_transaction(client: &Client, before: &str, sql: &str, after: &str) -> Result<(), tokio_postgres::Error> {
-    let outcome = client.batch_execute(&format!("begin; {before}\n{sql}\n; {after} commit")).await;
-    if outcome.is_err() {
-        client.batch_execute("rollback").await?;
-    }
-    outcome
-}
-
-async fn note(client: &Client, migration: &Migration) -> Result<(), StoreError> {
-    client.batch_execute(&noting(migration)).await.attempt("note the migration")
+async fn note(executor: &mut Executor<'_>, migration: &Migration) -> Result<(), StoreError> {
+    executor.run(&noting(migration)).await.attempt("note the migration")
 }
 
 fn failed(migration: &Migration, error: &tokio_postgres::Error) -> StoreError {

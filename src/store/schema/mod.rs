@@ -2,6 +2,7 @@
 
 mod cost;
 mod definition;
+mod executor;
 mod forms;
 mod holders;
 mod host;
@@ -15,6 +16,7 @@ mod uninstall;
 
 pub use cost::Cost;
 pub use definition::NAMING_TRIGGER;
+pub use executor::Script;
 pub use forms::BYPASSED;
 pub use inspect::{Finding, TriggerState, Verdict};
 pub use migrate::{Applied, SchemaState, oldest_supported_version};

@@ -7,6 +7,7 @@ use super::host::hidden;
 use super::inspect::{changed_recorders, triggers};
 use super::migrate::SchemaState;
 use crate::store::database::{Attempt, Store, StoreError};
+use crate::store::rows::EVENT_VERSION;
 use crate::store::tail::{NUMBER, READ, RECORDING, TIME, was_replaced, was_rewritten};
 
 /// How a person calls a type of that kind.
@@ -23,7 +24,7 @@ fn called(kind: char) -> &'static str {
 pub struct Recording {
     /// What keeps changes from being recorded; nothing where all of them are.
     pub faults: Vec<String>,
-    /// Whether the schema has yet to become this version's, so that no more is known.
+    /// Whether the schema has yet to become this version's, or this program the schema's, so that no more is known.
     pub is_behind: bool,
     /// What a trigger ran into that could not read a change, where statistics were not built anew since.
     pub unreadable: Option<String>,
@@ -52,14 +53,24 @@ pub enum Doubt {
 }
 
 impl Store {
-    /// How well changes are recorded; `None` where the schema is of a newer version, whose triggers are not known here.
+    /// How well changes are recorded; `None` where the schema is of a newer version, whose triggers are not known here, but which write
+    /// events that are.
     ///
     /// # Errors
     /// If the database can't be reached.
     pub async fn recording(&self) -> Result<Option<Recording>, StoreError> {
         match self.schema().await? {
             SchemaState::Current => {}
-            SchemaState::Newer(_) => return Ok(None),
+            SchemaState::Newer(_) => {
+                let fault = self.fault_of_newer_triggers().await?;
+                let faults = fault.map(|fault| vec![fault]);
+                return Ok(faults.map(|faults| Recording {
+                    faults,
+                    is_behind: true,
+                    unreadable: None,
+                    doubt: Doubt::None,
+                }));
+            }
             SchemaState::Behind(pending) => {
                 let fault = format!("schema live lacks {}: run oncare-live migrate", pending.join(", "));
                 return Ok(Some(Recording {
@@ -100,6 +111,23 @@ impl Store {
             (false, false) => Doubt::None,
         };
         Ok(Some(Recording { faults, is_behind: false, unreadable: row.get(0), doubt }))
+    }
+
+    /// What is to be said of the triggers of a newer version, if they write events that this one does not read.
+    async fn fault_of_newer_triggers(&self) -> Result<Option<String>, StoreError> {
+        const ASK: &str = "ask which version of events is written";
+        let client = self.client().await?;
+        let says = client.query_one("select to_regprocedure('live.event_version()') is not null", &[]).await;
+        if !says.attempt(ASK)?.get::<_, bool>(0) {
+            return Ok(None);
+        }
+        let version: i32 = client.query_one("select live.event_version()", &[]).await.attempt(ASK)?.get(0);
+        Ok((version > EVENT_VERSION).then(|| {
+            format!(
+                "the triggers write events of version {version}, and this program reads those up to {EVENT_VERSION}: update \
+                 this instance"
+            )
+        }))
     }
 
     /// Keeps with the statistics what records changes now, where that gives no doubt: of what is known to have lost nothing, the

@@ -6,15 +6,17 @@ use super::host::columns_of;
 use crate::store::database::{Attempt, Store, StoreError};
 
 /// What the service's statements do with which table. A test below holds it against the statements themselves.
-pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 21] = [
+pub(in crate::store) const TABLE_RIGHTS: [(&str, &str); 23] = [
     ("public.orders_order", "select"),
     ("public.orders_orderitem", "select"),
     ("public.orders_orderstatushistory", "select"),
     ("live.account", "select, insert, update"),
     ("live.arrival", "select, insert, update"),
+    ("live.asset", "select, insert, update, delete"),
     ("live.fold", "select, insert, update"),
     ("live.fold_position", "select, insert, delete"),
     ("live.incarnation", "select, insert"),
+    ("live.instance", "select, insert, update, delete"),
     ("live.migration", "select"),
     ("live.muted_order", "select, insert, delete"),
     ("live.order_event", "select, update, delete"),

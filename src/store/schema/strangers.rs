@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::holders::OF_KEY;
 use crate::store::database::{Attempt, Store, StoreError};
 use crate::store::tail::SLEEP_LOCK;
 
@@ -67,17 +68,16 @@ impl Store {
         let client = self.client().await?;
         let rows = client
             .query(
-                "with locks as materialized (select * from pg_locks where granted)
+                &format!(
+                    "with locks as materialized (select * from pg_locks where granted)
                  select a.pid, coalesce(a.usename, '')::text, coalesce(a.application_name, ''), l.mode = 'ExclusiveLock',
                      exists (select from locks x where x.pid = l.pid and x.locktype = 'virtualxid')
                  from locks l join pg_stat_activity a on a.pid = l.pid
-                 where l.locktype = 'advisory' and l.objsubid = 1
-                     and l.database = (select oid from pg_database where datname = current_database())
-                     and l.classid = ($1::bigint >> 32)::oid and l.objid = ($1::bigint & 4294967295)::oid
-                     and a.application_name not like '% listener'
+                 where {OF_KEY} and a.application_name not like '% listener'
                      and (l.mode = 'ExclusiveLock' or a.xact_start < now() - interval '1 minute'
                          or not exists (select from locks x where x.pid = l.pid and x.locktype = 'virtualxid'))
-                 order by a.pid",
+                 order by a.pid"
+                ),
                 &[&SLEEP_LOCK],
             )
             .await

@@ -4,8 +4,9 @@
 use tokio_postgres::Client;
 
 use super::definition::{DROP_LIST_INDEX, LIST_INDEX};
+use super::executor::without_queueing_writers;
 use super::inspect::server;
-use super::migrate::{lock, open, without_queueing_writers};
+use super::migrate::{lock, open};
 use super::rights::{of_host, quoted, rights, sequences};
 use crate::store::database::{Attempt, Store, StoreError, words_of};
 use crate::store::tail::DISTRUST_STATISTICS;

@@ -11,8 +11,8 @@ use crate::store::database::{
     Attempt, Connection, Link, PRESENT, StoreError, cursor_of, one_snapshot, present, rows, unless_standby,
 };
 use crate::store::rows::{
-    CHANGES_STANDING, CONCERNED, EVENT_COLUMNS, Listed, REP_COLUMNS, ROW_COLUMNS, listed, order_event, row_rep,
-    summaries,
+    CHANGES_STANDING, CONCERNED, EVENT_COLUMNS, Listed, NAMES_ITS_REPS, REP_COLUMNS, ROW_COLUMNS, is_of_later_version,
+    listed, order_event, row_rep, summaries,
 };
 
 /// Events that one batch holds at most. Of more, only the concerned reps are read, and their streams read their own state
@@ -171,9 +171,10 @@ impl Link {
 }
 
 /// Whether an event `e` may concern one of the reps `$2`. Whose order an item belongs to is not known before the order is
-/// read.
-const MAY_CONCERN: &str = "e.old_sales_rep_id = any ($2) or e.new_sales_rep_id = any ($2) \
-     or e.operation in ('items', 'history', 'truncate', 'truncate_items', 'unreadable')";
+/// read, and of an event of a later version nothing is known.
+static MAY_CONCERN: LazyLock<String> = LazyLock::new(|| {
+    format!("e.old_sales_rep_id = any ($2) or e.new_sales_rep_id = any ($2) or not ({NAMES_ITS_REPS})")
+});
 
 /// How long ago a change can have been recorded of which the history says only now who made it.
 const NAMING: &str = "interval '1 minute'";
@@ -189,8 +190,8 @@ static BATCH: LazyLock<String> = LazyLock::new(|| {
         "(select count(*) from live.events_since($1::text::pg_snapshot))",
         // a rep knows whose the orders are
         "o.sales_rep_id::bigint as sales_rep_id, null::text as sales_rep",
-        &format!("select * from live.events_since($1::text::pg_snapshot) e where {MAY_CONCERN} limit $3"),
-        MAY_CONCERN,
+        &format!("select * from live.events_since($1::text::pg_snapshot) e where {} limit $3", *MAY_CONCERN),
+        &MAY_CONCERN,
     )
 });
 
@@ -261,11 +262,13 @@ async fn batch(client: &impl Connection, since: &Cursor, reps: Option<&[RepId]>)
             Ok(read) => read,
             Err(error) => {
                 let order = row.try_get::<_, Option<i64>>("order_id").ok().flatten();
-                tracing::warn!(
-                    order,
-                    error = error.chain(),
-                    "an event can't be read; whom it concerns read their state anew"
-                );
+                let told = "an event can't be read; whom it concerns read their state anew";
+                // that there are events of a later version is said where they are looked for
+                if is_of_later_version(row.get("operation")) {
+                    tracing::debug!(order, error = error.chain(), "{told}");
+                } else {
+                    tracing::warn!(order, error = error.chain(), "{told}");
+                }
                 let reps = ["old_sales_rep_id", "new_sales_rep_id", "sales_rep_id"];
                 changed.unreadable.push(reps.into_iter().filter_map(|column| row_rep(row, column)).collect());
                 continue;

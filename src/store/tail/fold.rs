@@ -24,6 +24,9 @@ pub(in crate::store) const DISTRUST_STATISTICS: &str = "do $$
     end
     $$;";
 
+/// How long a fold may take, and wait for others.
+const PATIENCE: &str = "set local statement_timeout = 0; set local lock_timeout = '5s';";
+
 /// Events deleted in one transaction.
 const PRUNE_BATCH: i64 = 5_000;
 
@@ -115,8 +118,7 @@ impl Store {
                 .await
                 .attempt("begin folding")?;
             // a fold cut short would be begun again and again; but whoever locks its tables must not hold up the other steps
-            let patience = "set local statement_timeout = 0; set local lock_timeout = '5s'";
-            transaction.batch_execute(patience).await.attempt("begin folding")?;
+            transaction.batch_execute(PATIENCE).await.attempt("begin folding")?;
             let folded = fold_in(&transaction, &lease, least).await?;
             transaction.commit().await.attempt("commit the fold")?;
             Ok(folded)
@@ -207,6 +209,15 @@ async fn give_way(mut client: Lent, is_sound: bool) {
     if is_sound && unlocked.is_ok() {
         client.holds_no_lock();
     }
+}
+
+/// What builds the statistics anew, for whoever runs it by hand.
+pub(in crate::store) fn building() -> String {
+    let rebuild = &*REBUILD;
+    format!(
+        "select pg_advisory_lock({FOLD_LOCK});\nbegin isolation level repeatable read;\n{PATIENCE}\n{rebuild};\ncommit;\n\
+         select pg_advisory_unlock({FOLD_LOCK});"
+    )
 }
 
 async fn fold_in(transaction: &Transaction<'_>, lease: &Lease, least: i64) -> Result<Folded, StoreError> {

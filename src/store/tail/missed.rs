@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use crate::cursor::{Cursor, Epoch};
 use crate::order::{Change, OrderEvent, RepId, Scope, entered};
 use crate::store::database::{Connection, PRESENT, StoreError, cursor_of, rows, text, unless_standby};
-use crate::store::rows::{CONCERNED, EVENT_COLUMNS, order_event, row_rep};
+use crate::store::rows::{CONCERNED, EVENT_COLUMNS, NAMES_ITS_REPS, order_event, row_rep};
 
 /// How many changes a page is told that it missed.
 const MISSED_CHANGES: usize = 100;
@@ -30,7 +30,7 @@ pub(in crate::store) static RECENT: LazyLock<String> = LazyLock::new(|| {
         // whose order an item belongs to is looked up for what is left by this alone
         &format!(
             "e.old_sales_rep_id {asked} or e.new_sales_rep_id {asked}
-             or e.operation in ('items', 'truncate', 'truncate_items')"
+             or not ({NAMES_ITS_REPS}) and e.operation <> 'history'"
         ),
     )
 });

@@ -27,15 +27,15 @@ enum Content {
     MyOrders,
     /// The list of all orders.
     Queue,
-    /// Of all orders those that wait longest, without a filter.
-    WaitingLongest,
+    /// Of all orders those that are not finished, the oldest first, without a filter's fields.
+    OldestUnfinished,
 }
 
 impl Content {
     fn script(self) -> &'static str {
         match self {
             Self::MyOrders => "realtime_salesrep_dashboard.js",
-            Self::Queue | Self::WaitingLongest => "pharmacist_queue.js",
+            Self::Queue | Self::OldestUnfinished => "pharmacist_queue.js",
         }
     }
 
@@ -43,7 +43,7 @@ impl Content {
         match self {
             Self::MyOrders => "My Orders",
             Self::Queue => "Orders",
-            Self::WaitingLongest => "Pharmacy",
+            Self::OldestUnfinished => "Pharmacy",
         }
     }
 }
@@ -107,18 +107,18 @@ pub(crate) async fn page<R: ListReader>(
     list_page(&app, content, sight, &user, &query.unwrap_or_default()).await
 }
 
-/// The statistics of all orders, and what waits longest.
-pub(crate) async fn waiting_longest(
+/// The statistics of all orders, and the oldest that are not finished.
+pub(crate) async fn oldest_unfinished(
     State(app): State<App>,
     Pharmacist { sight, user }: Pharmacist,
 ) -> Result<Response, Failure> {
-    list_page(&app, Content::WaitingLongest, sight, &user, &waiting()).await
+    list_page(&app, Content::OldestUnfinished, sight, &user, &unfinished()).await
 }
 
 /// What the pharmacists' first page lists: what is not finished, oldest first.
-fn waiting() -> String {
-    let unfinished: Vec<&str> = Status::unfinished().map(Status::code).collect();
-    format!("status={}&sort=created_at", unfinished.join(","))
+fn unfinished() -> String {
+    let statuses: Vec<&str> = Status::unfinished().map(Status::code).collect();
+    format!("status={}&sort=created_at", statuses.join(","))
 }
 
 /// An address of former times: the list finds an order by its number as well.
@@ -155,7 +155,7 @@ async fn list_page(
         match content {
             Content::MyOrders | Content::Queue => app.store.saved_views(user, scope).await,
             // nothing there to choose from
-            Content::WaitingLongest => Ok(Vec::new()),
+            Content::OldestUnfinished => Ok(Vec::new()),
         }
     };
     let (dashboard, views) = tokio::try_join!(app.store.dashboard(sight, &filter, Shown::List, zone), views)?;

@@ -175,9 +175,14 @@ impl ListView {
         }
     }
 
-    /// Whether one status alone is asked for, and this is it.
+    /// Whether a status is all that is asked for.
     pub(super) fn is_only(&self, status: &Status) -> bool {
-        self.filter.statuses == [status.clone()]
+        self.filter.asks_only(std::slice::from_ref(status), &[])
+    }
+
+    /// Whether what revenue is counted of is all that is asked for.
+    pub(super) fn is_revenue(&self) -> bool {
+        self.filter.asks_only(&[Status::Delivered], &[PaymentStatus::Paid])
     }
 
     /// Whether something that is wrong stands behind "more filters".

@@ -14,24 +14,29 @@ use super::host::HostPaths;
 use super::script::{Part, Script, Unsupported};
 use crate::web::app::App;
 use crate::web::headers::FOR_OTHER_SITES;
+use crate::web::other_assets::{Files, version_of};
 use crate::web::request::failure::Failure;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
 struct Assets;
 
-/// Identifies the content of all assets together.
-static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let mut digest = Sha256::new();
-    for name in Assets::iter() {
-        digest.update(name.as_bytes());
-        if let Some(file) = Assets::get(&name) {
-            digest.update(file.metadata.sha256_hash());
-        }
-    }
-    let hash = digest.finalize();
-    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+/// All of them.
+static FILES: LazyLock<Files> = LazyLock::new(|| {
+    let file = |name: &str| Some(String::from_utf8_lossy(&Assets::get(name)?.data).into_owned());
+    Assets::iter().filter_map(|name| Some((name.to_string(), file(&name)?))).collect()
 });
+
+/// Identifies the content of all assets together.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| version_of(FILES.iter().map(|(name, text)| (name.as_str(), text.as_bytes()))));
+
+/// What identifies this version's assets, and all of them as one text, for instances of other versions.
+#[must_use]
+pub fn packed() -> (&'static str, String) {
+    // these plain texts can't fail to become JSON
+    (&VERSION, serde_json::to_string(&*FILES).unwrap_or_default())
+}
 
 /// Where pages find assets. It changes with their content, and modules import each other below it, so that what a
 /// browser has under it stays right for ever.
@@ -137,7 +142,7 @@ pub(crate) async fn serve_shop_script(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(modules) = shop_script(&name) else { return serve(Path(format!("js/{name}")), headers).await };
+    let Some(modules) = shop_script(&name) else { return serve(State(app), Path(format!("js/{name}")), headers).await };
     let installation = Installation { assets: app.settings.site.at(&BASE), paths: HostPaths::of(&app.settings) };
     let script = script_of(&installation, modules);
     let hash: String = Sha256::digest(&script).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -186,23 +191,51 @@ fn beside(module: &str, import: &str) -> String {
     path.join("/")
 }
 
-pub(crate) async fn serve(Path(path): Path<String>, headers: HeaderMap) -> Response {
-    let current = path.strip_prefix("v-").and_then(|rest| rest.strip_prefix(VERSION.as_str()));
-    let (name, caching) = match current.and_then(|rest| rest.strip_prefix('/')) {
-        Some(name) => (name, "public, max-age=31536000, immutable"),
-        None => (path.as_str(), "no-cache"),
+/// What the path names; of another version the file that was of that version. Where nobody knows it any more it is this version's, as a
+/// page without its script is of no use; but that is kept by no browser under an address that says otherwise.
+pub(crate) async fn serve(State(app): State<App>, Path(path): Path<String>, headers: HeaderMap) -> Response {
+    const FOR_EVER: &str = "public, max-age=31536000, immutable";
+    let Some((version, name)) = path.strip_prefix("v-").and_then(|rest| rest.split_once('/')) else {
+        return own(&path, "no-cache", &headers);
     };
-    let Some(file) = Assets::get(name) else { return Failure::NotFound.into_response() };
-    let tag = format!("\"{}\"", *VERSION);
-    let known = is_known(&headers, &tag);
+    if version == *VERSION {
+        return own(name, FOR_EVER, &headers);
+    }
+    match app.other_assets.of(version, &app.store).await {
+        Ok(Some(files)) => match files.get(name) {
+            Some(text) => file(name, version, FOR_EVER, &headers, text.clone()),
+            None => Failure::NotFound.into_response(),
+        },
+        Ok(None) => own(name, "no-store", &headers),
+        Err(error) => {
+            tracing::debug!(error = error.chain(), "another version's files can't be read");
+            own(name, "no-store", &headers)
+        }
+    }
+}
+
+fn own(name: &str, caching: &'static str, headers: &HeaderMap) -> Response {
+    let Some(data) = Assets::get(name).map(|file| file.data) else { return Failure::NotFound.into_response() };
+    file(name, &VERSION, caching, headers, SCRIPTS.get(name).map_or(data, |script| script.text.as_bytes().into()))
+}
+
+/// A file of a version.
+fn file(
+    name: &str,
+    version: &str,
+    caching: &'static str,
+    headers: &HeaderMap,
+    data: impl Into<axum::body::Body>,
+) -> Response {
+    let tag = format!("\"{version}\"");
+    let known = is_known(headers, &tag);
     let about = [(header::CACHE_CONTROL, caching.to_owned()), (header::ETAG, tag)];
     if known {
         return (StatusCode::NOT_MODIFIED, about).into_response();
     }
     let kind = mime_guess::from_path(name).first_or_octet_stream();
     let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
-    let data = SCRIPTS.get(name).map_or(file.data, |script| script.text.as_bytes().into());
-    (about, [(header::CONTENT_TYPE, kind)], data).into_response()
+    (about, [(header::CONTENT_TYPE, kind)], data.into()).into_response()
 }
 
 #[cfg(test)]

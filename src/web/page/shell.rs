@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use super::assets::{BASE, modules};
 use crate::order::{Currency, Money, UserId, iso_time};
-use crate::store::{MOST_UNREAD, NEWEST_CHANGES, SignedIn};
+use crate::store::{MOST_UNREAD, NEWEST_CHANGES, Role, SignedIn};
 use crate::web::address::{Host, Site};
 use crate::web::app::App;
 use crate::web::request::failure::Failure;
@@ -30,6 +30,8 @@ pub(crate) struct Shell {
     pub(crate) orders: String,
     /// What stands before every path of this installation.
     pub(crate) root: String,
+    /// Where administrators see how the service runs, where one is signed in.
+    pub(crate) administration: Option<String>,
     /// Where people sign in, or are led on to the host.
     pub(crate) login: String,
     /// Where people sign out, where that is the host.
@@ -63,7 +65,9 @@ impl Bell {
 impl Shell {
     pub(crate) fn for_user(app: &App, user: &SignedIn) -> Self {
         let person = Some((user.name.clone(), user.role.label()));
-        Self { person, user: Some(user.id), bell: Bell::of(user, &app.settings.site), ..Self::for_nobody(app) }
+        let site = &app.settings.site;
+        let administration = (user.role == Role::Admin).then(|| site.administration());
+        Self { person, user: Some(user.id), bell: Bell::of(user, site), administration, ..Self::for_nobody(app) }
     }
 
     pub(crate) fn for_nobody(app: &App) -> Self {
@@ -77,6 +81,7 @@ impl Shell {
             zone: app.settings.zone.name(),
             orders: site.orders(),
             root: site.root().to_owned(),
+            administration: None,
             login: site.login(),
             host_logout: site.host().map(|Host { logout, .. }| logout.clone()),
         }

@@ -37,6 +37,8 @@ pub(crate) enum Failure {
     TooSlow,
     /// 503: as many streams are open as there may be.
     Full,
+    /// 503: the server is stopping; a balancer that hears of it asks another.
+    Draining,
     /// 429: the user has too much under way.
     Crowded,
     /// 400: parameters that do not parse.
@@ -83,7 +85,7 @@ impl Failure {
             Self::Unwritable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Late => StatusCode::REQUEST_TIMEOUT,
-            Self::TooSlow | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooSlow | Self::Full | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::Crowded => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(error) if error.is_outage() || error.is_slowness() || error.is_lack_of_rights() => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -109,6 +111,7 @@ impl Failure {
             Self::Late => "the request took too long to arrive".to_owned(),
             Self::TooSlow => TOO_SLOW.to_owned(),
             Self::Full => "too many pages are open; try again in a moment".to_owned(),
+            Self::Draining => "this server is being stopped; try again in a moment".to_owned(),
             Self::Crowded => "too much of what you asked for is still under way; try again in a moment".to_owned(),
             Self::Invalid(invalid) => {
                 let each = invalid.iter().map(|Invalid { parameter, expected }| format!("{parameter}: {expected}"));
@@ -122,6 +125,11 @@ impl Failure {
             }
             Self::Store(_) | Self::Page(_) | Self::Panicked => "an internal error; it has been logged".to_owned(),
         }
+    }
+
+    /// In how many seconds it may be otherwise.
+    fn retry_after(&self) -> &'static str {
+        if matches!(self, Self::Draining) { "1" } else { "5" }
     }
 
     /// For an answer that goes on without what failed.
@@ -155,7 +163,7 @@ impl IntoResponse for Failure {
         let body = Json(json!({ "error": message }));
         let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], body).into_response();
         if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(self.retry_after()));
         }
         response.extensions_mut().insert(Reason(message));
         match self {

@@ -1,6 +1,7 @@
 //! What a request is: who sends it, what it asks for, and why it may get no answer. Every handler is given its parts.
 
 pub(super) mod accept;
+pub(super) mod administration;
 pub(super) mod asker;
 pub(super) mod deed;
 pub(super) mod device;

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::asker;
 use super::failure::Failure;
 use crate::order::Scope;
-use crate::store::{SessionKey, Sight, SignedIn, StoreError};
+use crate::store::{Role, SessionKey, Sight, SignedIn, StoreError};
 use crate::web::address::Site;
 use crate::web::app::App;
 
@@ -198,6 +198,18 @@ impl FromRequestParts<App> for Pharmacist {
         let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         let sight = user.sight().filter(|sight| sight.scope() == Scope::All);
         Ok(Self { sight: sight.ok_or(Failure::WrongRole("pharmacists and administrators"))?, user })
+    }
+}
+
+/// A signed-in administrator.
+pub(crate) struct Administrator(pub(crate) SignedIn);
+
+impl FromRequestParts<App> for Administrator {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Visitor(user) = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        if user.role == Role::Admin { Ok(Self(user)) } else { Err(Failure::WrongRole("administrators")) }
     }
 }
 

@@ -31,9 +31,11 @@ pub(crate) async fn open<R: ListReader>(
     let from_header = request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cursor = from_header.or_else(|| last_value(query, "cursor"));
     let cursor = cursor.and_then(|text| Cursor::from_outside(&text));
-    let subscriber = Subscriber { scope: sight.scope(), session: user.session, user: user.id, place: origin.place() };
+    let (scope, place) = (sight.scope(), origin.place());
+    let subscriber = Subscriber { scope, sight: Some(sight), session: user.session, user: user.id, place };
     let events = app.live.open(sight, subscriber, cursor.as_ref()).await.map_err(|why| match why {
         NoStream::Full => Failure::Full,
+        NoStream::Draining => Failure::Draining,
         NoStream::Store(error) => error.into(),
     })?;
     Ok(response::respond(events, response::may_take_over(&request)))

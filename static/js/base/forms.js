@@ -6,6 +6,7 @@ const PATIENCE = 30_000;
 
 const NO_ANSWER = "There was no answer, so this may be saved or not. What you entered is still here: see what is saved before you send it again.";
 const SIGNED_OUT = "You are signed out, so nothing is saved. What you entered is still here: sign in in another tab, then send it again.";
+const TO_LOGIN = "Sign in in another tab";
 
 /** Fields that are no work of the person's, or are not to be kept. */
 const NOT_KEPT = new Set(["user", "password", "next"]);
@@ -76,14 +77,24 @@ async function send(form) {
     return;
   }
   const reason = page?.querySelector("main p")?.textContent;
-  say(form, ok ? SIGNED_OUT : reason ? `${reason} What you entered is still here.` : NO_ANSWER);
+  if (ok) say(form, SIGNED_OUT, toLogin());
+  else say(form, reason ? `${reason} What you entered is still here.` : NO_ANSWER);
+}
+
+function toLogin() {
+  const link = document.createElement("a");
+  link.href = document.documentElement.dataset["login"] ?? "/accounts/login/";
+  link.target = "_blank";
+  link.textContent = TO_LOGIN;
+  return link;
 }
 
 /**
  * @param {HTMLFormElement} form
  * @param {string} problem
+ * @param {Element} [way] out of it
  */
-function say(form, problem) {
+function say(form, problem, way) {
   form.querySelector("[data-answer]")?.remove();
   if (problem === "") return;
   const place = document.createElement("p");
@@ -91,7 +102,9 @@ function say(form, problem) {
   place.setAttribute("role", "alert");
   place.dataset["answer"] = "";
   place.textContent = problem;
+  if (way) place.append(" ", way);
   form.append(place);
+  place.scrollIntoView({ block: "nearest" });
 }
 
 /**

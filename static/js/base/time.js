@@ -41,14 +41,14 @@ function inZone(zone = document.documentElement.dataset["timeZone"] ?? "UTC") {
 }
 
 /**
- * `5 min. ago`, or nothing for a time that is none.
+ * `5 min ago`, or nothing for a time that is none.
  * @param {string} iso
  */
 export function age(iso) {
   const seconds = (Date.parse(iso) - serverTime()) / 1_000;
   if (Number.isNaN(seconds)) return "";
   for (const [unit, length] of UNITS) {
-    if (Math.abs(seconds) >= length) return AGES.format(Math.trunc(seconds / length), unit);
+    if (Math.abs(seconds) >= length) return AGES.format(Math.trunc(seconds / length), unit).replace(".", "");
   }
   return "just now";
 }

@@ -50,10 +50,11 @@
  * @property {Record<string, number>} statistics
  * @property {Record<string, { name: string, count: number }>} orders_by_status
  *
- * @typedef {Summary & { missed: Change[] | null }} Sync
+ * @typedef {Summary & { missed: Change[] | null, wire?: number }} Sync
  * @typedef {Summary & { orders: (Row | GoneRow)[], named?: NamedChange[], changes: Change[] }} Patch
  * @typedef {{ time: string, listener: "live" | "degraded", next_ms: number }} Ping
- * @typedef {{ reason: "draining" | "signed_out" | "replaced" | "leader_signed_out" }} Bye the last one is what a page says to another
+ * @typedef {{ reason: "draining" | "signed_out" | "replaced" | "leader_signed_out" | "outdated" }} Bye the last two are what a page says
+ *   to others, and of itself
  * @typedef {Summary & { orders: Row[], visible: (Row | GoneRow)[], total: number, pagination: { has_next: boolean } }} Answer
  *
  * @typedef {Change & { unread: boolean, muted: boolean, new: boolean | null }} ListedChange

@@ -93,7 +93,9 @@ export class OrderList {
       visible: () => [...this.#placement.keys, ...this.#placement.entered.keys()].slice(0, this.#mostRows),
       list: () => this.#placement,
       isTrue: () => true,
-      state: (summary) => this.#takeFigures(summary),
+      state: (summary) => {
+        if (this.#takeFigures(summary)) badge.changed();
+      },
       missed: (missed, wasAway) => this.#tellMissed(missed, wasAway),
       told: (changes) => this.#notices.say(changes),
       patched: (patch) => {
@@ -160,6 +162,7 @@ export class OrderList {
     }
     if (changed.length > 0) this.#markup.bar(summary.orders_by_status);
     this.#showPaging();
+    return changed.some(({ shown }) => shown !== undefined);
   }
 
   /** @param {Patch} patch */

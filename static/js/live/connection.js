@@ -10,6 +10,7 @@ import { Revision } from "../base/revision.js";
 import { endSession, whenSessionEnds } from "../base/session.js";
 import { SharedStream } from "./shared_stream.js";
 import { Stream } from "./stream.js";
+import { isBusy, reloadWhenIdle } from "./wire.js";
 
 /** How soon it is read again where an answer did not bring all that was owed, in milliseconds. */
 const NEXT_READ = 250;
@@ -74,6 +75,8 @@ export class Connection {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #gathering;
   #gatheredAt = -Infinity;
+  /** The server is of a later version than this page, which is to be loaded anew. */
+  #isOutdated = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} until another verdict may follow from the same facts */
   #lapse;
 
@@ -102,6 +105,7 @@ export class Connection {
       begun: () => this.#readBegun(),
       answer: (answer, begun) => this.#answered(answer, begun),
       failure: (status) => this.#failed(status),
+      outdated: () => this.#outdated(),
       news: () => this.#askNews(),
       over: ({ later }) => {
         // what was told during the read is known as that
@@ -122,7 +126,7 @@ export class Connection {
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
-    this.#badge.onRetry(() => this.retry());
+    this.#badge.onRetry(() => (this.#isOutdated ? location.reload() : this.retry()));
     whenSessionEnds(() => this.#end());
     this.#stream.open();
     this.#settle();
@@ -286,8 +290,9 @@ export class Connection {
 
   /** @param {Bye} bye */
   #dismissed(bye) {
+    if (bye.reason === "outdated") this.#outdated();
     if (bye.reason === "signed_out") endSession();
-    else this.#lost(bye.reason === "replaced" ? "refused" : "down");
+    else this.#lost(bye.reason === "draining" || bye.reason === "leader_signed_out" ? "down" : "refused");
     // this page may have a later session: an answer tells, also where nobody sees the page
     if (bye.reason === "leader_signed_out") this.#poll.now();
   }
@@ -352,6 +357,13 @@ export class Connection {
   #failed(status) {
     if (status === 401) endSession();
     else this.#note({ poll: "failed" });
+  }
+
+  /** What this page can't read it does not take for something else: it says that it is not live, and since when, until it is loaded anew. */
+  #outdated() {
+    if (this.#isOutdated) return;
+    this.#isOutdated = true;
+    reloadWhenIdle({ storage: sessionStorage, isBusy, reload: () => location.reload(), now: () => Date.now() });
   }
 
   #askNews() {

@@ -2,6 +2,7 @@
 import { hearServer } from "../base/clock.js";
 import { ask } from "../base/http.js";
 import { READ_PATIENCE } from "./facts.js";
+import { WIRE_HEADER, isLater } from "./wire.js";
 
 /** What the server says where nothing has changed since. */
 const NOT_MODIFIED = 304;
@@ -19,6 +20,7 @@ const revisionOf = (tag) => tag.replace(/^W\//, "").replaceAll('"', "").split("-
  * @property {() => unknown} begun called when a read begins; what it returns comes back with the answer
  * @property {(answer: Answer, begun: any) => void} answer
  * @property {(status: number) => void} failure the HTTP status, or 0 if there was none
+ * @property {() => void} outdated the answer is of a later version than this page reads
  * @property {() => void} news it is time to ask for news instead
  * @property {(begun: any) => void} over a read has come to its end, however it did, and nothing was done with its answer yet
  */
@@ -81,14 +83,17 @@ export class Poll {
     const tag = answered?.headers.get("etag");
     /** @type {Answer | null} */
     let answer = answered?.ok ? answered.json : null;
+    const isOutdated = isLater(answered?.headers.get(WIRE_HEADER));
+    if (isOutdated) answer = null;
     // the same, in the state that the tag names
-    if (answered?.status === NOT_MODIFIED && known && tag) answer = { ...known.answer, revision: revisionOf(tag) };
+    if (!isOutdated && answered?.status === NOT_MODIFIED && known && tag) answer = { ...known.answer, revision: revisionOf(tag) };
     if (answer) this.#known = tag ? { url, tag, answer } : null;
     this.#listeners.over(begun);
     if (reading !== this.#reading) return;
     this.#reading = null;
+    if (isOutdated) this.#listeners.outdated();
     if (answer) this.#listeners.answer(answer, begun);
-    else this.#listeners.failure(answered?.status ?? 0);
+    else this.#listeners.failure(isOutdated ? 0 : answered?.status ?? 0);
     this.#schedule();
   }
 

@@ -1,5 +1,6 @@
 /** @import { Sync, Patch, Ping, Bye } from "../base/types.js" */
 import { now, since } from "../base/clock.js";
+import { isLater } from "./wire.js";
 
 /** How long a stream that was opened may say nothing, in milliseconds. */
 export const OPENING_PATIENCE = 20_000;
@@ -78,6 +79,11 @@ export class Stream {
     this.#patience = OPENING_PATIENCE;
     this.#silence = setInterval(() => this.check(), SILENCE_CHECK);
     this.#on(source, "sync", (/** @type {Sync} */ sync) => {
+      if (isLater(sync.wire)) {
+        this.close();
+        this.#listeners.bye({ reason: "outdated" });
+        return;
+      }
       this.#listeners.sync(sync, wasAway);
       wasAway = false;
     });
@@ -88,7 +94,11 @@ export class Stream {
     });
     this.#on(source, "bye", (/** @type {Bye} */ bye) => {
       this.close();
-      if (bye.reason === "draining") this.#tryAgain();
+      if (bye.reason === "draining") {
+        // no failure: where instances are restarted one after the other, another one serves
+        this.#backoff = FIRST_BACKOFF;
+        this.#tryAgain();
+      }
       this.#listeners.bye(bye);
     });
     source.addEventListener("error", () => this.giveUp());
@@ -125,8 +135,10 @@ export class Stream {
     source.addEventListener(name, (/** @type {MessageEvent<string>} */ event) => {
       if (source !== this.#source) return;
       this.#heardAt = now();
-      if (event.lastEventId) this.#cursor = event.lastEventId;
-      listener(JSON.parse(event.data));
+      const data = JSON.parse(event.data);
+      // what can't be read is not known
+      if (event.lastEventId && !isLater(data.wire)) this.#cursor = event.lastEventId;
+      listener(data);
     });
   }
 

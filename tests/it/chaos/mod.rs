@@ -54,7 +54,7 @@ fn seed() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "has the machine for itself: `make test` runs it after the others"]
+#[ignore = "has the machine before all others: `make test` runs it in its turn"]
 async fn every_fault_once() {
     let mut rounds: Option<Vec<Vec<Fault>>> = None;
     let faults = move |random: &mut StdRng, _: Duration| {

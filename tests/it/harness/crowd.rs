@@ -113,13 +113,19 @@ impl Rounds<'_> {
 
     /// Does so again and again: how long it took at worst until the last reader had it.
     pub async fn worst(&mut self, rep: i64, readers: &mut [Stream], count: usize) -> Duration {
-        let mut worst = Duration::ZERO;
+        self.spread(rep, readers, count).await.1
+    }
+
+    /// The same at best and at worst.
+    pub async fn spread(&mut self, rep: i64, readers: &mut [Stream], count: usize) -> (Duration, Duration) {
+        let (mut best, mut worst) = (Duration::MAX, Duration::ZERO);
         for _ in 0..count {
             let began = Instant::now();
             self.tell(rep, readers).await;
+            best = best.min(began.elapsed());
             worst = worst.max(began.elapsed());
         }
-        worst
+        (best, worst)
     }
 }
 

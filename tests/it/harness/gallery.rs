@@ -147,10 +147,19 @@ const OPEN_BELL: Then = Then {
 };
 
 impl Exhibit {
+    /// A browser that visited it last, and where only the scheme was another, looks at it in this one.
+    pub async fn look_again(&self, database: &Database, browser: &Browser, look: Look) {
+        // what was told is gone after a while
+        if self.then.is_some_and(|then| then.sql != NO_SQL) {
+            return self.visit(database, browser, look).await;
+        }
+        prefer(browser, look.scheme).await;
+        browser.until("!document.getAnimations().some((animation) => animation instanceof CSSTransition)").await;
+    }
+
     /// The browser comes to the page, and waits until it is as it stays.
     pub async fn visit(&self, database: &Database, browser: &Browser, look: Look) {
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": look.scheme }] });
-        browser.devtools("Emulation.setEmulatedMedia", media).await;
+        prefer(browser, look.scheme).await;
         let touch = json!({ "enabled": look.is_touched, "maxTouchPoints": 1 });
         browser.devtools("Emulation.setTouchEmulationEnabled", touch).await;
         let metrics =
@@ -166,6 +175,12 @@ impl Exhibit {
             browser.until(until).await;
         }
     }
+}
+
+/// The person at the browser prefers that scheme from now on.
+async fn prefer(browser: &Browser, scheme: &str) {
+    let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+    browser.devtools("Emulation.setEmulatedMedia", media).await;
 }
 
 /// Goes to every page, as those who see it, each in a browser of theirs.

@@ -124,6 +124,17 @@ impl Instance {
         self.child.kill().await.unwrap();
     }
 
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(self.pid() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits until it has ended by itself, and whether it ended well.
+    pub async fn ended(&mut self) -> bool {
+        timeout(4 * super::PATIENCE, self.child.wait()).await.expect("it ends").unwrap().success()
+    }
+
     /// On the same addresses.
     pub fn start_again(&mut self) {
         let Self { web, ops, .. } = *self;

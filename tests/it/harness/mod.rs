@@ -3,11 +3,13 @@
 pub mod browser;
 pub mod crowd;
 pub mod database;
+pub mod front;
 pub mod gallery;
 pub mod http;
 pub mod instance;
 pub mod logged;
 pub mod nginx;
+pub mod over_tls;
 pub mod proxy;
 pub mod scene;
 pub mod service;
@@ -21,6 +23,9 @@ use std::time::Duration;
 /// How long a condition may take to become true before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How often a condition is looked at, at first and at last: a look takes time of the processor that others wait for.
+const POLL: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(80)];
+
 /// Waits until the condition gives a value. Tests wait for conditions, never for time.
 pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
     eventually_within(PATIENCE, what, condition).await
@@ -29,11 +34,13 @@ pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>
 /// The same for a condition that takes its time.
 pub async fn eventually_within<T>(patience: Duration, what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + patience;
+    let [mut pause, longest] = POLL;
     loop {
         if let Some(value) = condition().await {
             return value;
         }
         assert!(tokio::time::Instant::now() < deadline, "it never came true that {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(pause).await;
+        pause = longest.min(pause * 3 / 2);
     }
 }

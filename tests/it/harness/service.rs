@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clap::Parser;
-use oncare_live::config::{Cli, Command, Service as Settings};
+use oncare_live::config::{self, Command, Service as Settings};
 use oncare_live::server::{Listeners, run};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -56,7 +55,8 @@ impl Service {
                 None => all.extend(pair),
             }
         }
-        let Command::Serve(serve) = Cli::parse_from(all).command else { unreachable!() };
+        let loaded = config::load(all.into_iter().map(Into::into), []).unwrap();
+        let Command::Serve(serve) = loaded.cli.command else { unreachable!() };
         let settings: Settings = serve.service;
         let listeners = Listeners::bind(&settings).unwrap();
         let (web, ops) = (listeners.web.local_addr().unwrap(), listeners.ops.local_addr().unwrap());
