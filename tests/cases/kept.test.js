@@ -87,19 +87,17 @@ test("a state of a later version is not taken for another, and the stream says s
 });
 
 test("a page is loaded anew when nobody is in the midst of something, and at most once a minute", () => {
-  const items = new Map();
-  const storage = { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value) };
   let [busy, reloads] = [true, 0];
-  const page = { storage, isBusy: () => busy, reload: () => (reloads += 1), now: () => Date.now() };
-  reloadWhenIdle(page);
+  const page = { isBusy: () => busy, reload: () => (reloads += 1) };
+  reloadWhenIdle({ ...page, age: 90_000 });
   mock.timers.tick(30_000);
   assert.equal(reloads, 0);
   busy = false;
   mock.timers.tick(5_000);
   assert.equal(reloads, 1);
   // the instance that answers the next page may be of the version before
-  reloadWhenIdle(page);
-  mock.timers.tick(59_000);
+  reloadWhenIdle({ ...page, age: 1_000 });
+  mock.timers.tick(58_000);
   assert.equal(reloads, 1);
   mock.timers.tick(7_000);
   assert.equal(reloads, 2);

@@ -363,7 +363,7 @@ export class Connection {
   #outdated() {
     if (this.#isOutdated) return;
     this.#isOutdated = true;
-    reloadWhenIdle({ storage: sessionStorage, isBusy, reload: () => location.reload(), now: () => Date.now() });
+    reloadWhenIdle({ age: performance.now(), isBusy, reload: () => location.reload() });
   }
 
   #askNews() {

@@ -4,15 +4,12 @@ export const WIRE = 1;
 /** The header in which an answer says its version. */
 export const WIRE_HEADER = "oncare-live-wire";
 
-/** How soon after one reload another may follow, in milliseconds: while instances of both versions serve, each may lead to either. */
+/** How old a page is at least that is loaded anew, in milliseconds: while instances of both versions serve, each load may lead to either. */
 const APART = 60_000;
 
 /** How often is looked whether somebody is in the midst of something, and over what time pages spread, in milliseconds. */
 const LOOK = 5_000;
 const SPREAD = 5_000;
-
-/** Where it is kept when this tab's page was last loaded anew. */
-const KEPT = "oncare-live-reloaded-at";
 
 /**
  * Whether something is told in a later version than this page reads. What says none is of the first.
@@ -22,20 +19,14 @@ export const isLater = (version) => Number(version ?? 1) > WIRE;
 
 /**
  * Loads the page anew, as it is older than what it is told: once nobody is in the midst of something, and not again and again.
- * @param {{ storage: Pick<Storage, "getItem" | "setItem">, isBusy: () => boolean, reload: () => void, now: () => number }} page
+ * @param {{ age: number, isBusy: () => boolean, reload: () => void }} page the age in milliseconds
  */
-export function reloadWhenIdle(page) {
-  const { storage, isBusy, reload, now } = page;
-  const wait = Math.max(0, Number(storage.getItem(KEPT)) + APART - now()) + Math.random() * SPREAD;
+export function reloadWhenIdle({ age, isBusy, reload }) {
   const look = () => {
-    if (isBusy()) {
-      setTimeout(look, LOOK);
-      return;
-    }
-    storage.setItem(KEPT, String(now()));
-    reload();
+    if (isBusy()) setTimeout(look, LOOK);
+    else reload();
   };
-  setTimeout(look, wait);
+  setTimeout(look, Math.max(0, APART - age) + Math.random() * SPREAD);
 }
 
 /** Whether somebody has written something here, or has a dialog open, that would be lost. */
