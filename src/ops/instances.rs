@@ -116,6 +116,11 @@ impl Instances {
         }
     }
 
+    /// Tells this one from all others.
+    pub(super) fn id(&self) -> &str {
+        &self.0.own.id
+    }
+
     /// This one first, and then the others.
     pub(super) fn rows(&self) -> Vec<Row> {
         let own = self.state();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_stream::stream;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -111,7 +111,12 @@ pub(super) async fn events(State(ops): State<Ops>) -> Response {
             }
         }
     };
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // a proxy that gathers an answer before it passes it on would hold each event's end
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     (headers, Body::from_stream(events)).into_response()
 }
 
@@ -140,8 +145,29 @@ pub(super) async fn findings(State(ops): State<Ops>) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(found.collect::<Vec<_>>())).into_response()
 }
 
+/// In which a page names the instance that it shows: a balancer may lead what somebody wants of it to another one.
+const MEANT: HeaderName = HeaderName::from_static("oncare-live-instance");
+
+/// Whether another instance is meant.
+fn means_another(ops: &Ops, headers: &HeaderMap) -> bool {
+    headers.get(MEANT).is_some_and(|meant| meant != ops.instances.id())
+}
+
+fn another() -> Response {
+    (StatusCode::CONFLICT, Json(json!({ "error": "another instance is meant than the one that answers" })))
+        .into_response()
+}
+
 /// Ends the streams of the user whose id is the body. Their pages come back by themselves, possibly to another instance.
-pub(super) async fn end_streams(State(ops): State<Ops>, doer: Option<Extension<Doer>>, user: String) -> Response {
+pub(super) async fn end_streams(
+    State(ops): State<Ops>,
+    doer: Option<Extension<Doer>>,
+    headers: HeaderMap,
+    user: String,
+) -> Response {
+    if means_another(&ops, &headers) {
+        return another();
+    }
     let Ok(user) = user.trim().parse() else {
         return refused("expected the id of a user");
     };
@@ -154,7 +180,10 @@ pub(super) async fn end_streams(State(ops): State<Ops>, doer: Option<Extension<D
 }
 
 /// Has the service stop, as a signal does.
-pub(super) async fn drain(State(ops): State<Ops>, doer: Option<Extension<Doer>>) -> Response {
+pub(super) async fn drain(State(ops): State<Ops>, doer: Option<Extension<Doer>>, headers: HeaderMap) -> Response {
+    if means_another(&ops, &headers) {
+        return another();
+    }
     if let Some(Extension(doer)) = doer {
         ops.live.meter.security.administered("drain", None, &doer);
     }

@@ -37,6 +37,8 @@ pub(super) struct Status {
     pool: Pool,
     /// How far behind each step of the background work is, in seconds.
     behind: BTreeMap<&'static str, f64>,
+    /// Tells this instance from all others: whoever has it do something may name it so, in the header `oncare-live-instance`.
+    instance: String,
     /// All instances on this database, this one first.
     instances: Vec<Row>,
     audit: Audit,
@@ -128,6 +130,7 @@ impl Ops {
                 waiting: scrape.of("pool_waiting"),
             },
             behind: ["fold", "timeline"].into_iter().map(behind).collect(),
+            instance: self.instances.id().to_owned(),
             instances: self.instances.rows(),
             audit: Audit {
                 compared: scrape.of("audit_states_compared_total"),

@@ -317,8 +317,15 @@ async fn the_ops_page_shows_how_things_are_and_ends_a_users_streams() {
         assert_eq!(asked(path, "sec-fetch-site", "cross-site", "1").await.0, 403);
     }
     assert_eq!(asked("/streams/end", "origin", &base, "ana").await.0, 400);
-    assert_eq!(status().await["streams"]["open"], 3, "nothing was done");
-    assert_eq!(asked("/streams/end", "origin", &base, "1").await, (200, r#"{"ended":2}"#.to_owned()));
+    // what is meant for another instance, to which a balancer did not lead
+    for path in ["/drain", "/streams/end"] {
+        assert_eq!(asked(path, "oncare-live-instance", "another", "1").await.0, 409);
+    }
+    let now = status().await;
+    assert_eq!((&now["streams"]["open"], &now["stopping"]), (&json!(3), &json!(false)), "nothing was done");
+    let this = now["instance"].as_str().unwrap();
+    let ended = asked("/streams/end", "oncare-live-instance", this, "1").await;
+    assert_eq!(ended, (200, r#"{"ended":2}"#.to_owned()));
     for stream in &mut streams {
         assert_eq!(stream.wait_for("bye").await.data["reason"], "draining");
     }

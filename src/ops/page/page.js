@@ -26,6 +26,7 @@
  * @property {number} queue_usage
  * @property {{ limit: number, open: number, lent: number, waiting: number }} pool
  * @property {Record<string, number>} behind
+ * @property {string} instance
  * @property {Instance[]} instances
  * @property {{ compared: number, differences: number }} audit
  * @property {{ at: string, level: string, text: string }[]} errors
@@ -34,6 +35,13 @@
 
 /** A page that has heard nothing for so long says so, in milliseconds. */
 const PATIENCE = 8_000;
+
+/** After how long the stream is opened again that was refused, in milliseconds. */
+const REOPENED = 3_000;
+
+/** The status of the answer of another instance than the one that is meant, and how often it is asked for that one. */
+const ANOTHER = 409;
+const MOST_TRIES = 10;
 
 /** How far apart samples are, in seconds, and how many make an hour. */
 const APART = 10;
@@ -206,7 +214,10 @@ function plot(what, samples, value, written, none, whole = 0) {
  */
 async function post(url, body) {
   try {
-    const answer = await fetch(url, { method: "POST", body, headers: { "content-type": "text/plain" } });
+    const headers = { "content-type": "text/plain", "oncare-live-instance": instance };
+    let answer = await fetch(url, { method: "POST", body, headers });
+    // a balancer may have led it to another one
+    for (let tries = 1; answer.status === ANOTHER && tries < MOST_TRIES; tries += 1) answer = await fetch(url, { method: "POST", body, headers });
     part("answer").textContent = `${answer.status} ${await answer.text()}`;
   } catch (error) {
     part("answer").textContent = `no answer: ${error}`;
@@ -290,6 +301,8 @@ function judge(words, state) {
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let silence;
+/** Which instance is shown. */
+let instance = "";
 
 /** @param {Status} status */
 function render(status) {
@@ -298,6 +311,7 @@ function render(status) {
   if (status.stopping) judge("stopping", "bad");
   else if (status.live) judge("live", "good");
   else judge("not live", "bad");
+  instance = status.instance;
   part("build").textContent = `version ${status.version}, up ${duration(status.uptime_seconds)}`;
   const { streams, history, errors, faults } = status;
   const wrong = reasons(status);
@@ -344,5 +358,13 @@ part("drain").addEventListener("click", () => {
   if (confirm("End all streams of this instance and stop it?")) void post("drain", "");
 });
 
-const source = new EventSource("events");
-source.addEventListener("status", (event) => render(JSON.parse(event.data)));
+/** A browser opens a stream again by itself, but for one that was refused: as by a proxy while nobody is behind it. */
+function listen() {
+  const source = new EventSource("events");
+  source.addEventListener("status", (event) => render(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, REOPENED);
+  });
+}
+
+listen();
