@@ -14,7 +14,7 @@ use super::host::HostPaths;
 use super::script::{Part, Script, Unsupported};
 use crate::web::app::App;
 use crate::web::headers::FOR_OTHER_SITES;
-use crate::web::other_assets::{Files, version_of};
+use crate::web::other_assets::{Files, Unavailable, version_of};
 use crate::web::request::failure::Failure;
 
 #[derive(RustEmbed)]
@@ -207,10 +207,8 @@ pub(crate) async fn serve(State(app): State<App>, Path(path): Path<String>, head
             None => Failure::NotFound.into_response(),
         },
         Ok(None) => own(name, "no-store", &headers),
-        Err(error) => {
-            tracing::debug!(error = error.chain(), "another version's files can't be read");
-            own(name, "no-store", &headers)
-        }
+        // another instance may know: a proxy asks it
+        Err(Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response(),
     }
 }
 
