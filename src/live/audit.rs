@@ -36,6 +36,9 @@ const ARRIVAL_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked again where a frame leads past what was read.
 const ATTEMPTS: u32 = 5;
 
+/// How many orders are known at most, of more than which are told the older half is forgotten: fewer than one look reads.
+const KNOWN: usize = 800;
+
 /// How many differences are named in the log.
 const NAMED: usize = 8;
 
@@ -123,8 +126,8 @@ impl Mended {
     /// reads its state anew.
     pub(super) async fn mend(&mut self, store: &Store) -> Result<(), StoreError> {
         if !self.is_recent() {
-            self.0 = Some(Instant::now());
             store.rebuild_statistics().await?;
+            self.0 = Some(Instant::now());
             tracing::info!(
                 "the statistics were built anew, and every stream reads its state anew, as an audit found differences"
             );
@@ -197,11 +200,13 @@ impl<'a> Audit<'a> {
 
     fn applies_all(&mut self) {
         std::mem::take(&mut self.untold).iter().for_each(|frame| self.mirror.apply(frame));
+        self.mirror.forgets();
     }
 
     /// Reads what the database holds, and compares it with what the stream held then.
     async fn looks(&mut self) -> Result<Look, StoreError> {
         for _ in 0..ATTEMPTS {
+            self.mirror.forgets();
             let known = self.mirror.known();
             let held = {
                 let live = self.live;
@@ -280,7 +285,7 @@ struct Mirror {
     orders: HashMap<OrderId, Option<Fields>>,
     /// When the rows were read that it began with.
     began: Revision,
-    /// The newest of them. Later ones are known to it as they are told.
+    /// The newest of them, and of what was forgotten. Later ones are known to it as they are told.
     newest: OrderId,
 }
 
@@ -306,6 +311,18 @@ impl Mirror {
 
     fn known(&self) -> Vec<OrderId> {
         self.orders.keys().copied().collect()
+    }
+
+    /// Keeps it small, however many orders are told. What is forgotten is no more asked for.
+    fn forgets(&mut self) {
+        if self.orders.len() <= KNOWN {
+            return;
+        }
+        let mut known = self.known();
+        let middle = known.len() / 2;
+        let (_, last, _) = known.select_nth_unstable(middle);
+        self.newest = self.newest.max(*last);
+        self.orders.retain(|id, _| *id > *last);
     }
 
     /// As a page does: figures and rows as they are told, and no rows that are older than those it began with.
