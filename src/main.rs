@@ -127,12 +127,13 @@ async fn migrate(Migrate { database, create_tables, rebuild_statistics, dry_run 
     if dry_run {
         let mut script = Script::default();
         let outcome = store.write_migration(create_tables, rebuild_statistics, &mut script).await;
-        match script.text() {
+        let text = match script.text() {
             "" if outcome.is_ok() => {
-                println!("-- The database is up to date: migrate would only add to the statistics what is new.")
+                "-- The database is up to date: migrate would only add to the statistics what is new.\n"
             }
-            text => print!("{text}"),
-        }
+            text => text,
+        };
+        print_all(text.as_bytes())?;
         return Ok(outcome?);
     }
     let applied = if create_tables { store.create_tables_and_migrate().await? } else { store.migrate().await? };
@@ -156,13 +157,14 @@ async fn migrate(Migrate { database, create_tables, rebuild_statistics, dry_run 
 async fn examine(arguments: &Doctor) -> anyhow::Result<ExitCode> {
     let Doctor { database, cost, grants, own, proxy, listen, django } = arguments;
     if let Some(proxy) = proxy {
-        print!("{}", snippet(*proxy, *listen, django.prefix(&django.sign_on()?)));
+        print_all(snippet(*proxy, *listen, django.prefix(&django.sign_on()?)).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     let url = database.url()?;
     if let Some(role) = grants {
         let statements = Store::new(url, 2)?.grants(role, own.own_forms).await?;
-        statements.iter().for_each(|statement| println!("{statement}"));
+        let lines: String = statements.iter().flat_map(|statement| [statement.as_str(), "\n"]).collect();
+        print_all(lines.as_bytes())?;
         if let SignOn::Django(_) = django.sign_on()? {
             println!("{}", session_grant(role));
         }

@@ -30,6 +30,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::unconstrained;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -153,7 +154,8 @@ pub async fn serve(
         }
     }
     // whoever is connected already is answered: the system would end those that nobody has accepted
-    while let Some(Ok((socket, address))) = listener.accept().now_or_never() {
+    for _ in 0..BACKLOG {
+        let Some(Ok((socket, address))) = unconstrained(listener.accept()).now_or_never() else { break };
         welcome(socket, address);
     }
     drop(listener);
