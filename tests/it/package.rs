@@ -210,7 +210,7 @@ async fn pack(folder: &Path, version: &str) {
     let configuration =
         deb["conf-files"].as_array().unwrap().iter().map(|file| format!("{}\n", file.as_str().unwrap()));
     std::fs::write(about.join("conffiles"), configuration.collect::<String>()).unwrap();
-    for name in ["postinst", "prerm", "postrm"] {
+    for name in ["preinst", "postinst", "prerm", "postrm"] {
         let script = Path::new(HOME).join(deb["maintainer-scripts"].as_str().unwrap()).join(name);
         std::fs::copy(script, about.join(name)).unwrap();
     }
@@ -309,7 +309,6 @@ async fn walk(folder: &Path) {
     let here = |commands: &str| {
         let commands = commands.replace("_amd64.deb", &format!("_{}.deb", architecture()));
         let commands = commands.replace("dpkg -i ", "dpkg -i /packages/");
-        let commands = commands.replace("oncare-live health", &format!("oncare-live health --ops-listen {ops}"));
         commands.replace("postgresql://oncare_live:…@db.example:5432/oncare?sslmode=verify-full", &database.url)
     };
     let before = machine.files();
@@ -374,6 +373,12 @@ async fn walk(folder: &Path) {
     assert_eq!(machine.property("ActiveState").await, "inactive");
     machine.run("systemctl start oncare-live").await;
     assert_eq!(machine.property("ActiveState").await, "active");
+
+    // one that was taken off and is installed again starts, as its configuration is there
+    machine.run("dpkg --remove oncare-live").await;
+    assert_eq!(machine.property("ActiveState").await, "inactive");
+    machine.run(&here(&update)).await;
+    machine.until(&here(health)).await;
 
     let said = machine.run(&here(&purge)).await;
     assert!(said.contains("schema live remain") && said.contains("oncare-live uninstall"), "{said}");
