@@ -350,7 +350,10 @@ async fn half_a_request_makes_room_for_whoever_comes_and_no_stream_nor_answer_do
     let web = instance.web;
     let mut readers = Vec::new();
     for rep in FIRST_REP..FIRST_REP + STREAMS {
-        readers.push(Stream::open(&instance, rep).await.unwrap());
+        let mut reader = Stream::open(&instance, rep).await.unwrap();
+        // what changes from now on is told as a change
+        reader.until("event: sync").await.unwrap();
+        readers.push(reader);
     }
     let mut rounds = Rounds { database: &database, told: 0 };
     rounds.tell(FIRST_REP, &mut readers).await;
