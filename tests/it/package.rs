@@ -27,12 +27,19 @@ const MOST_EXPOSED: f64 = 1.5;
 /// What the layer has whoever works on the machine, beside what is in this one's own folders for it.
 const LOGS_AND_CACHES: [&str; 5] = ["var/lib/dpkg/", "var/log/", "var/cache/", "var/lib/systemd/", "var/tmp/"];
 
-/// Puts the layer over all files, and starts systemd on them. Nobody outside sees the layer, and it goes with the last who does.
-const MACHINE: &str = r#"
+/// Arguments of `unshare`: a script comes next, whose mounts it alone sees.
+const APART: [&str; 5] = ["--mount", "--propagation", "private", "bash", "-c"];
+
+/// Puts the layer over all files, in a folder. Nobody outside sees the layer, and it goes with the last who does.
+const LAYER: &str = r#"
 set -e
 mount -t tmpfs none "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay none -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+"#;
+
+/// Starts systemd on the files with the layer.
+const MACHINE: &str = r#"
 mkdir "$1/root/packages"
 # this one may forbid packages to start services, and need not know the manual
 rm -f "$1/root/usr/sbin/policy-rc.d" "$1/root/var/lib/man-db/auto-update"
@@ -43,13 +50,7 @@ exec systemd-nspawn -q -D "$1/root" --register=no --keep-unit "--machine=$3" --b
 "#;
 
 /// Whether that is allowed here, as it is not in every container: with a program that ends at once in systemd's place.
-const MAY: &str = r#"
-set -e
-mount -t tmpfs none /mnt
-mkdir /mnt/upper /mnt/work /mnt/root
-mount -t overlay none -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
-systemd-nspawn -q -D /mnt/root --register=no --keep-unit --machine=oncare-live-may --pipe true
-"#;
+const MAY: &str = r#"systemd-nspawn -q -D "$1/root" --register=no --keep-unit --machine=oncare-live-may --pipe true"#;
 
 /// A machine with a systemd of its own, on this one's network. It ends with this.
 struct Machine {
@@ -65,7 +66,7 @@ impl Machine {
         let folder = packages.join("machine");
         std::fs::create_dir_all(&folder).unwrap();
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "bash", "-c", MACHINE, "machine"]);
+        command.args(APART).args([&format!("{LAYER}{MACHINE}"), "machine"]);
         command.arg(&folder).arg(packages).arg(format!("oncare-live-{}", std::process::id()));
         let log = packages.join("machine.log");
         let mut nspawn = Supervised::start(&command, &log);
@@ -298,7 +299,7 @@ fn package(version: &str) -> String {
 
 async fn is_possible() -> bool {
     let is_possible = is_there("dpkg-deb", &["--version"]).await
-        && is_there("unshare", &["--mount", "--propagation", "private", "bash", "-c", MAY]).await;
+        && is_there("unshare", &[&APART[..], &[&format!("{LAYER}{MAY}"), "may", "/mnt"]].concat()).await;
     if !is_possible {
         eprintln!(
             "LEFT OUT: the package, for which it takes root, dpkg and systemd-nspawn (scripts/install-tools nspawn)."
