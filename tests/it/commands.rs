@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::harness::database::{Database, temporary_folder};
 use crate::harness::eventually;
 use crate::harness::http::Browserless;
-use crate::harness::instance;
+use crate::harness::instance::{self, free_address};
 
 /// How long a command may take that does not serve.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
@@ -237,7 +237,7 @@ async fn own_forms_are_refused_where_django_manages_the_database_unless_it_is_to
         "{text}"
     );
 
-    let (web, ops) = (free_address(), free_address());
+    let (web, ops) = two_addresses();
     let mut child = program()
         .args(["serve", "--own-forms-bypass-django"])
         .envs([
@@ -406,9 +406,8 @@ async fn a_user_is_created_with_a_password_from_standard_input() {
     assert_eq!(service.anonymous().try_sign_in("dora", "amber tundra whistles").await.status(), 303);
 }
 
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+fn two_addresses() -> (String, String) {
+    (free_address().to_string(), free_address().to_string())
 }
 
 async fn wait_until_ready(ops: &str) {
@@ -427,7 +426,7 @@ fn terminate(child: &tokio::process::Child) {
 #[tokio::test]
 async fn sigterm_says_goodbye_and_exits_0_within_ten_seconds() {
     let database = Database::new().await;
-    let (web, ops) = (free_address(), free_address());
+    let (web, ops) = two_addresses();
     let mut child = program()
         .args(["serve", "--log-format", "json"])
         .envs([("DATABASE_URL", &database.url), ("ONCARE_LIVE_LISTEN", &web), ("ONCARE_LIVE_OPS_LISTEN", &ops)])
@@ -449,7 +448,7 @@ async fn sigterm_says_goodbye_and_exits_0_within_ten_seconds() {
 async fn the_demo_keeps_its_data_and_takes_its_database_down_with_it() {
     let folder = temporary_folder("oncare-live-demo");
     let data = folder.to_str().unwrap();
-    let (web, ops) = (free_address(), free_address());
+    let (web, ops) = two_addresses();
     let start = || {
         let mut command = program();
         command.args(["demo", "--data-dir", data, "--listen", &web, "--ops-listen", &ops, "--demo-database-port", "0"]);

@@ -698,7 +698,7 @@ async fn nginx_takes_the_rules_that_the_doctor_prints() {
     let host = Host::new().await;
     let service = host.service(&[]).await;
     let rules = printed_for("nginx", &host, &service).await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = instance::free_address().port();
     let folder = host.folder.display();
     let text = format!(
         "daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{ }}

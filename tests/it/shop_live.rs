@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use oncare_live::proxy::{Proxy, snippet};
 use serde_json::{Value, json};
 
-use crate::harness::browser::{AT_ONCE, Browser, NOTICED};
+use crate::harness::browser::{Browser, NOTICED};
 use crate::harness::database::PASSWORD;
 use crate::harness::http::API;
 use crate::harness::nginx::Nginx;
@@ -78,23 +78,6 @@ pub async fn shows_what_the_shop_would(browser: &Browser, old: &Customer, what: 
     .await;
 }
 
-/// Has the page take note of when its rows and figures changed last.
-const NOTE_CHANGES: &str = "(() => {
-    const observer = new MutationObserver(() => { window.changedAt = Date.now(); });
-    const places = document.querySelectorAll('#orders-table-tbody, #recent-orders-tbody, [id^=stat-], [id^=status-count-]');
-    for (const place of places) observer.observe(place, { subtree: true, childList: true, characterData: true });
-    return places.length > 10;
-})()";
-
-/// Asserts that the page took the last change within a second of when the database had it, by the clock that both go by: how soon a
-/// test gets to look is another matter.
-async fn assert_at_once(browser: &Browser, shop: &Shop, what: &str) {
-    let changed: f64 = browser.script("window.changedAt").await.as_f64().unwrap();
-    let written = "select extract(epoch from max(at)) * 1000 from live.order_event";
-    let written: f64 = shop.database.value(written).await.parse().unwrap();
-    assert!(changed - written < AT_ONCE.as_secs_f64() * 1_000.0, "{what}: after {} ms", changed - written);
-}
-
 #[tokio::test]
 async fn in_a_browser_the_shops_page_shows_at_once_whatever_django_writes() {
     let shop = Shop::open().await;
@@ -107,14 +90,14 @@ async fn in_a_browser_the_shops_page_shows_at_once_whatever_django_writes() {
     for browser in [&plain, &over_tls] {
         browser.state("live").await;
         shows_what_the_shop_would(browser, &old, "at first").await;
-        assert_eq!(browser.script(NOTE_CHANGES).await, true);
+        browser.note_changes().await;
     }
     assert_eq!(over_tls.script("performance.getEntriesByType('navigation')[0].nextHopProtocol").await, "h2");
     for (way, python, _) in WAYS {
         shop.deed(python).await;
         for browser in [&plain, &over_tls] {
             shows_what_the_shop_would(browser, &old, way).await;
-            assert_at_once(browser, &shop, way).await;
+            browser.assert_at_once(&shop.database, way).await;
         }
     }
     // neither was read anew, and both were told by the stream
@@ -268,7 +251,7 @@ async fn in_a_browser_the_pharmacys_page_shows_at_once_whatever_the_shop_writes(
     sign_in_there(&browser, "rx").await;
     browser.goto("/orders/pharmacist/dashboard/").await;
     browser.state("live").await;
-    assert_eq!(browser.script(NOTE_CHANGES).await, true);
+    browser.note_changes().await;
     let shows = async |what: &str| {
         let expected = would_show_to_pharmacist(&old.browser.json("/orders/api/pharmacist/dashboard/").await.1);
         let mut shown = Value::Null;
@@ -279,7 +262,7 @@ async fn in_a_browser_the_pharmacys_page_shows_at_once_whatever_the_shop_writes(
         };
         let in_time = tokio::time::timeout(PATIENCE, is_shown).await.is_ok();
         assert!(in_time, "{what}: {shown} and not {expected}");
-        assert_at_once(&browser, &shop, what).await;
+        browser.assert_at_once(&shop.database, what).await;
     };
     for (way, python, _) in WAYS {
         shop.deed(python).await;

@@ -1,8 +1,10 @@
 //! The service as a process of its own, which can be killed.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use tokio::process::{Child, Command};
@@ -45,8 +47,18 @@ impl Drop for Clock {
     }
 }
 
+/// Ports below those that the system gives to connections: nobody has one by chance before the server that is meant listens there.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// An address for a server that is started later, or again. No other test is given it.
 pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let address = SocketAddr::from(([127, 0, 0, 1], rand::random_range(PORTS)));
+        if std::net::TcpListener::bind(address).is_ok() && GIVEN.lock().unwrap().insert(address.port()) {
+            return address;
+        }
+    }
 }
 
 /// The program that is tested.
