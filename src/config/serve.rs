@@ -67,7 +67,8 @@ pub struct Service {
     /// How long events are kept: the timeline of an order, and how far back a page can be told what it missed.
     #[arg(long, env = "RETENTION", default_value = "90days", value_name = "DURATION", value_parser = values::long_duration)]
     pub retention: Duration,
-    /// How often another stream's state is compared with the database, by a stream beside somebody's; 0s: never.
+    /// How often another stream's state is compared with the database, by a stream beside somebody's, and, at most once a minute,
+    /// another rep's statistics with their orders; 0s: never.
     #[arg(long, env = "ONCARE_LIVE_AUDIT_EVERY", default_value = "60s", value_name = "DURATION", value_parser = values::audit_interval)]
     pub audit_every: Duration,
     /// How it stops.

@@ -31,14 +31,15 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 /// How often is looked how far behind the steps are.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often the statistics of some rep are compared with their orders.
-const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the statistics of some rep are compared with their orders at most.
+const MOST_OFTEN_AUDITED: Duration = Duration::from_secs(60);
 
 /// How long a step that failed waits until it is tried again. The others go on meanwhile.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Folds, and prunes events older than `retention`, for ever.
-pub(super) async fn run(live: &Live, retention: Duration) {
+/// Folds, prunes events older than `retention`, and compares the statistics of some rep with their orders once in `audit_every`, for
+/// ever.
+pub(super) async fn run(live: &Live, retention: Duration, audit_every: Duration) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let now = Instant::now();
@@ -47,6 +48,7 @@ pub(super) async fn run(live: &Live, retention: Duration) {
         hub: &live.hub,
         meter: &live.meter,
         retention,
+        audit_every,
         folded_at: None,
         is_complete: false,
         is_busy: false,
@@ -72,6 +74,8 @@ struct Folder<'a> {
     hub: &'a Hub,
     meter: &'a Meter,
     retention: Duration,
+    /// Zero: never.
+    audit_every: Duration,
     folded_at: Option<Instant>,
     /// Whether there was nothing to enter in the timelines when this was last tried. Then it is tried when folding alone, as a
     /// transaction that made some events wait may have ended.
@@ -135,13 +139,14 @@ impl Folder<'_> {
                 self.look_at_progress().await?;
                 return Ok(PROGRESS_INTERVAL);
             }
+            Step::Audit if self.audit_every.is_zero() => return Ok(PRUNE_INTERVAL),
             Step::Audit => {
                 // as long as changes go unrecorded there are no statistics to compare with
                 if !self.hub.records_all() {
                     return Ok(RETRY_PAUSE);
                 }
                 self.audit().await?;
-                return Ok(AUDIT_INTERVAL);
+                return Ok(self.audit_every.max(MOST_OFTEN_AUDITED));
             }
         }
         Ok(Duration::ZERO)

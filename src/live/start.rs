@@ -37,7 +37,7 @@ impl Live {
         match task {
             Task::Listener => listener::run(self).await,
             Task::Sessions => session_check::run(&self.sessions, &self.hub, &self.meter).await,
-            Task::Fold => fold_task::run(self, retention).await,
+            Task::Fold => fold_task::run(self, retention, audit_every).await,
             Task::Strangers => stranger_check::run(&self.store, &self.meter).await,
             Task::Recording => recording_check::run(&self.store, &self.hub).await,
             Task::Audit => audit::run(self, audit_every).await,

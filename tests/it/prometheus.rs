@@ -99,16 +99,17 @@ async fn metrics_follow_the_conventions_are_always_the_same_and_name_nobody() {
 
 #[tokio::test]
 async fn statistics_that_differ_from_the_orders_are_counted() {
+    let audited = ["--audit-every", "60s"];
     let database = Database::new().await;
     database.orders("(1, 1, 'pending', 'paid', 1)").await;
     database.store().fold().await.unwrap();
-    let service = Service::start(&database).await;
+    let service = Service::start_with(&database, &audited).await;
     let audits = "oncare_live_statistics_audits_total";
     eventually("a rep is audited", async || (service.metric(audits).await == 1.0).then_some(())).await;
     assert_eq!(service.metric("oncare_live_statistics_differences_total").await, 0.0);
     service.stop().await;
     database.sql("update live.order_stats set orders = orders + 1 where sales_rep_id = 1").await;
-    let service = Service::start(&database).await;
+    let service = Service::start_with(&database, &audited).await;
     let differences = "oncare_live_statistics_differences_total";
     eventually("it is found", async || (service.metric(differences).await == 1.0).then_some(())).await;
 }

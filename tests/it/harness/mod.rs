@@ -20,15 +20,15 @@ pub mod wire;
 
 use std::time::Duration;
 
-/// How long a condition may take to become true before a test fails.
+/// How long something that is waited for may take before a test fails: less than what the service gives its clients by default.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How often a condition is looked at, at first and at last: a look takes time of the processor that others wait for.
 const POLL: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(80)];
 
-/// Waits until the condition gives a value. Tests wait for conditions, never for time.
+/// Waits until the condition gives a value, twice as long, as many tests share the machine. Tests wait for conditions, never for time.
 pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
-    eventually_within(PATIENCE, what, condition).await
+    eventually_within(2 * PATIENCE, what, condition).await
 }
 
 /// The same for a condition that takes its time.
