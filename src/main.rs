@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::CommandFactory;
 use oncare_live::config::{
     self, Cli, Command, CreateUser, Detach, Doctor, Health, Loaded, LogFormat, Migrate, Refused, Serve, Uninstall,
     UserSessions,
@@ -37,7 +36,7 @@ const WRONG_USAGE: u8 = 2;
 const LAST_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let Loaded { cli, printed, notices } = match config::load(std::env::args_os(), std::env::vars_os()) {
+    let loaded = match config::load(std::env::args_os(), std::env::vars_os()) {
         Ok(loaded) => loaded,
         Err(Refused::Arguments(error)) => error.exit(),
         Err(Refused::Settings(wrong)) => {
@@ -45,13 +44,20 @@ fn main() -> ExitCode {
             return ExitCode::from(WRONG_USAGE);
         }
     };
+    let checked = loaded.check();
+    let Loaded { cli, printed, notices, .. } = loaded;
+    if let (Err(wrong), None) = (&checked, &printed) {
+        eprintln!("error: {wrong}");
+        return ExitCode::from(WRONG_USAGE);
+    }
     let quiet = Quiet::default();
     let outcome = start_log(&cli, &quiet).and_then(|()| {
         notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         if let Some(printed) = printed {
             print_all(printed.as_bytes())?;
-            cli.command.check()?;
-            return Ok(ExitCode::SUCCESS);
+            let Err(wrong) = checked else { return Ok(ExitCode::SUCCESS) };
+            eprintln!("error: {wrong}");
+            return Ok(ExitCode::from(WRONG_USAGE));
         }
         let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
         let outcome = runtime.block_on(obey(cli.command));
@@ -84,7 +90,7 @@ async fn obey(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Completions(arguments) => {
             let mut script = Vec::new();
-            clap_complete::generate(arguments.shell, &mut Cli::command(), NAME, &mut script);
+            clap_complete::generate(arguments.shell, &mut config::completed(), NAME, &mut script);
             // for bash the parts of a program with a hyphen in its name have two names, of which one is looked for and the other is there
             let script = String::from_utf8(script)?.replace("oncare__subcmd__live", "oncare__live");
             print_all(script.as_bytes())?;
@@ -105,7 +111,6 @@ fn print_all(text: &[u8]) -> anyhow::Result<()> {
 }
 
 async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> anyhow::Result<()> {
-    service.check()?;
     let url = database.url()?;
     let shutdown = stop_signal()?;
     let listeners = Listeners::bind(&service)?;

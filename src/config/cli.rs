@@ -64,24 +64,22 @@ pub enum Command {
 }
 
 impl Command {
-    /// Looks for what the command would find wrong with its configuration before it does anything.
-    ///
-    /// # Errors
-    /// What is wrong.
-    pub fn check(&self) -> anyhow::Result<()> {
+    /// Whether settings that are right each by itself go together, and those are there without which the command can do nothing.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
         let database = match self {
             Self::Serve(serve) => {
                 serve.service.check()?;
                 serve.service.django.sign_on()?;
                 &serve.database
             }
-            Self::Demo(demo) => {
-                demo.service.django.sign_on()?;
-                return Ok(());
-            }
+            Self::Demo(demo) => return demo.service.django.sign_on().map(drop),
             Self::Migrate(arguments) => &arguments.database,
             Self::Doctor(arguments) => {
+                arguments.own.check()?;
                 arguments.django.sign_on()?;
+                if arguments.proxy.is_some() {
+                    return Ok(());
+                }
                 &arguments.database
             }
             Self::Detach(arguments) => &arguments.database,

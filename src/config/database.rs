@@ -43,9 +43,13 @@ impl Database {
     }
 }
 
+/// Whether it may be a database's URL.
+pub(super) fn is_url(text: &str) -> bool {
+    text.starts_with("postgres://") || text.starts_with("postgresql://")
+}
+
 /// Whether a URL has a password in it.
 pub(super) fn has_password(url: &str) -> bool {
-    let has_scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let user = || url.split_once("://")?.1.split(['/', '?']).next()?.rsplit_once('@')?.0.split_once(':');
-    has_scheme && (user().is_some_and(|(_, password)| !password.is_empty()) || url.contains("password="))
+    is_url(url) && (user().is_some_and(|(_, password)| !password.is_empty()) || url.contains("password="))
 }

@@ -51,7 +51,9 @@ impl Django {
         let fallbacks = self.django_secret_key_fallbacks.as_ref();
         let Some(key) = &self.django_secret_key else {
             if fallbacks.is_some() {
-                bail!("there are fallbacks and no key: expected django_secret_key_file as well");
+                bail!(
+                    "django_secret_key_fallbacks: there is no key beside them: expected django_secret_key_file as well"
+                );
             }
             return Ok(SignOn::Own);
         };

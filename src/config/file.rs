@@ -15,12 +15,13 @@ use super::setting::{FILE, Kind, Setting, nearest};
 pub(super) struct File(BTreeMap<String, Given>);
 
 impl File {
-    /// Reads it.
+    /// Reads it. `named` is what names the file.
     ///
     /// # Errors
     /// All that is wrong in it.
-    pub(super) fn read(path: &Path, settings: &[Setting]) -> Result<Self, Vec<String>> {
-        let text = std::fs::read_to_string(path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
+    pub(super) fn read(path: &Path, named: &str, settings: &[Setting]) -> Result<Self, Vec<String>> {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| vec![format!("{named}: {:?}: {error}", path.display().to_string())])?;
         Self::parse(path, &text, settings)
     }
 
@@ -29,8 +30,13 @@ impl File {
             let before = text.get(..span.unwrap_or_default().start).unwrap_or(text);
             Source::File(PathBuf::from(path), before.matches('\n').count() + 1)
         };
-        let document =
-            Document::parse(text).map_err(|error| vec![format!("{}: {}", place(error.span()), error.message())])?;
+        let document = Document::parse(text).map_err(|error| {
+            // a key that is there twice is no secret
+            let key =
+                error.span().and_then(|span| text.get(span)).filter(|_| error.message().contains("duplicate key"));
+            let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
+            vec![format!("{}: {key}{}", place(error.span()), error.message())]
+        })?;
         let (mut entries, mut wrong) = (BTreeMap::new(), Vec::new());
         for (key, item) in document.as_table() {
             let span = document.as_table().key(key).and_then(toml_edit::Key::span).or_else(|| item.span());

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
@@ -19,6 +20,7 @@ use super::file::File;
 use super::given::{Given, Source};
 use super::setting::{FILE, Kind, PREFIX, Setting, of_all, of_command, parsed, shown};
 use super::{print, secret_file};
+use crate::store::chain;
 
 /// The command that prints what another one is configured with, and that other one where none is named.
 const PRINTS: &str = "config";
@@ -33,6 +35,38 @@ pub struct Loaded {
     pub printed: Option<String>,
     /// What is to be told once there is a log.
     pub notices: Vec<String>,
+    /// The keys of what was given, each with the name that it was given by.
+    names: Vec<(String, String)>,
+}
+
+impl Loaded {
+    /// Looks for what the command would find wrong with its configuration, before it does anything.
+    ///
+    /// # Errors
+    /// What does not go together or is missing. What was given is called by the name that it has where it stands.
+    pub fn check(&self) -> Result<(), String> {
+        self.cli.command.check().map_err(|error| {
+            let text = chain(error.as_ref());
+            let is_of_key = |c: char| c.is_ascii_lowercase() || c == '_';
+            let words = text.split_inclusive(|c| !is_of_key(c)).map(|word| {
+                let key = word.trim_end_matches(|c| !is_of_key(c));
+                let name = self.names.iter().find(|(known, _)| known == key);
+                name.map_or_else(|| word.to_owned(), |(_, name)| format!("{name}{}", &word[key.len()..]))
+            });
+            words.collect()
+        })
+    }
+}
+
+/// What was given, by key and by name. A secret in a file has that file's name.
+fn names(entries: &[Entry]) -> Vec<(String, String)> {
+    let named = entries.iter().filter_map(|entry| Some((entry, entry.taken()?.name(&entry.setting))));
+    let of_secrets = |(entry, name): (&Entry, String)| {
+        let key = &entry.setting.key;
+        let secret = key.strip_suffix("_file").filter(|key| entries.iter().any(|other| other.setting.key == *key));
+        secret.map(|secret| (secret.to_owned(), name.clone())).into_iter().chain([(key.clone(), name)])
+    };
+    named.flat_map(of_secrets).collect()
 }
 
 /// Why it can't begin.
@@ -78,6 +112,26 @@ pub fn load(
 #[must_use]
 pub fn program() -> Command {
     shown(Cli::command())
+}
+
+/// The program as shells complete it: without the flags that are refused, and with the commands that can be printed.
+#[must_use]
+pub fn completed() -> Command {
+    let program = without_hidden(&Cli::command());
+    let commands: Vec<String> = program.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    program.mut_subcommands(|command| match command.get_name() {
+        PRINTS => command.mut_arg("words", |words| words.value_parser(PossibleValuesParser::new(&commands))),
+        _ => command,
+    })
+}
+
+fn without_hidden(command: &Command) -> Command {
+    let shown = command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned();
+    let about = command.get_about().cloned().unwrap_or_default();
+    let copy = Command::new(command.get_name().to_owned()).about(about).args(shown);
+    let version = command.get_version().map(str::to_owned);
+    let copy = version.into_iter().fold(copy, Command::version);
+    copy.subcommands(command.get_subcommands().map(without_hidden))
 }
 
 struct Program {
@@ -139,8 +193,11 @@ impl Program {
 
         let said = |setting: &Setting| by_flag(typed, setting).or_else(|| environment.given(setting));
         let named = settings.iter().find(|setting| setting.key == FILE).and_then(said);
-        let path = named.and_then(|given| given.values.into_iter().next()).map(PathBuf::from);
-        let file = path.as_deref().map_or(Ok(File::default()), |path| File::read(path, &all));
+        let path = named.as_ref().and_then(|given| given.values.first()).map(PathBuf::from);
+        let file = match (&path, &named) {
+            (Some(path), Some(named)) => File::read(path, &named.source.to_string(), &all),
+            _ => Ok(File::default()),
+        };
         let file = file.unwrap_or_else(|faults| {
             wrong.extend(faults);
             File::default()
@@ -178,7 +235,8 @@ impl Program {
             entry.switch = of_command.get_one::<bool>(&entry.setting.key).copied();
         }
         notices.extend(told_of(&entries, environment));
-        Ok((Loaded { cli: Cli::from_arg_matches(&matches)?, printed: None, notices }, entries))
+        let names = names(&entries);
+        Ok((Loaded { cli: Cli::from_arg_matches(&matches)?, printed: None, notices, names }, entries))
     }
 
     /// The command with what is no setting as it was typed, and all settings as if they had been.
@@ -236,7 +294,12 @@ fn why(error: &clap::Error, entry: &Entry) -> String {
         _ if entry.setting.kind == Kind::Boolean => "expected true or false".to_owned(),
         (Some(ContextValue::String(expected)), ..) => expected.clone(),
         (_, Some(source), _) => source.to_string(),
-        (.., Some(ContextValue::Strings(values))) => format!("expected one of {}", values.join(", ")),
+        (.., Some(ContextValue::Strings(values))) if !values.is_empty() => {
+            format!("expected one of {}", values.join(", "))
+        }
+        _ if entry.given.as_ref().is_some_and(|given| given.values.iter().all(|value| value.is_empty())) => {
+            "expected a value".to_owned()
+        }
         _ => error.kind().to_string(),
     };
     match (error.get(ContextKind::InvalidValue), entry.deprecated()) {

@@ -25,7 +25,7 @@ pub use cli::{
 };
 pub use database::Database;
 pub use django::Django;
-pub use load::{Loaded, Refused, load, program};
+pub use load::{Loaded, Refused, completed, load, program};
 pub use secret_file::open_to_all;
 pub use serve::{Clients, Drain, Forms, OwnForms, Serve, Service, SignIn};
 pub use values::{PublicUrl, Secret, SessionEngine};

@@ -33,7 +33,7 @@ fn line(entry: &Entry, entries: &[Entry]) -> String {
     }
     let is_text = given.values.iter().all(|value| value.to_str().is_some());
     let value = value(entry).unwrap_or_default();
-    if entry.setting.is_secret {
+    if given.is_secret(&entry.setting) {
         format!("# {key} = \"***\" # from {source}")
     } else if entry.instead.is_some() {
         format!("# {key} = {value} # from {source}")

@@ -21,6 +21,8 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read;
     const LONGEST: u64 = 65_536;
     let mut secret = Vec::new();
-    std::fs::File::open(file)?.take(LONGEST).read_to_end(&mut secret)?;
+    if std::fs::File::open(file)?.take(LONGEST + 1).read_to_end(&mut secret)? as u64 > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "expected a secret of 64 KiB at most"));
+    }
     Ok(secret)
 }

@@ -91,7 +91,7 @@ impl Service {
         if self.sign_in.upgrade_password_hashes && !self.forms.own.own_forms {
             bail!("upgrade_password_hashes is set: expected own_forms with it, as another application has the users");
         }
-        Ok(())
+        self.forms.own.check()
     }
 }
 
@@ -175,4 +175,17 @@ pub struct OwnForms {
     /// not follow what is changed here.
     #[arg(long, env = "OWN_FORMS_BYPASS_DJANGO")]
     pub own_forms_bypass_django: bool,
+}
+
+impl OwnForms {
+    /// Whether one setting does not go with another.
+    ///
+    /// # Errors
+    /// Which.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.own_forms_bypass_django && !self.own_forms {
+            bail!("own_forms_bypass_django is set: expected own_forms with it");
+        }
+        Ok(())
+    }
 }

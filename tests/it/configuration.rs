@@ -235,7 +235,7 @@ async fn what_is_wrong_is_called_by_the_name_that_it_has_where_it_stands() {
         ("pool-size = 5", ":1: pool-size: there is no such setting; did you mean pool_size?"),
         ("[serve]\nlisten = '127.0.0.1:1'", ":1: serve: there is no such setting"),
         ("config = 'other.toml'", ":1: config: there is no such setting"),
-        ("listen = '127.0.0.1:1'\nlisten = '127.0.0.1:2'", ":2: duplicate key"),
+        ("listen = '127.0.0.1:1'\nlisten = '127.0.0.1:2'", ":2: listen: duplicate key"),
         (&format!("log = 'info'\ndatabase_url = \"postgresql://u:{SECRET}@h/d"), ":2: "),
         (&format!("database_url = postgresql://u:{SECRET}@h/d"), ":1: "),
         (&format!("database_url = ['{SECRET}']"), ":1: database_url: expected a text in quotes"),
@@ -255,7 +255,10 @@ async fn what_is_wrong_is_called_by_the_name_that_it_has_where_it_stands() {
             SECRET,
             "error: ONCARE_LIVE_LISTNE: there is no such setting; did you mean ONCARE_LIVE_LISTEN?",
         ),
-        ("ONCARE_LIVE_CONFIG", "/nowhere.toml", "error: /nowhere.toml: No such file"),
+        ("ONCARE_LIVE_CONFIG", "/nowhere.toml", "error: ONCARE_LIVE_CONFIG: \"/nowhere.toml\": No such file"),
+        ("ONCARE_LIVE_CONFIG", "", "error: ONCARE_LIVE_CONFIG: \"\": No such file"),
+        ("ONCARE_LIVE_LOG_FORMAT", "", "error: ONCARE_LIVE_LOG_FORMAT=: expected one of text, json"),
+        ("DJANGO_SECRET_KEY_FALLBACKS", SECRET, "error: DJANGO_SECRET_KEY_FALLBACKS: there is no key beside them"),
         ("ONCARE_LIVE_LISTEN", "abc", "error: ONCARE_LIVE_LISTEN=abc: expected an address and port such as"),
         ("ONCARE_LIVE_LOG_FORMAT", "xml", "error: ONCARE_LIVE_LOG_FORMAT=xml: expected one of text, json"),
         ("OPS_LISTEN", "abc", "error: OPS_LISTEN=abc: expected an address"),
@@ -267,12 +270,21 @@ async fn what_is_wrong_is_called_by_the_name_that_it_has_where_it_stands() {
         assert!(status == 2 && said.contains(expected), "{name}={value}: {said}");
     }
     for (arguments, status, expected) in [
-        (&["serve"][..], 1, "no database is named: expected --database-url"),
+        (&["serve"][..], 2, "no database is named: expected --database-url"),
         (&["serve", "--database-url", &format!("mysql://u:{SECRET}@h/d")], 2, "'***' for '--database-url <URL>'"),
         (&["serve", "--database-password", SECRET], 2, "error: --database-password: everybody on this machine"),
-        (&["serve", "--database-url", "postgresql://h/d", "--upgrade-password-hashes"], 1, "expected own_forms"),
+        (
+            &["serve", "--database-url", "postgresql://h/d", "--upgrade-password-hashes"],
+            2,
+            "error: --upgrade-password-hashes is set: expected own_forms",
+        ),
+        (
+            &["serve", "--database-url", "postgresql://h/d", "--own-forms-bypass-django"],
+            2,
+            "expected own_forms with it",
+        ),
         (&["config", "serve", "--listen", "abc"], 2, "'abc' for '--listen <ADDRESS>'"),
-        (&["config"], 1, "no database is named"),
+        (&["config"], 2, "no database is named"),
     ] {
         let (ended, _, said) = run(&strings(arguments), &[]).await;
         assert!(ended == status && said.contains(expected), "{arguments:?}: {said}");
@@ -326,7 +338,14 @@ async fn secrets_are_taken_from_variables_and_files_and_never_shown() {
     }
     let both = pairs(&[("DATABASE_URL", &url), ("ONCARE_LIVE_DATABASE_PASSWORD", SECRET)]);
     let (status, _, said) = run(&strings(&["migrate"]), &both).await;
-    assert!(status == 1 && said.contains("the URL has a password in it already"), "{said}");
+    let named = said.contains("error: ONCARE_LIVE_DATABASE_PASSWORD: the URL has a password in it already");
+    assert!(status == 2 && named, "{said}");
+    // a URL without one can be read back
+    let (_, printed, _) = run(&strings(&["config"]), &pairs(&[("DATABASE_URL", open_url)])).await;
+    assert!(printed.contains(&format!("\ndatabase_url = \"{open_url}\" # from DATABASE_URL\n")), "{printed}");
+    let long = folder.file("long", &"x".repeat(70_000));
+    let (status, _, said) = run(&strings(&["config"]), &pairs(&[("ONCARE_LIVE_DATABASE_PASSWORD_FILE", &long)])).await;
+    assert!(status == 2 && said.contains("64 KiB at most"), "{said}");
     // what others may read is told
     for (file, variable) in
         [(&url_file, "DATABASE_URL_FILE"), (&password_file, "DJANGO_SECRET_KEY_FILE"), (&toml, "ONCARE_LIVE_CONFIG")]
