@@ -17,8 +17,9 @@ const PAGE: &str = "/orders/orders/1/";
 const TOTAL: &str = "[data-total]";
 const NEWEST: &str = "document.querySelector('.timeline li').textContent.replaceAll(/\\s+/g, ' ')";
 
-/// How soon a page notices by the heartbeat what nothing else tells, and how soon it knows who else is there.
-const BEAT: Duration = Duration::from_secs(7);
+/// How soon a page notices by the heartbeat what nothing else tells, and how soon it knows who else is there: it looks every five
+/// seconds, so that this is before it looks again.
+const BEAT: Duration = Duration::from_secs(9);
 
 async fn some_orders() -> (Database, Service) {
     let database = Database::new().await;
