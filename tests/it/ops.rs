@@ -346,7 +346,11 @@ async fn administrators_have_the_page_where_they_are_signed_in() {
     let page = boss.get("/ops/").await;
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.contains("require-trusted-types-for 'script'"), "as of every page: {policy}");
-    assert!(page.text().await.unwrap().contains("src=\"page.js\""), "what it loads is below it");
+    let html = page.text().await.unwrap();
+    for part in ["src=\"page.js\"", "href=\"icon.svg\"", "href=\"../\" hidden>Back to the orders<"] {
+        assert!(html.contains(part), "what it loads is below it, and the orders are above: {part}");
+    }
+    assert_eq!(boss.get("/ops/icon.svg").await.headers()["content-type"], "image/svg+xml");
     assert!(boss.get("/orders/pharmacist/orders/").await.text().await.unwrap().contains("href=\"/ops/\""));
     assert!(!ana.get("/orders/orders/").await.text().await.unwrap().contains("href=\"/ops/\""));
     let mut told = boss.events_of("/ops/events", None).await;
