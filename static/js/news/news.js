@@ -17,6 +17,9 @@ import { Unread } from "./unread.js";
 /** After this pause it is asked again where the page has no answer yet, in milliseconds. */
 const RETRY = 5_000;
 
+/** The last answer still holds. */
+const NOT_MODIFIED = 304;
+
 /** Where the panel is open, what arrives is noted as read after this pause, in milliseconds. */
 const GATHERING = 1_000;
 
@@ -25,7 +28,8 @@ const GATHERING = 1_000;
  *
  * @typedef {object} NewsPage
  * @property {string | null} order the order that it shows whole, with all that happens to it, so that no toast need say it
- * @property {(changes: Change[]) => void} say says to a screen reader what happened, unless the stream's telling of it was said
+ * @property {(changes: Change[], wasOld: boolean, isAll: boolean) => void} say says to a screen reader what happened, unless the stream's
+ *   telling of it was said; to everybody, where the page showed something old until now; and whether that is all
  * @property {(changes: Change[]) => void} [toasted] says to a screen reader what toasts show, where nothing else does
  */
 
@@ -61,6 +65,8 @@ export class News {
   /** @type {Promise<void> | null} */
   #reading = null;
   #again = false;
+  /** The next answer has what happened while the page showed something old. */
+  #wasOld = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -101,7 +107,7 @@ export class News {
     });
     const template = (/** @type {string} */ css) => part(document, css, HTMLTemplateElement);
     this.#toasts = new Toasts(part(document, "#toasts", HTMLElement), template("#toast"), template("#toast-more"), {
-      mute: (order) => void this.#mute(order, true),
+      mute: (order, muted) => this.#mute(order, muted),
       open: () => this.#bell.open(),
     });
   }
@@ -109,7 +115,9 @@ export class News {
   /** Begins, and goes on for as long as the page lives. */
   start() {
     this.#bell.start();
-    enhanceMuteForms((order, muted) => this.#mute(order, muted));
+    enhanceMuteForms(async (order, muted) => {
+      await this.#mute(order, muted);
+    });
     // somebody may have read it on another machine
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#read());
     void this.#read();
@@ -133,8 +141,12 @@ export class News {
     if (this.#isListed) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
 
-  /** Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same. */
-  polled() {
+  /**
+   * Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same.
+   * @param {boolean} wasOld whether the page showed something old until now, so that what happened is told as missed
+   */
+  polled(wasOld) {
+    this.#wasOld ||= wasOld;
     const wanted = this.#last?.answer.preferences;
     if (document.visibilityState === "visible" || !wanted || wanted.sound || wanted.desktop) void this.#read();
   }
@@ -178,16 +190,20 @@ export class News {
   async #fetch() {
     const query = new URLSearchParams({ rep: this.#asked.scope, user: this.#userId, since: this.#since });
     const known = this.#last?.tag;
+    const wasOld = this.#wasOld;
+    this.#wasOld = false;
     const answer = await ask(`${this.#asked.url}?${query}`, known ? { headers: { "if-none-match": known } } : {});
     if (answer?.status === 401) this.end();
-    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "");
+    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "", wasOld);
+    else if (answer?.status !== NOT_MODIFIED) this.#wasOld ||= wasOld;
   }
 
   /**
    * @param {Changes} answer
    * @param {string} tag
+   * @param {boolean} [wasOld] whether the page showed something old before
    */
-  #take(answer, tag) {
+  #take(answer, tag, wasOld = false) {
     const revision = new Revision(answer.revision);
     this.#last = { answer, tag, revision };
     if (tag !== "") this.#since = answer.cursor;
@@ -196,7 +212,7 @@ export class News {
     this.#later.keepAfter(revision);
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < this.#mostListed;
-    this.#page.say(missed);
+    this.#page.say(missed, wasOld, isAll);
     // also what came before the first answer, when the preferences were not known yet
     this.#notify([...missed, ...this.#later.changes], isAll);
     this.#show();
@@ -294,18 +310,20 @@ export class News {
   /**
    * @param {string} order
    * @param {boolean} muted
+   * @returns {Promise<string>} what went wrong; empty if nothing
    */
   async #mute(order, muted) {
     const url = this.#asked.muteUrl.replace("{order}", order);
     const problem = this.#isOver ? "You are signed out." : await mute(url, this.#userId, muted);
     this.#bell.say(problem);
-    if (problem !== "") return;
+    if (problem !== "") return problem;
     if (muted) {
       this.#muted.add(order);
       this.#toasts.forget(order);
     }
     this.#siblings.say({ kind: "account" });
-    await this.#read();
+    void this.#read();
+    return "";
   }
 
   /** Few want to hear anything: what plays is not read before. */
