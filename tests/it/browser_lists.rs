@@ -181,7 +181,10 @@ async fn what_does_not_parse_is_said_beside_its_field_and_hides_no_order() {
     browser.fill_in("form.filter [name=total_max]", "60").await;
     browser.follow(APPLY).await;
     assert_eq!(browser.ids().await, ALL);
-    assert_eq!(browser.text("#error-total_min").await, "“cheap”: expected an amount such as 1500 or 99.95");
+    assert_eq!(
+        browser.text("#error-total_min").await,
+        "“cheap” is no amount. Write it as 1500 or 99.95, without commas."
+    );
     assert_eq!(browser.script(FIELDS).await, "total_min=cheap&total_max=60", "nothing that was typed is lost");
     // it is mended where it stands
     browser.fill_in("form.filter [name=total_min]", "30").await;

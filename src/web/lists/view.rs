@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 
 use crate::order::{
     Column, Filter, Invalid, LateAfter, OrderId, OrderRow, Pagination, PaymentStatus, Sort, Status, display_time,
-    for_how_long, grouped, iso_time,
+    exact_time, for_how_long, grouped, iso_time,
 };
 use crate::store::{Listed, SavedView};
 
@@ -30,6 +30,8 @@ pub(super) struct Line {
     pub(super) rep_name: String,
     pub(super) created_iso: String,
     pub(super) created_display: String,
+    /// To the second and with the zone.
+    pub(super) created_exact: String,
     /// Of an unfinished order, where it is known.
     pub(super) in_status: Option<InStatus>,
 }
@@ -37,7 +39,7 @@ pub(super) struct Line {
 /// How long an order has been in its status.
 pub(super) struct InStatus {
     pub(super) since_iso: String,
-    pub(super) since_display: String,
+    pub(super) since_exact: String,
     pub(super) words: String,
     pub(super) late: bool,
 }
@@ -48,7 +50,7 @@ impl InStatus {
         let late = late_after.is_late(status, since, now);
         status.is_unfinished().then(|| Self {
             since_iso: iso_time(since),
-            since_display: display_time(since, zone),
+            since_exact: exact_time(since, zone),
             words: format!("{}{}", for_how_long(now - since), if late { ", late" } else { "" }),
             late,
         })
@@ -80,13 +82,27 @@ pub(super) struct Heading {
     pub(super) direction: &'static str,
 }
 
-/// A query's filter; where it does not parse, the whole list and what was wrong.
+/// A query's filter; where it does not parse, or ends before it begins, the whole list and what was wrong.
 pub(super) fn parse(query: &str) -> (Filter, Vec<Invalid>) {
-    match Filter::parse(query) {
+    match Filter::parse(query).and_then(in_order) {
         Ok(filter) => (filter, Vec::new()),
         Err(invalid) => (Filter::default(), invalid),
     }
 }
+
+/// A filter whose days and totals are not the wrong way round. The API takes such a one as it stands: no order fits it.
+fn in_order(filter: Filter) -> Result<Filter, Vec<Invalid>> {
+    let days = filter.date_from.zip(filter.date_to).is_some_and(|(from, to)| from > to);
+    let totals = filter.total_min.zip(filter.total_max).is_some_and(|(from, to)| from > to);
+    let days = days.then_some(Invalid { parameter: "date_to", expected: EARLIER });
+    let totals = totals.then_some(Invalid { parameter: "total_max", expected: SMALLER });
+    let invalid: Vec<Invalid> = days.into_iter().chain(totals).collect();
+    if invalid.is_empty() { Ok(filter) } else { Err(invalid) }
+}
+
+/// What is said of a range that ends before it begins.
+const EARLIER: &str = "This day is before the first one. Swap the two, or leave one empty.";
+const SMALLER: &str = "This total is smaller than the first one. Swap the two, or leave one empty.";
 
 impl Line {
     pub(super) fn of(listed: Listed, since: Option<DateTime<Utc>>, late_after: &LateAfter, zone: Tz) -> Self {
@@ -95,6 +111,7 @@ impl Line {
             in_status: since.and_then(|since| InStatus::new(&row.status, since, late_after, zone)),
             created_iso: row.created_at.map(iso_time).unwrap_or_default(),
             created_display: row.created_at.map_or_else(|| "–".to_owned(), |at| display_time(at, zone)),
+            created_exact: row.created_at.map(|at| exact_time(at, zone)).unwrap_or_default(),
             rep_name: rep_name.unwrap_or_else(|| "–".to_owned()),
             row,
         }
@@ -114,8 +131,8 @@ impl Line {
             total_amount: None,
             created_at: None,
         };
-        let [rep_name, created_iso, created_display] = [const { String::new() }; 3];
-        Self { row, rep_name, created_iso, created_display, in_status: None }
+        let [rep_name, created_iso, created_display, created_exact] = [const { String::new() }; 4];
+        Self { row, rep_name, created_iso, created_display, created_exact, in_status: None }
     }
 }
 
@@ -137,8 +154,28 @@ impl ListView {
         self.asked.iter().rfind(|(name, _)| name == parameter).map_or("", |(_, value)| value)
     }
 
-    pub(super) fn error(&self, parameter: &str) -> Option<&'static str> {
-        self.invalid.iter().find(|invalid| invalid.parameter == parameter).map(|invalid| invalid.expected)
+    /// What is wrong with a parameter, for the person who filled in its field.
+    pub(super) fn error(&self, parameter: &str) -> Option<String> {
+        let expected = self.invalid.iter().find(|invalid| invalid.parameter == parameter)?.expected;
+        let asked = self.asked(parameter);
+        Some(match parameter {
+            _ if [EARLIER, SMALLER].contains(&expected) => expected.to_owned(),
+            "date_from" | "date_to" => {
+                format!("“{asked}” is no day of the calendar. Choose one, or write it as 2025-01-31.")
+            }
+            "total_min" | "total_max" => {
+                format!("“{asked}” is no amount. Write it as 1500 or 99.95, without commas.")
+            }
+            "status" | "payment_status" => format!("There is no status “{asked}”. Choose from this list."),
+            "sort" => format!("The list can't be sorted by “{asked}”. Choose from this list."),
+            "page" => format!("There is no page “{asked}”. This is the first."),
+            _ => format!("Search for {}.", expected.trim_start_matches("expected ")),
+        })
+    }
+
+    /// Whether something in the filter is wrong, so that it is not applied.
+    pub(super) fn is_unfiltered(&self) -> bool {
+        self.invalid.iter().any(|invalid| invalid.parameter != "page")
     }
 
     pub(super) fn statuses(&self) -> Vec<Choice> {

@@ -41,6 +41,28 @@ export function become(form, other) {
 }
 
 /**
+ * Brings a form that somebody is at to where the order stands in another one of its kind: of what is marked as following that, each
+ * becomes what it is there, with what was chosen in it as far as that can still be; and nothing else is touched.
+ * @param {HTMLFormElement} form
+ * @param {HTMLFormElement} newer
+ */
+export function follow(form, newer) {
+  const values = chosen(form);
+  const focus = document.activeElement;
+  for (const part of form.querySelectorAll("[data-follows]")) {
+    const now = newer.querySelector(`[data-follows="${part.getAttribute("data-follows")}"]`);
+    if (!now) continue;
+    const same = focus && part.contains(focus) ? sameControl(focus) : null;
+    const fresh = document.importNode(now, true);
+    part.replaceWith(fresh);
+    if (fresh instanceof HTMLElement) fill(fresh, values);
+    const control = same ? fresh.querySelector(same) : null;
+    if (control instanceof HTMLElement) control.focus({ preventScroll: true });
+  }
+  Object.assign(form.dataset, newer.dataset);
+}
+
+/**
  * Where the control is in another form of the same kind.
  * @param {Element} control
  */
@@ -67,7 +89,7 @@ async function send(form) {
   sent = null;
   const again = page?.querySelector(`form[action="${form.getAttribute("action")}"]`);
   if (again instanceof HTMLFormElement) {
-    const values = entered(form).filter(([name]) => name !== "version");
+    const values = chosen(form);
     become(form, again);
     fill(form, values);
     form.dispatchEvent(new Event(SENT_BACK));
@@ -117,16 +139,27 @@ function entered(form) {
 }
 
 /**
- * Enters values again, as far as they can be.
+ * The same without what the form was made from.
  * @param {HTMLFormElement} form
+ */
+function chosen(form) {
+  return entered(form).filter(([name]) => name !== "version");
+}
+
+/**
+ * Enters values again, as far as they can be.
+ * @param {HTMLElement} place
  * @param {[string, string][]} values
  */
-function fill(form, values) {
-  for (const control of form.querySelectorAll("input, textarea, select")) {
+function fill(place, values) {
+  for (const control of place.querySelectorAll("input, textarea, select")) {
     const name = control.getAttribute("name") ?? "";
     const own = values.filter(([field]) => field === name).map(([, value]) => value);
     const [value] = own;
     if (NOT_KEPT.has(name) || control.matches(":disabled")) continue;
+    // of choices one stays, where the one that was made can't be made any more
+    const canBe = (/** @type {string} */ one) => place.querySelector(`[name="${CSS.escape(name)}"][value="${CSS.escape(one)}"]:enabled`);
+    if (control instanceof HTMLInputElement && control.type === "radio" && !own.some(canBe)) continue;
     if (control instanceof HTMLInputElement && ["checkbox", "radio"].includes(control.type)) control.checked = own.includes(control.value);
     else if (value === undefined) continue;
     else if (control instanceof HTMLInputElement || control instanceof HTMLTextAreaElement) control.value = value;
