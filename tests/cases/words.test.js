@@ -4,7 +4,8 @@ import { amountText, countText } from "../../static/js/base/amount.js";
 import { forHowLong } from "../../static/js/list/in_status.js";
 import { rangeText } from "../../static/js/list/total.js";
 import { segments } from "../../static/js/list/markup.js";
-import { clockTime, exactTime, ownClock } from "../../static/js/base/time.js";
+import { ownClock } from "../../static/js/base/own_clock.js";
+import { clockTime, exactTime } from "../../static/js/base/time.js";
 import { counted, listed, listedHappening, orderPage, whatHappened } from "../../static/js/base/words.js";
 import { cases } from "./cases.js";
 

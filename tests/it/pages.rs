@@ -63,10 +63,7 @@ async fn paging_keeps_the_filter() {
         assert!(html.contains(link), "{link}");
     }
     assert!(html.contains("21–40 of 45"));
-    assert!(
-        html.contains("Times are in UTC.")
-            && html.contains("title=\"1 Jan 2025, 00:21:00 UTC\" data-text=\"created_at_display\">Jan 01, 2025 00:21<")
-    );
+    assert!(html.contains("Times are in UTC."));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 
 use crate::order::{
     Column, Filter, Invalid, LateAfter, OrderId, OrderRow, Pagination, PaymentStatus, Sort, Status, display_time,
-    exact_time, for_how_long, grouped, iso_time,
+    for_how_long, grouped, iso_time,
 };
 use crate::store::{Listed, SavedView};
 
@@ -30,8 +30,6 @@ pub(super) struct Line {
     pub(super) rep_name: String,
     pub(super) created_iso: String,
     pub(super) created_display: String,
-    /// To the second and with the zone.
-    pub(super) created_exact: String,
     /// Of an unfinished order, where it is known.
     pub(super) in_status: Option<InStatus>,
 }
@@ -39,7 +37,7 @@ pub(super) struct Line {
 /// How long an order has been in its status.
 pub(super) struct InStatus {
     pub(super) since_iso: String,
-    pub(super) since_exact: String,
+    pub(super) since_display: String,
     pub(super) words: String,
     pub(super) late: bool,
 }
@@ -50,7 +48,7 @@ impl InStatus {
         let late = late_after.is_late(status, since, now);
         status.is_unfinished().then(|| Self {
             since_iso: iso_time(since),
-            since_exact: exact_time(since, zone),
+            since_display: display_time(since, zone),
             words: format!("{}{}", for_how_long(now - since), if late { ", late" } else { "" }),
             late,
         })
@@ -111,7 +109,6 @@ impl Line {
             in_status: since.and_then(|since| InStatus::new(&row.status, since, late_after, zone)),
             created_iso: row.created_at.map(iso_time).unwrap_or_default(),
             created_display: row.created_at.map_or_else(|| "–".to_owned(), |at| display_time(at, zone)),
-            created_exact: row.created_at.map(|at| exact_time(at, zone)).unwrap_or_default(),
             rep_name: rep_name.unwrap_or_else(|| "–".to_owned()),
             row,
         }
@@ -131,8 +128,8 @@ impl Line {
             total_amount: None,
             created_at: None,
         };
-        let [rep_name, created_iso, created_display, created_exact] = [const { String::new() }; 4];
-        Self { row, rep_name, created_iso, created_display, created_exact, in_status: None }
+        let [rep_name, created_iso, created_display] = [const { String::new() }; 3];
+        Self { row, rep_name, created_iso, created_display, in_status: None }
     }
 }
 

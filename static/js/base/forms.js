@@ -41,32 +41,10 @@ export function become(form, other) {
 }
 
 /**
- * Brings a form that somebody is at to where the order stands in another one of its kind: of what is marked as following that, each
- * becomes what it is there, with what was chosen in it as far as that can still be; and nothing else is touched.
- * @param {HTMLFormElement} form
- * @param {HTMLFormElement} newer
- */
-export function follow(form, newer) {
-  const values = chosen(form);
-  const focus = document.activeElement;
-  for (const part of form.querySelectorAll("[data-follows]")) {
-    const now = newer.querySelector(`[data-follows="${part.getAttribute("data-follows")}"]`);
-    if (!now) continue;
-    const same = focus && part.contains(focus) ? sameControl(focus) : null;
-    const fresh = document.importNode(now, true);
-    part.replaceWith(fresh);
-    if (fresh instanceof HTMLElement) fill(fresh, values);
-    const control = same ? fresh.querySelector(same) : null;
-    if (control instanceof HTMLElement) control.focus({ preventScroll: true });
-  }
-  Object.assign(form.dataset, newer.dataset);
-}
-
-/**
  * Where the control is in another form of the same kind.
  * @param {Element} control
  */
-function sameControl(control) {
+export function sameControl(control) {
   const name = control.getAttribute("name");
   if (name === null) return control.matches("[type=submit]") ? "[type=submit]" : null;
   const value = control instanceof HTMLInputElement && control.type === "radio" ? `[value="${CSS.escape(control.value)}"]` : "";
@@ -142,7 +120,7 @@ function entered(form) {
  * The same without what the form was made from.
  * @param {HTMLFormElement} form
  */
-function chosen(form) {
+export function chosen(form) {
   return entered(form).filter(([name]) => name !== "version");
 }
 
@@ -151,7 +129,7 @@ function chosen(form) {
  * @param {HTMLElement} place
  * @param {[string, string][]} values
  */
-function fill(place, values) {
+export function fill(place, values) {
   for (const control of place.querySelectorAll("input, textarea, select")) {
     const name = control.getAttribute("name") ?? "";
     const own = values.filter(([field]) => field === name).map(([, value]) => value);

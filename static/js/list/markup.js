@@ -3,7 +3,7 @@
 /** @import { InStatus } from "./in_status.js" */
 import { amountText, countText } from "../base/amount.js";
 import { part } from "../base/dom.js";
-import { exactTime, showAge, write } from "../base/time.js";
+import { showAge, write } from "../base/time.js";
 import { flash, showPrevious } from "../base/flash.js";
 
 /** Which element has which figure; the statuses' have theirs by the status. */
@@ -69,8 +69,7 @@ export class Markup {
     const { status, payment_status, created_at } = row;
     line.dataset["status"] = status;
     line.dataset["paymentStatus"] = payment_status;
-    const placed = line.querySelector("time");
-    if (placed) [placed.dateTime, placed.title] = [created_at ?? "", exactTime(created_at ?? "")];
+    line.querySelector("time")?.setAttribute("datetime", created_at ?? "");
     for (const action of line.querySelectorAll("[data-while]")) {
       action.toggleAttribute("hidden", !action.getAttribute("data-while")?.split(" ").includes(status));
     }

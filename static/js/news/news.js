@@ -3,7 +3,6 @@
 /** @import { SiblingMessage } from "./siblings.js" */
 import { ask } from "../base/http.js";
 import { Bell } from "./bell.js";
-import { Desktop } from "./desktop.js";
 import { part } from "../base/dom.js";
 import { isNews } from "./is_news.js";
 import { Later } from "./later.js";
@@ -16,9 +15,6 @@ import { Unread } from "./unread.js";
 
 /** After this pause it is asked again where the page has no answer yet, in milliseconds. */
 const RETRY = 5_000;
-
-/** The last answer still holds. */
-const NOT_MODIFIED = 304;
 
 /** Where the panel is open, what arrives is noted as read after this pause, in milliseconds. */
 const GATHERING = 1_000;
@@ -42,7 +38,8 @@ export class News {
   #toasts;
   /** @type {import("./sound.js").Sound | null} */
   #sound = null;
-  #desktop;
+  /** @type {import("./desktop.js").Desktop | null} */
+  #desktop = null;
   #unread = new Unread();
   #siblings;
   /** Where what is asked for, and for whom. */
@@ -97,7 +94,6 @@ export class News {
     this.#userId = root.dataset["userId"] ?? "";
     this.#since = root.dataset["cursor"] ?? "";
     this.#page = page;
-    this.#desktop = new Desktop(this.#userId);
     this.#siblings = new Siblings(user, (message) => this.#hear(message));
     this.#bell = new Bell(bell, {
       opened: () => this.#opened(),
@@ -115,6 +111,7 @@ export class News {
   /** Begins, and goes on for as long as the page lives. */
   start() {
     this.#bell.start();
+    void tellElsewhere();
     enhanceMuteForms(async (order, muted) => {
       await this.#mute(order, muted);
     });
@@ -154,7 +151,7 @@ export class News {
   /** The session is over: nothing more is told, nor done for whoever signs in next in the same browser. */
   end() {
     this.#isOver = true;
-    this.#desktop.end();
+    this.#desktop?.end();
     clearTimeout(this.#gathering);
   }
 
@@ -190,29 +187,28 @@ export class News {
   async #fetch() {
     const query = new URLSearchParams({ rep: this.#asked.scope, user: this.#userId, since: this.#since });
     const known = this.#last?.tag;
-    const wasOld = this.#wasOld;
-    this.#wasOld = false;
     const answer = await ask(`${this.#asked.url}?${query}`, known ? { headers: { "if-none-match": known } } : {});
     if (answer?.status === 401) this.end();
-    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "", wasOld);
-    else if (answer?.status !== NOT_MODIFIED) this.#wasOld ||= wasOld;
+    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "");
+    if (answer) this.#wasOld = false;
   }
 
   /**
    * @param {Changes} answer
    * @param {string} tag
-   * @param {boolean} [wasOld] whether the page showed something old before
    */
-  #take(answer, tag, wasOld = false) {
+  #take(answer, tag) {
     const revision = new Revision(answer.revision);
     this.#last = { answer, tag, revision };
     if (tag !== "") this.#since = answer.cursor;
     this.#muted = new Set(answer.muted_keys);
+    // a page in sight keeps the others of its browser from telling what it shows
+    if (answer.preferences.desktop) void this.#tellDesktop([]);
     showMuted(this.#muted);
     this.#later.keepAfter(revision);
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < this.#mostListed;
-    this.#page.say(missed, wasOld, isAll);
+    this.#page.say(missed, this.#wasOld, isAll);
     // also what came before the first answer, when the preferences were not known yet
     this.#notify([...missed, ...this.#later.changes], isAll);
     this.#show();
@@ -235,7 +231,7 @@ export class News {
       this.#page.toasted?.(unseen);
     }
     if (wanted.sound) void this.#play();
-    if (wanted.desktop) void this.#desktop.tell(news);
+    if (wanted.desktop) void this.#tellDesktop(news);
   }
 
   /** @param {Change} change */
@@ -326,10 +322,27 @@ export class News {
     return "";
   }
 
+  /**
+   * Few want notifications: what shows them is not read before.
+   * @param {Change[]} news
+   */
+  async #tellDesktop(news) {
+    const { Desktop } = await import("./desktop.js");
+    if (this.#isOver) return;
+    this.#desktop ??= new Desktop(this.#userId);
+    if (news.length > 0) await this.#desktop.tell(news);
+  }
+
   /** Few want to hear anything: what plays is not read before. */
   async #play() {
     const { Sound } = await import("./sound.js");
     this.#sound ??= new Sound();
     await this.#sound.tell();
   }
+}
+
+/** Whoever has their own clock in another zone than the page is told. Most do not: what tells it is not read before. */
+async function tellElsewhere() {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (own !== document.documentElement.dataset["timeZone"]) (await import("../base/own_clock.js")).tellOwnClock();
 }

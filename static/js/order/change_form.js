@@ -1,5 +1,6 @@
 import { fill } from "../base/dom.js";
-import { SENT_BACK, become, follow, isUnderWay } from "../base/forms.js";
+import { SENT_BACK, become, isUnderWay } from "../base/forms.js";
+import { follow } from "./follow.js";
 
 /**
  * The form that changes where the order stands, while others change it too: one that nobody has touched becomes the new one;

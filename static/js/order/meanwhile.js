@@ -1,5 +1,6 @@
 import { fill } from "../base/dom.js";
-import { SENT_BACK, follow, isUnderWay } from "../base/forms.js";
+import { SENT_BACK, isUnderWay } from "../base/forms.js";
+import { follow } from "./follow.js";
 
 const KEPT = "What you entered is still here, and nothing is saved yet. Where the order says something else now, that stands below it.";
 const LOST = "What you entered is still here, but it can't be saved.";
