@@ -117,7 +117,6 @@ async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> any
             () = &mut shutdown => return Ok(()),
         }
     }
-    tracing::info!(address = %listeners.web.local_addr()?, ops = %listeners.ops.local_addr()?, database = %url, "serving");
     run(url, service, listeners, shutdown).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 
 use super::disk::Disk;
@@ -31,6 +32,8 @@ pub struct Ops {
     pub disk: Arc<Disk>,
     /// When the service began.
     pub started_at: DateTime<Utc>,
+    /// Set once pages are served.
+    pub serving: Arc<SetOnce<()>>,
     /// Cancelled where ops want the service to stop.
     pub stop: CancellationToken,
     /// Cancelled once the service is stopping.

@@ -136,12 +136,14 @@ async fn look(Ops { store, live, sign_on, disk, .. }: &Ops) -> Found {
 }
 
 pub(super) async fn ready(State(ops): State<Ops>) -> Response {
+    let is_starting = !ops.serving.initialized();
     let found = tokio::time::timeout(PATIENCE, look(&ops)).await;
     let found = found.unwrap_or_else(|_| {
         Found::nothing(&ops.store.exhaustion().unwrap_or_else(|| "no answer within 3 s".to_owned()))
     });
     let listener = match ops.live.hub.listener_state() {
         _ if ops.stopping.is_cancelled() => Err("stopping".to_owned()),
+        _ if is_starting => Err("starting".to_owned()),
         ListenerState::Live => Ok(()),
         ListenerState::Degraded(why) => Err(why),
     };

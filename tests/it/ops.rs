@@ -1,6 +1,7 @@
 //! What ops see: health, readiness with reasons, metrics that agree.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,13 +9,13 @@ use std::process::Stdio;
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::net::UnixDatagram;
+use tokio::net::{TcpListener, TcpStream, UnixDatagram};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::harness::database::{Database, connect, temporary_folder};
 use crate::harness::http::{Browserless, EVENTS, metric};
-use crate::harness::instance::{free_address, program};
+use crate::harness::instance::{Instance, free_address, program};
 use crate::harness::service::Service;
 use crate::harness::{PATIENCE, eventually};
 
@@ -52,6 +53,27 @@ async fn a_service_without_a_database_lives_says_so_and_recovers() {
     away.give_back().await;
     service.ready().await;
     ana.dashboard("").await;
+}
+
+/// A proxy then asks another instance, and does not wait for one that has yet to start.
+#[tokio::test]
+async fn pages_are_refused_until_they_are_served_and_ops_are_answered_before() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgresql://oncare@{}/oncare", silent.local_addr().unwrap());
+    let while_it_starts = async || {
+        let instance = Instance::start(&url);
+        eventually("it says that it lives", async || {
+            instance.ops("/healthz").await.filter(|(status, _)| *status == 200)
+        })
+        .await;
+        let answered = TcpStream::connect(instance.web).await;
+        let (status, readiness) = instance.ops("/readyz").await?;
+        // on a busy machine all this may come too late
+        readiness.contains("\"listener\":\"starting\"").then_some((instance, status, answered))
+    };
+    let (instance, status, answered) = eventually("it is seen while it starts", while_it_starts).await;
+    assert_eq!((status, answered.err().map(|error| error.kind())), (503, Some(ErrorKind::ConnectionRefused)));
+    eventually("it serves without a database", async || TcpStream::connect(instance.web).await.ok()).await;
 }
 
 fn metrics(text: &str) -> HashMap<&str, f64> {
