@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::scrape::Scrape;
+use super::seen::Seen;
 use crate::counted::Requests;
 use crate::http::Connections;
 use crate::live::{ListenerState, Live};
@@ -19,7 +20,11 @@ use crate::store::Store;
 
 /// The metrics of the service. Cheap to clone.
 #[derive(Clone)]
-pub struct Metrics(Arc<Registry>);
+pub struct Metrics {
+    registry: Arc<Registry>,
+    /// Counted by whoever hears of them.
+    pub(super) instances: Seen,
+}
 
 impl Metrics {
     /// Those of each part.
@@ -34,13 +39,15 @@ impl Metrics {
         store.register(ours);
         requests.register(ours);
         connections.register(ours);
-        Self(Arc::new(registry))
+        let instances = Seen::default();
+        instances.register(ours, "instances", "Instances of the service on this database that this one knows of");
+        Self { registry: Arc::new(registry), instances }
     }
 
     /// As one text.
     pub(super) fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        text::encode(&mut text, &self.0)?;
+        text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
 
