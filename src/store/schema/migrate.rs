@@ -17,7 +17,7 @@ use crate::store::tail::{DISTRUST_STATISTICS, FOLD_LOCK, Folded, building};
 
 /// How often the lock is asked for. It is asked, not waited for: a waiting statement holds a snapshot, and building an
 /// index concurrently waits for all older snapshots.
-const LOCK_POLL: Duration = Duration::from_millis(200);
+pub(super) const LOCK_POLL: Duration = Duration::from_millis(200);
 
 /// How often it is looked who has a lock that is waited for, and for how long one is waited for that no migration holds: anybody may
 /// take an advisory lock.
@@ -163,9 +163,13 @@ impl Store {
     /// # Errors
     /// If the database can't be reached, or what was applied can't be read.
     pub async fn schema(&self) -> Result<SchemaState, StoreError> {
-        let client = self.client_for(BRIEFLY).await?;
-        Ok(SchemaState::of(&applied(&client).await?))
+        schema_by(&*self.client_for(BRIEFLY).await?).await
     }
+}
+
+/// How the schema of the database of that connection compares with this program's.
+pub(super) async fn schema_by(client: &Client) -> Result<SchemaState, StoreError> {
+    Ok(SchemaState::of(&applied(client).await?))
 }
 
 /// The migrations that are applied, by number and name.
@@ -383,18 +387,18 @@ pub(in crate::store) async fn lock(client: &Client) -> Result<(), StoreError> {
 }
 
 /// A lock that others hold is waited for.
-struct Waiting {
+pub(super) struct Waiting {
     since: Instant,
     looked_at: Option<Instant>,
     told_at: Option<Instant>,
 }
 
 impl Waiting {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { since: Instant::now(), looked_at: None, told_at: None }
     }
 
-    fn is_look_due(&mut self) -> bool {
+    pub(super) fn is_look_due(&mut self) -> bool {
         let is_due = self.looked_at.is_none_or(|at| at.elapsed() >= HOLDER_LOOK);
         if is_due {
             self.looked_at = Some(Instant::now());
@@ -403,7 +407,7 @@ impl Waiting {
     }
 
     /// Says who holds it, once in a while.
-    fn tell(&mut self, what: &str, holders: &[holders::Holder]) {
+    pub(super) fn tell(&mut self, what: &str, holders: &[holders::Holder]) {
         if !holders.is_empty() && self.told_at.is_none_or(|at| at.elapsed() >= TOLD_AGAIN) {
             self.told_at = Some(Instant::now());
             tracing::warn!("{what} {}", holders::list(holders));
