@@ -51,7 +51,7 @@ pub(in crate::store) static MIGRATIONS: [Migration; 20] = [
     migration!("0025_unreadable", Plain),
     migration!("0028_fold_recording", LocksWhatIsWritten),
     migration!("0030_live_functions", Functions),
-    migration!("0033_triggers", LocksWhatIsWritten),
+    migration!("0037_triggers", LocksWhatIsWritten),
     migration!("0034_no_role", LocksWhatIsWritten),
     migration!("0014_viewing", Plain),
     migration!("0016_saved_view", Plain),
