@@ -241,13 +241,15 @@ async fn granted_roles(client: &Client) -> Result<Vec<String>, StoreError> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// The triggers that call our functions, by the table that they are on.
+/// The triggers that call our functions, by the table that they are on; also where somebody gave the schema another name.
 async fn our_triggers(client: &Client) -> Result<Vec<(String, Vec<String>)>, StoreError> {
     let rows = client
         .query(
             "select t.tgrelid::regclass::text, array_agg(quote_ident(t.tgname) order by t.tgname)
              from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-             where p.pronamespace = to_regnamespace('live') and not t.tgisinternal and t.tgparentid = 0
+             where (p.pronamespace = to_regnamespace('live')
+                    or starts_with(p.proname, 'record_') and strpos(p.prosrc, 'live.order_event') > 0)
+                 and not t.tgisinternal and t.tgparentid = 0
              group by t.tgrelid order by 1",
             &[],
         )
