@@ -67,7 +67,10 @@ async fn psql(database: &Database, script: &str) -> String {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .env("PGOPTIONS", "-c standard_conforming_strings=off -c default_transaction_read_only=on -c lock_timeout=1")
+        .env(
+            "PGOPTIONS",
+            "-c standard_conforming_strings=off -c default_transaction_read_only=on -c lock_timeout=1 -c quote_all_identifiers=on",
+        )
         .spawn()
         .expect("psql is there");
     psql.stdin.take().unwrap().write_all(script.as_bytes()).await.unwrap();
@@ -91,7 +94,14 @@ async fn a_dry_run_prints_what_migrating_runs_and_changes_nothing() {
             &own,
             "",
             &[],
-            &["create schema live", "'100ms'", "\"!live_insert\"", "this role has the rights"],
+            &[
+                "create schema live",
+                "'100ms'",
+                "\"!live_insert\"",
+                "this role has the rights",
+                "('quote_all_identifiers', 'off')",
+                "('transaction_timeout', '0')",
+            ],
             &["create table public.", "are put back"],
         ),
         (
