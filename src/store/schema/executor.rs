@@ -194,10 +194,10 @@ pub(super) async fn without_queueing_writers(
             Err(e) if e.code().is_some_and(is_of_locks) && attempt < LOCK_ATTEMPTS => {
                 // who has them meanwhile is usually who had them
                 let holders = of_tables(client).await.unwrap_or_default();
+                let by = if holders.is_empty() { String::new() } else { format!(" by {}", holders::list(&holders)) };
                 tracing::warn!(
                     attempt,
-                    "the orders are locked, and tried again in 1 s so that no writer waits for this: {}",
-                    holders::list(&holders)
+                    "the orders are locked{by}; tried again in 1 s, so that no writer waits for this"
                 );
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
