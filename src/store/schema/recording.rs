@@ -2,10 +2,10 @@
 
 use tokio_postgres::Client;
 
+use super::applied::SchemaState;
 use super::definition::NAMING_TRIGGER;
 use super::host::hidden;
 use super::inspect::{changed_recorders, triggers};
-use super::migrate::SchemaState;
 use crate::store::database::{Attempt, Store, StoreError};
 use crate::store::rows::EVENT_VERSION;
 use crate::store::tail::{NUMBER, READ, RECORDING, TIME, was_replaced, was_rewritten};
@@ -212,7 +212,7 @@ async fn faults_of_columns(client: &Client) -> Result<Vec<String>, StoreError> {
 const REFUSALS: [&str; 3] = ["P0001", "42", "3F"];
 
 /// What keeps the triggers from writing to our own tables.
-async fn faults_of_our_tables(client: &Client) -> Result<Vec<String>, StoreError> {
+pub(super) async fn faults_of_our_tables(client: &Client) -> Result<Vec<String>, StoreError> {
     let mut faults = Vec::new();
     // it fails where an event can't be written
     if let Err(error) =
