@@ -127,6 +127,7 @@ impl Check<'_> {
     async fn read_all(&mut self) -> Result<(), StoreError> {
         let begun_at = Instant::now();
         self.store.rebuild_statistics().await?;
+        self.hub.wake_listener();
         self.rested = Instant::now() + (begun_at.elapsed() * REST).clamp(RETRY_PAUSE, INTERVAL);
         Ok(())
     }

@@ -19,8 +19,8 @@ use crate::store::tail::{DISTRUST_STATISTICS, FOLD_LOCK, Folded, building};
 /// index concurrently waits for all older snapshots.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
-/// How often it is looked who has a lock that is waited for, and for how long one is waited for that no migration holds: anybody may
-/// take an advisory lock.
+/// How often it is looked who has a lock that is waited for, not before that has passed once, as most are given back at once; and for how
+/// long one is waited for that no migration holds: anybody may take an advisory lock.
 const HOLDER_LOOK: Duration = Duration::from_secs(1);
 const STRANGER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -150,7 +150,9 @@ impl Store {
         let mut waiting = Waiting::new();
         while self.fold().await? == Folded::Elsewhere {
             if waiting.is_look_due() {
-                let holders = of_key(&*self.client().await?, FOLD_LOCK).await?;
+                let mut holders = of_key(&*self.client().await?, FOLD_LOCK).await?;
+                // a service that is at it gives the lock back by itself: this one, or another instance
+                holders.retain(|holder| !holder.is_of(self.url().config().get_application_name().unwrap_or_default()));
                 waiting.tell("the lock under which one process builds statistics at a time is held by", &holders);
             }
             tokio::time::sleep(LOCK_POLL).await;
@@ -395,7 +397,7 @@ impl Waiting {
     }
 
     fn is_look_due(&mut self) -> bool {
-        let is_due = self.looked_at.is_none_or(|at| at.elapsed() >= HOLDER_LOOK);
+        let is_due = self.looked_at.unwrap_or(self.since).elapsed() >= HOLDER_LOOK;
         if is_due {
             self.looked_at = Some(Instant::now());
         }
