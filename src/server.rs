@@ -2,9 +2,8 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -146,7 +145,7 @@ pub async fn run(
         history,
         instances: instances.clone(),
         disk: Arc::default(),
-        started_at: Utc::now(),
+        started_at: Instant::now(),
         stop: stop.clone(),
         stopping: stopping.clone(),
     };

@@ -195,10 +195,7 @@ pub(super) async fn drain(State(ops): State<Ops>, doer: Option<Extension<Doer>>,
 /// Which events are written to the log from now on: the body, as `--log` has it.
 pub(super) async fn levels(_: HeaderMap, filter: String) -> Response {
     match log::change_levels(filter.trim()) {
-        Ok(had) => {
-            tracing::info!(filter = filter.trim(), had, "the log's levels were changed, as ops wanted");
-            Json(json!({ "had": had })).into_response()
-        }
+        Ok(had) => Json(json!({ "had": had })).into_response(),
         Err(why) => refused(why),
     }
 }
