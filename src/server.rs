@@ -17,7 +17,7 @@ use crate::http::{self, Connections, Limits};
 use crate::live::{Hub, Live, StreamCaps};
 use crate::network::PerAddress;
 use crate::open_files::{self, OPS_CONNECTIONS, Shares};
-use crate::ops::{self, History, Instances, Metrics, Ops};
+use crate::ops::{self, Disk, History, Instances, Metrics, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
@@ -120,12 +120,15 @@ pub async fn run(
         turns: Turns::of_pool(service.pool_size),
         settings: Arc::new(settings),
     };
-    let metrics = Metrics::of(&live, &store, &app.requests, &connections);
+    let disk = Arc::new(Disk::default());
+    let metrics = Metrics::of(&live, &store, &app.requests, &connections, &disk);
     let (history, stopping, stop) = (History::default(), CancellationToken::new(), CancellationToken::new());
     {
         let (history, metrics, live) = (history.clone(), metrics.clone(), Arc::clone(&live));
         in_background(async move { history.keep(&metrics).await }.boxed());
         in_background(async move { ops::keep_alive(&live).await }.boxed());
+        let (store, disk) = (store.clone(), Arc::clone(&disk));
+        in_background(async move { disk.watch(&store).await }.boxed());
     }
     let addresses = (listeners.web.local_addr()?, listeners.ops.local_addr()?);
     let parts = (store.clone(), Arc::clone(&live), metrics.clone());
@@ -144,7 +147,7 @@ pub async fn run(
         metrics,
         history,
         instances: instances.clone(),
-        disk: Arc::default(),
+        disk,
         started_at: Instant::now(),
         stop: stop.clone(),
         stopping: stopping.clone(),

@@ -11,6 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::disk::Disk;
 use super::scrape::Scrape;
 use crate::counted::Requests;
 use crate::http::Connections;
@@ -24,12 +25,18 @@ pub struct Metrics(Arc<Registry>);
 impl Metrics {
     /// Those of each part.
     #[must_use]
-    pub fn of(live: &Arc<Live>, store: &Store, requests: &Requests, connections: &Connections) -> Self {
+    pub fn of(
+        live: &Arc<Live>,
+        store: &Store,
+        requests: &Requests,
+        connections: &Connections,
+        disk: &Arc<Disk>,
+    ) -> Self {
         let mut registry = Registry::default();
         #[cfg(target_os = "linux")]
         registry.register_collector(Box::new(super::process::Us::new()));
         let ours = registry.sub_registry_with_prefix("oncare_live");
-        ours.register_collector(Box::new(Truth(Arc::clone(live))));
+        ours.register_collector(Box::new(Truth(Arc::clone(live), Arc::clone(disk))));
         live.meter.register(ours);
         store.register(ours);
         requests.register(ours);
@@ -68,7 +75,7 @@ pub(super) fn as_plain_text(open: &str) -> String {
 }
 
 /// What nothing counts, as it is the case or is not.
-struct Truth(Arc<Live>);
+struct Truth(Arc<Live>, Arc<Disk>);
 
 impl fmt::Debug for Truth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,6 +100,7 @@ impl Collector for Truth {
                 "1 if every change is recorded, 0 if some may not be, or are not made up for yet: /readyz says why.",
                 faults == 0,
             ),
+            ("database_has_room", "0 if the database server's disk takes nothing that is written.", self.1.has_room()),
         ] {
             let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(i64::from(value)).encode(gauge)?;

@@ -98,11 +98,13 @@ async fn look(Ops { store, live, sign_on, disk, .. }: &Ops) -> Found {
         Ok(missing) => {
             let (needed, rest): (Vec<_>, Vec<_>) = missing.into_iter().partition(|grant| is_needed_for_lists(grant));
             if !needed.is_empty() && tables.is_ok() {
-                let told = "the service's role lacks rights without which no list can be read; as the tables' owner run";
+                let told =
+                    "the service's role lacks rights without which no list can be read; as the tables' owner run";
                 tables = Err(format!("{told}: {}", needed.join(" ")));
             }
             if !rest.is_empty() {
-                let told = "the service's role lacks some rights, without which some of it fails; as the tables' owner run";
+                let told =
+                    "the service's role lacks some rights, without which some of it fails; as the tables' owner run";
                 warnings.push(format!("{told}: {}", rest.join(" ")));
             }
         }

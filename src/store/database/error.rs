@@ -119,12 +119,23 @@ impl StoreError {
         }
     }
 
+    /// Whether the server's disk is full.
+    #[must_use]
+    pub fn is_lack_of_room(&self) -> bool {
+        match self {
+            Self::Shared(error) => error.is_lack_of_room(),
+            _ => self.said().is_some_and(|said| *said.state() == SqlState::DISK_FULL),
+        }
+    }
+
     /// Whether a table, column or function is missing of which our own statements are made: the schema is older or somebody changed
     /// what is there, and who puts that right mends it.
     #[must_use]
     pub fn is_of_the_schema(&self) -> bool {
         match self {
-            Self::Refused { .. } => self.said().is_some_and(ServerSaid::lacks_something_named) && self.broken_rule().is_none(),
+            Self::Refused { .. } => {
+                self.said().is_some_and(ServerSaid::lacks_something_named) && self.broken_rule().is_none()
+            }
             Self::Shared(error) => error.is_of_the_schema(),
             _ => false,
         }
