@@ -171,7 +171,7 @@ mod tests {
             for wrong in ["warn=nonsense=really", "", " ", "warn,", ","] {
                 assert!(change_levels(wrong).is_err(), "{wrong:?}");
             }
-            change_levels("oncare_lve=debug").unwrap();
+            change_levels("oncare_lve=warn").unwrap();
             say(49);
             assert_eq!(recent()[0].text, "it broke, count: 49, cause: a cable", "a mistyped name silences nothing");
             tracing::info!(target: security::TARGET, "written");

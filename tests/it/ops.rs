@@ -265,6 +265,25 @@ async fn a_database_that_was_never_migrated_is_told_of_with_what_helps() {
 }
 
 #[tokio::test]
+async fn a_first_start_warns_of_nothing_and_a_missing_column_is_no_defect_of_the_program() {
+    let database = Database::new().await;
+    database.store().fold().await.unwrap();
+    // as whoever follows the guide, after migrating
+    database.sql("grant select on live.unreadable to public").await;
+    let process = Process::start(&database.url, |_| ());
+    process.until_ready().await;
+    process.signal();
+    let (_, lines) = process.ended().await;
+    assert_eq!([told(&lines, "WARN"), told(&lines, "ERROR")].concat(), Vec::<&str>::new(), "{lines:?}");
+
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    database.sql("alter table orders_order rename customer_name to name").await;
+    let (status, json) = ana.json(crate::harness::http::API).await;
+    assert_eq!((status, json["error"].as_str().unwrap_or_default().contains("its log says what to do")), (503, true));
+}
+
+#[tokio::test]
 async fn every_answer_names_its_request() {
     let database = Database::new().await;
     let service = Service::start(&database).await;
