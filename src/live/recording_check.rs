@@ -28,7 +28,7 @@ const ARRIVAL_POLL: Duration = Duration::from_millis(100);
 
 /// Looks for ever.
 pub(super) async fn run(store: &Store, hub: &Hub) {
-    let mut check = Check { store, hub, is_owed: false, rested: Instant::now() };
+    let mut check = Check { store, hub, is_owed: false, told_at: None, rested: Instant::now() };
     let mut outage = Outage::default();
     loop {
         let looked = check.look().await;
@@ -71,6 +71,8 @@ struct Check<'a> {
     hub: &'a Hub,
     /// Whether changes went unrecorded, or were about to, that are not made up for.
     is_owed: bool,
+    /// Since when changes go unrecorded, where that was told.
+    told_at: Option<Instant>,
     /// Not before this is looked again, where all orders may be read.
     rested: Instant,
 }
@@ -79,13 +81,14 @@ impl Check<'_> {
     async fn look(&mut self) -> Result<Look, StoreError> {
         self.rested = Instant::now() + RETRY_PAUSE;
         let met = self.hub.unrecorded_met();
-        let Some(Recording { faults, is_behind, unreadable, doubt }) = self.store.recording().await? else {
+        let Some(Recording { faults, remedy, is_behind, unreadable, doubt }) = self.store.recording().await? else {
+            self.told_at = None;
             self.hub.clear_faults(met);
             return Ok(Look::Done);
         };
         self.is_owed |= doubt == Doubt::Grave || unreadable.is_some() || !faults.is_empty();
         if !faults.is_empty() {
-            self.say(faults);
+            self.say(faults, remedy);
             if is_behind {
                 // whoever migrates builds the statistics anew
                 return Ok(Look::Unfinished);
@@ -95,7 +98,13 @@ impl Check<'_> {
         }
         if self.is_owed {
             // why, PostgreSQL says with the value that it could not read
-            self.say(vec!["changes went unrecorded; everything is read anew".to_owned()]);
+            let owed = vec!["changes went unrecorded; everything is read anew".to_owned()];
+            if self.told_at.is_some() {
+                // what was the fault is mended, and that was an error
+                self.hub.set_faults(owed);
+            } else {
+                self.say(owed, Some("none is needed: everything is read anew, by itself"));
+            }
             self.read_all().await?;
             let present = self.store.present().await?;
             let arrival = async {
@@ -110,7 +119,10 @@ impl Check<'_> {
                 return Ok(Look::Unfinished);
             }
             self.is_owed = false;
-            tracing::info!("every change is recorded again, and those that were not are made up for");
+            let seconds = self.told_at.take().map_or(0, |at| at.elapsed().as_secs());
+            tracing::info!(
+                "every change is recorded again, and those that were not are made up for, after {seconds} s"
+            );
         } else if doubt == Doubt::Slight {
             // most probably nobody has missed anything: no page need say that it may have
             tracing::info!(
@@ -132,9 +144,10 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn say(&self, faults: Vec<String>) {
+    fn say(&mut self, faults: Vec<String>, remedy: Option<&str>) {
         if self.hub.faults() != faults {
-            tracing::error!(faults = faults.join("; "), "changes may go unrecorded; pages are not live");
+            self.told_at.get_or_insert_with(Instant::now);
+            tracing::error!(faults = faults.join("; "), remedy, "changes may go unrecorded; pages are not live");
         }
         self.hub.set_faults(faults);
     }

@@ -10,6 +10,9 @@ use crate::store::database::{Attempt, Store, StoreError};
 use crate::store::rows::EVENT_VERSION;
 use crate::store::tail::{NUMBER, READ, RECORDING, TIME, was_replaced, was_rewritten};
 
+/// What helps where something of this program's is missing or was changed.
+const MIGRATE: &str = "run oncare-live migrate, as the tables' owner";
+
 /// How a person calls a type of that kind.
 fn called(kind: char) -> &'static str {
     match kind {
@@ -24,6 +27,8 @@ fn called(kind: char) -> &'static str {
 pub struct Recording {
     /// What keeps changes from being recorded; nothing where all of them are.
     pub faults: Vec<String>,
+    /// What somebody can do about them, where they don't say it themselves.
+    pub remedy: Option<&'static str>,
     /// Whether the schema has yet to become this version's, or this program the schema's, so that no more is known.
     pub is_behind: bool,
     /// What a trigger ran into that could not read a change, where statistics were not built anew since.
@@ -66,6 +71,7 @@ impl Store {
                 let faults = fault.map(|fault| vec![fault]);
                 return Ok(faults.map(|faults| Recording {
                     faults,
+                    remedy: None,
                     is_behind: true,
                     unreadable: None,
                     doubt: Doubt::None,
@@ -75,6 +81,7 @@ impl Store {
                 let fault = format!("schema live lacks {}: run oncare-live migrate", pending.join(", "));
                 return Ok(Some(Recording {
                     faults: vec![fault],
+                    remedy: Some(MIGRATE),
                     is_behind: true,
                     unreadable: None,
                     doubt: Doubt::None,
@@ -87,7 +94,15 @@ impl Store {
         if !hidden.is_empty() {
             faults.push(format!("row-level security may hide rows of {} from this role", hidden.join(", ")));
         }
-        faults.extend(faults_of_columns(&client).await?);
+        let of_columns = faults_of_columns(&client).await?;
+        let remedy = if !of_columns.is_empty() {
+            Some("the owner of the host's tables must put those columns right: migrating again does not")
+        } else if !hidden.is_empty() {
+            Some("give the service's role a policy that shows it all rows, or bypassrls")
+        } else {
+            Some(MIGRATE)
+        };
+        faults.extend(of_columns);
         faults.extend(faults_of_our_tables(&client).await?);
         // the statistics are not of here, or to be built anew, where there is no fold
         let row = client
@@ -110,7 +125,7 @@ impl Store {
             (false, true) => Doubt::Slight,
             (false, false) => Doubt::None,
         };
-        Ok(Some(Recording { faults, is_behind: false, unreadable: row.get(0), doubt }))
+        Ok(Some(Recording { faults, remedy, is_behind: false, unreadable: row.get(0), doubt }))
     }
 
     /// What is to be said of the triggers of a newer version, if they write events that this one does not read.
