@@ -13,7 +13,7 @@ use clap::{Arg, Command};
 use tracing_subscriber::filter::Targets;
 
 use crate::django::SecretKeys;
-use crate::ops;
+use crate::log;
 use crate::store::DatabaseUrl;
 
 /// Where people reach the service.
@@ -99,7 +99,7 @@ pub(super) fn secret_key_fallbacks(fallbacks: &[u8]) -> Result<(), String> {
 }
 
 pub(super) fn log_filter(text: &str) -> Result<Targets, &'static str> {
-    ops::parse_filter(text)
+    log::parse_filter(text)
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {

@@ -13,32 +13,10 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::Context;
 
-use crate::log::is_ours;
-use crate::security;
+use crate::log::{is_ours, parse_filter};
 
 /// So many of the last lines are kept.
 const KEPT: usize = 20;
-
-/// Reads a filter. What it does not name keeps its errors and warnings, and who signed in and what was refused is written: a name that is
-/// mistyped silences nothing.
-///
-/// # Errors
-/// Says what was expected.
-pub fn parse_filter(filter: &str) -> Result<Targets, &'static str> {
-    let expected = "expected a filter such as warn or oncare_live=debug";
-    if filter.split(',').any(|part| part.trim().is_empty()) {
-        return Err(expected);
-    }
-    let mut targets: Targets = filter.parse().map_err(|_| expected)?;
-    if targets.default_level().is_none() {
-        targets = targets.with_default(LevelFilter::WARN);
-        let is_named = targets.iter().any(|(target, _)| target == security::TARGET);
-        if !is_named {
-            targets = targets.with_target(security::TARGET, LevelFilter::INFO);
-        }
-    }
-    Ok(targets)
-}
 
 /// Which events are written, by their module. A layer over all others.
 #[derive(Debug)]
@@ -154,6 +132,7 @@ impl Visit for Words {
 
 #[cfg(test)]
 mod tests {
+    use crate::security;
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::registry;
 

@@ -21,7 +21,7 @@ mod systemd;
 pub use disk::Disk;
 pub use history::History;
 pub use instances::Instances;
-pub use log::{Levels, Recent, parse_filter};
+pub use log::{Levels, Recent};
 pub use metrics::Metrics;
 pub use parts::Ops;
 pub use routes::{for_administrators, router, routes};
