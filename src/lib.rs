@@ -6,7 +6,7 @@
 //! Whose orders a page or a stream shows is its **scope**: one rep's orders, or all of them (`order/scope.rs`).
 //!
 //! 1. **Trigger.** Somebody commits `update orders_order set status = 'shipped' …`, with psql, a Django admin, anything. A
-//!    trigger (`sql/0033_triggers.sql`) writes one row to `live.order_event` in the same transaction. Who, when and in which
+//!    trigger (`sql/0037_triggers.sql`) writes one row to `live.order_event` in the same transaction. Who, when and in which
 //!    transaction are defaults of that table's columns (`sql/0002_live_tables.sql`). The trigger sends `NOTIFY live_orders` only
 //!    if the listener *sleeps*. The listener shows that it sleeps by holding advisory locks (`store/tail/sleep.rs`). While
 //!    commits overlap or are frequent it stays *awake* and reads every few milliseconds instead (`live/pace.rs`), because

@@ -122,7 +122,6 @@ async fn serve_until_stopped(Serve { database, service, migrate }: Serve) -> any
             () = &mut shutdown => return Ok(()),
         }
     }
-    tracing::info!(address = %listeners.web.local_addr()?, ops = %listeners.ops.local_addr()?, database = %url, "serving");
     run(url, service, listeners, shutdown).await?;
     Ok(())
 }
@@ -143,7 +142,7 @@ async fn migrate(Migrate { database, create_tables, rebuild_statistics, dry_run 
     }
     let applied = if create_tables { store.create_tables_and_migrate().await? } else { store.migrate().await? };
     match applied.migrations.as_slice() {
-        [] if applied.put_back || applied.index_put_back => {}
+        [] if applied.put_back || applied.index_put_back || !applied.faults.is_empty() => {}
         [] => println!("The database is up to date."),
         names => println!("Applied {}.", names.join(", ")),
     }
@@ -152,9 +151,12 @@ async fn migrate(Migrate { database, create_tables, rebuild_statistics, dry_run 
     }
     if applied.put_back {
         println!("Put back triggers and functions that had been changed, and built the statistics anew.");
-    } else if rebuild_statistics {
+    } else if rebuild_statistics && applied.faults.is_empty() {
         store.rebuild_statistics().await?;
         println!("Built the statistics anew.");
+    }
+    if let Some(fault) = applied.fault() {
+        bail!(fault);
     }
     Ok(())
 }
@@ -197,11 +199,11 @@ async fn examine(arguments: &Doctor) -> anyhow::Result<ExitCode> {
 async fn detach(Detach { database }: Detach) -> anyhow::Result<()> {
     let Detached { triggers, index } = Store::new(database.url()?, 2)?.detach().await?;
     if triggers.is_empty() && !index {
-        println!("Nothing watched the orders.");
-    } else {
-        said_of_triggers(&triggers);
-        said_of_index(index);
+        println!("Nothing watched the orders. oncare-live migrate attaches to them.");
+        return Ok(());
     }
+    said_of_triggers(&triggers);
+    said_of_index(index);
     println!("Changes go unnoticed from here on. oncare-live migrate attaches again, and makes up for them.");
     Ok(())
 }

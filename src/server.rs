@@ -1,13 +1,15 @@
 //! The service, put together: listener, hub, web and ops on already bound listeners, until it is told to stop.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use anyhow::Context;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::SetOnce;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,11 +20,15 @@ use crate::http::{self, Connections, Limits};
 use crate::live::{Hub, Live, StreamCaps};
 use crate::network::PerAddress;
 use crate::open_files::{self, OPS_CONNECTIONS, Shares};
-use crate::ops::{self, History, Instances, Metrics, Ops};
+use crate::ops::{self, Disk, History, Instances, Metrics, Ops};
 use crate::password::{Passwords, Queue};
 use crate::sign_on_check;
 use crate::store::{BYPASSED, DatabaseUrl, Sessions, SignOn, Store, StoreError};
 use crate::web::{self, App, Forms, Host, HostPages, OtherAssets, Site, Turns, WebSettings};
+
+/// The flags for the addresses.
+const WEB_FLAG: &str = "--listen";
+const OPS_FLAG: &str = "--ops-listen";
 
 /// How long requests may take to finish when the service stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -44,13 +50,19 @@ const DRAIN_STEP: Duration = Duration::from_millis(50);
 /// How long the background tasks may take after that.
 const TASKS_GRACE: Duration = Duration::from_secs(1);
 
-/// The bound listeners. Tests bind port 0.
+/// The addresses that are taken from the beginning, so that one that can't be had is said before anything else is done. Each is listened
+/// at when it is served, and not before. Tests bind port 0.
 pub struct Listeners {
     /// For the dashboards.
-    pub web: TcpListener,
+    pub web: TcpSocket,
     /// For ops.
-    pub ops: TcpListener,
+    pub ops: TcpSocket,
+    /// Set as soon as both are served.
+    pub serving: Serving,
 }
+
+/// Whether a service serves, once it does.
+pub type Serving = Arc<SetOnce<()>>;
 
 impl Listeners {
     /// Binds both.
@@ -58,19 +70,31 @@ impl Listeners {
     /// # Errors
     /// Names the flag and address that can't be bound.
     pub fn bind(service: &Service) -> anyhow::Result<Self> {
-        use anyhow::Context;
-        let bind = |flag: &str, address| {
-            http::bind(address).with_context(|| format!("could not listen on {address} (change it with {flag})"))
-        };
-        Ok(Self { web: bind("--listen", service.listen)?, ops: bind("--ops-listen", service.ops_listen)? })
+        let bind = |flag, address| http::bind(address).with_context(|| no_listener(flag, address));
+        Ok(Self {
+            web: bind(WEB_FLAG, service.listen)?,
+            ops: bind(OPS_FLAG, service.ops_listen)?,
+            serving: Serving::default(),
+        })
     }
 }
 
+fn listen(flag: &str, socket: TcpSocket) -> anyhow::Result<TcpListener> {
+    let address = socket.local_addr()?;
+    http::listen(socket).with_context(|| no_listener(flag, address))
+}
+
+fn no_listener(flag: &str, address: SocketAddr) -> String {
+    format!("could not listen on {address} (change it with {flag})")
+}
+
 /// Serves until `shutdown` is ready; then ends the streams with `bye: draining`, lets requests finish, and returns. It
-/// starts without a database too, and says so where ops look, until there is one.
+/// starts without a database too, and says so where ops look, until there is one. Ops are answered first, before the database is asked
+/// for anything.
 ///
 /// # Errors
-/// If the configuration can't be used, or there are to be own forms where Django manages the database.
+/// If the configuration can't be used, another process listens at one of the addresses meanwhile, or there are to be own forms where
+/// Django manages the database.
 pub async fn run(
     url: DatabaseUrl,
     service: Service,
@@ -78,21 +102,66 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let sign_on = service.django.sign_on()?;
+    let database = url.to_string();
     let store = Store::new(url, service.pool_size)?;
     let (limits, caps) = limits(&service);
     let patience = limits.patience;
     let connections = Connections::new(limits);
-    let forms = forms(&store, service.forms).await?;
     let sessions = Sessions::new(&store, &sign_on, service.session_idle);
     let live = Live::new(store.clone(), sessions.clone(), service.time_zone, caps);
     let (tasks, background, requests) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-    live.start(service.retention, service.audit_every, &tasks, &background);
     let in_background = |task: BoxFuture<'static, ()>| tasks.spawn(background.clone().run_until_cancelled_owned(task));
+
+    let site = site(&service.django, &sign_on, service.sign_in.public_url);
+    let administration = ops::for_administrators();
+    let all_routes = web::all_routes(&site, administration.list());
+    let counted = Requests::of(all_routes.iter().map(|route| &*route.path));
+    let disk = Arc::new(Disk::default());
+    let metrics = Metrics::of(&live, &store, &counted, &connections, &disk);
+    let (history, stopping, stop) = (History::default(), CancellationToken::new(), CancellationToken::new());
+    let Listeners { web, ops, serving } = listeners;
+    let addresses = (web.local_addr()?, ops.local_addr()?);
+    let parts = (store.clone(), Arc::clone(&live), metrics.clone());
+    let instances = Instances::new(parts, addresses, web::packed_assets(), stopping.clone());
+    let looked_at = Ops {
+        store: store.clone(),
+        live: Arc::clone(&live),
+        sign_on: sign_on.clone(),
+        metrics: metrics.clone(),
+        history: history.clone(),
+        instances: instances.clone(),
+        disk: Arc::clone(&disk),
+        started_at: Instant::now(),
+        serving: Arc::clone(&serving),
+        stop: stop.clone(),
+        stopping: stopping.clone(),
+    };
+    let per_address = PerAddress { most: OPS_CONNECTIONS, spares_this_machine: true };
+    let own =
+        Connections::new(Limits { connections: OPS_CONNECTIONS, per_address, trusted_proxies: Vec::new(), patience });
+    let routes = ops::router(looked_at.clone());
+    let ops = http::serve(listen(OPS_FLAG, ops)?, routes, own, background.clone().cancelled_owned(), TASKS_GRACE);
+    let ops = tokio::spawn(ops);
+
+    let forms = forms(&store, service.forms).await.inspect_err(|_| background.cancel())?;
+    live.start(service.retention, service.audit_every, &tasks, &background);
     if let SignOn::Django(keys) = &sign_on {
         let (store, django, keys) = (store.clone(), service.django.clone(), keys.clone());
         in_background(async move { sign_on_check::say_at_start(&store, &django, &keys).await }.boxed());
     }
-
+    {
+        let (live, store) = (Arc::clone(&live), store.clone());
+        in_background(async move { history.keep(&metrics).await }.boxed());
+        in_background(async move { ops::keep_alive(&live).await }.boxed());
+        in_background(async move { disk.watch(&store).await }.boxed());
+    }
+    if tokio::time::timeout(INSTANCES_PATIENCE, instances.begin()).await.is_err() {
+        tracing::debug!("the database does not take in time what other instances are told of this one");
+    }
+    {
+        let instances = instances.clone();
+        in_background(async move { instances.keep().await }.boxed());
+    }
     let settings = WebSettings {
         zone: service.time_zone,
         currency: service.currency,
@@ -103,12 +172,10 @@ pub async fn run(
         trusted_proxies: service.sign_in.trusted_proxy,
         upgrades_passwords: service.sign_in.upgrade_password_hashes,
         forms,
-        site: site(&service.django, &sign_on, service.sign_in.public_url),
+        site,
     };
-    let administration = ops::for_administrators();
-    let all_routes = web::all_routes(&settings.site, administration.list());
     let app = App {
-        store: store.clone(),
+        store,
         sessions,
         live: Arc::clone(&live),
         passwords: Passwords::new(service.sign_in.failed_login_takes),
@@ -116,49 +183,18 @@ pub async fn run(
         sign_in_key: Arc::default(),
         two_cookies: Arc::default(),
         untrusted_proxy: Arc::default(),
-        requests: Requests::of(all_routes.iter().map(|route| &*route.path)),
+        requests: counted,
         other_assets: Arc::new(OtherAssets::default()),
         turns: Turns::of_pool(service.pool_size),
         settings: Arc::new(settings),
     };
-    let metrics = Metrics::of(&live, &store, &app.requests, &connections);
-    let (history, stopping, stop) = (History::default(), CancellationToken::new(), CancellationToken::new());
-    {
-        let (history, metrics, live) = (history.clone(), metrics.clone(), Arc::clone(&live));
-        in_background(async move { history.keep(&metrics).await }.boxed());
-        in_background(async move { ops::keep_alive(&live).await }.boxed());
-    }
-    let addresses = (listeners.web.local_addr()?, listeners.ops.local_addr()?);
-    let parts = (store.clone(), Arc::clone(&live), metrics.clone());
-    let instances = Instances::new(parts, addresses, web::packed_assets(), stopping.clone());
-    if tokio::time::timeout(INSTANCES_PATIENCE, instances.begin()).await.is_err() {
-        tracing::debug!("the database does not take in time what other instances are told of this one");
-    }
-    {
-        let instances = instances.clone();
-        in_background(async move { instances.keep().await }.boxed());
-    }
-    let ops = Ops {
-        store,
-        live: Arc::clone(&live),
-        sign_on,
-        metrics,
-        history,
-        instances: instances.clone(),
-        disk: Arc::default(),
-        started_at: Utc::now(),
-        stop: stop.clone(),
-        stopping: stopping.clone(),
-    };
-    let web = web::router(app, administration.with_state(ops.clone()));
-    let web = http::serve(listeners.web, web, connections, requests.clone().cancelled_owned(), GRACE);
+    let routes = web::router(app, administration.with_state(looked_at));
+    let web = listen(WEB_FLAG, web).inspect_err(|_| background.cancel())?;
+    let web = http::serve(web, routes, connections, requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
-    let per_address = PerAddress { most: OPS_CONNECTIONS, spares_this_machine: true };
-    let own =
-        Connections::new(Limits { connections: OPS_CONNECTIONS, per_address, trusted_proxies: Vec::new(), patience });
-    let ops = http::serve(listeners.ops, ops::router(ops), own, background.clone().cancelled_owned(), TASKS_GRACE);
-    let ops = tokio::spawn(ops);
 
+    let _ = serving.set(());
+    tracing::info!(address = %addresses.0, ops = %addresses.1, database = %database, "serving");
     ops::say_serving();
     tokio::select! {
         () = shutdown => {}

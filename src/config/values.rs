@@ -13,6 +13,7 @@ use clap::{Arg, Command};
 use tracing_subscriber::filter::Targets;
 
 use crate::django::SecretKeys;
+use crate::log;
 use crate::store::DatabaseUrl;
 
 /// Where people reach the service.
@@ -98,7 +99,7 @@ pub(super) fn secret_key_fallbacks(fallbacks: &[u8]) -> Result<(), String> {
 }
 
 pub(super) fn log_filter(text: &str) -> Result<Targets, &'static str> {
-    text.parse().map_err(|_| "expected a filter such as warn or oncare_live=debug")
+    log::parse_filter(text)
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {

@@ -7,6 +7,7 @@ mod pharmacist;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -65,8 +66,16 @@ pub async fn run(arguments: Demo, shutdown: impl Future<Output = ()>) -> anyhow:
 
     let stop = CancellationToken::new();
     let pharmacist = tokio::spawn(pharmacist::work(url.clone(), stop.clone()));
-    welcome(address, listeners.ops.local_addr().ok(), &cluster);
-    let served = serve(parsed, service, listeners, shutdown).await;
+    let (ops, serving) = (listeners.ops.local_addr().ok(), Arc::clone(&listeners.serving));
+    let welcomed = async {
+        serving.wait().await;
+        welcome(address, ops, &cluster);
+        std::future::pending().await
+    };
+    let served = tokio::select! {
+        served = serve(parsed, service, listeners, shutdown) => served,
+        never = welcomed => never,
+    };
     stop.cancel();
     // a pharmacist who panicked is no reason to leave the database running
     let _ = pharmacist.await;

@@ -85,14 +85,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long no other failed accept is said after one.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Binds a listener with a backlog that stands a storm of reconnects.
+/// Takes an address, at which nobody is heard yet: who connects is refused until [`listen`], and asks another instance meanwhile,
+/// rather than wait for one that has yet to start.
 ///
 /// # Errors
 /// If the address is taken or not this machine's.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // else the connections of who was here before would hold the address for a minute
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Listens at an address that was taken, with a backlog that stands a storm of reconnects.
+///
+/// # Errors
+/// If another process that took the address meanwhile listens there: those that do not listen don't keep each other from taking it.
+pub fn listen(socket: TcpSocket) -> io::Result<TcpListener> {
     let listener = socket.listen(BACKLOG)?;
     tune(&listener)?;
     Ok(listener)
@@ -400,6 +410,26 @@ async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
             length if length == PREFACE.len() => return Ok(true),
             // a part of it: what was peeked at stays there, so that only time tells whether more comes
             _ => tokio::time::sleep(PREFACE_PAUSE).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_is_taken_before_it_is_listened_at() {
+        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = socket.local_addr().unwrap();
+        let refused = TcpStream::connect(address).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        // of two that start at the same time one serves
+        let late = bind(address).unwrap();
+        let _listener = listen(socket).unwrap();
+        TcpStream::connect(address).await.unwrap();
+        for taken in [listen(late).map(drop), bind(address).map(drop)] {
+            assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
         }
     }
 }

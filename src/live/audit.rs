@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, interval_at, sleep};
 
 use super::frame::Frame;
+use super::hub::Hub;
 use super::outage::Outage;
 use super::state::Live;
 use super::stream::{EventStream, Outgoing};
@@ -42,8 +43,11 @@ const KNOWN: usize = 800;
 /// How many differences are named in the log.
 const NAMED: usize = 8;
 
-/// Nothing is built anew again so soon: what differs again by then, that does not mend.
+/// What that did not mend is tried again after so long.
 const MENDED_FOR: Duration = Duration::from_secs(600);
+
+/// How soon everything is built anew again at the earliest.
+const MENDING_PAUSE: Duration = Duration::from_secs(60);
 
 /// What tells of an order's rep by name. The name is read with the order, and nothing tells that somebody was renamed.
 const REP_NAME: &str = "sales_rep";
@@ -99,44 +103,102 @@ async fn audit(live: &Arc<Live>, beside: Subscriber, pause: Duration, mended: &m
             Look::Over => return Ok(()),
         };
         live.meter.audited_states.inc();
-        if !differences.is_empty() {
-            live.meter.audit_differences.inc_by(differences.len() as u64);
-            audit.tells_of(&differences, mended.remedy());
-            return mended.mend(&live.store).await;
+        let subject = sight.scope().to_string();
+        if differences.is_empty() {
+            mended.is_well(&subject);
+            continue;
+        }
+        live.meter.audit_differences.inc_by(differences.len() as u64);
+        let finding = mended.finds(subject, &differences);
+        if let Some(remedy) = finding.remedy() {
+            audit.tells_of(&differences, &remedy);
+        }
+        if let Finding::Mends(pause) = finding {
+            drop(audit);
+            return mended.mend(&live.store, &live.hub, pause).await;
         }
     }
     Ok(())
 }
 
-/// When statistics that differed were built anew for the last time.
+/// What differed when everything was built anew, of what has not been found well since.
 #[derive(Debug, Default)]
-pub(super) struct Mended(Option<Instant>);
+pub(super) struct Mended {
+    at: Option<Instant>,
+    differed: HashMap<String, Differed>,
+}
+
+#[derive(Debug)]
+struct Differed {
+    found_at: Instant,
+    what: Vec<String>,
+    /// Whether it was said that this was not mended.
+    is_told: bool,
+}
+
+/// What comes of a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// Everything is built anew, after a pause if that was done a moment ago.
+    Mends(Duration),
+    /// That did not mend it.
+    InVain,
+    /// And that was said before.
+    Known,
+}
+
+impl Finding {
+    /// What is to be done by people, where it is to be told.
+    pub(super) fn remedy(self) -> Option<String> {
+        match self {
+            Self::Mends(Duration::ZERO) => {
+                Some("none is needed: everything is read anew, by itself; but report it".to_owned())
+            }
+            Self::Mends(pause) => Some(format!(
+                "none is needed: everything is read anew by itself, in {} s, as it was a moment ago; but report it",
+                pause.as_secs()
+            )),
+            Self::InVain => {
+                Some("building everything anew did not mend it: run oncare-live doctor, and report it".to_owned())
+            }
+            Self::Known => None,
+        }
+    }
+}
 
 impl Mended {
-    /// What of a difference is to be done by people.
-    pub(super) fn remedy(&self) -> &'static str {
-        if self.is_recent() {
-            "building everything anew did not mend it: run oncare-live doctor, and report it"
-        } else {
-            "none is needed: everything is read anew, by itself; but report it"
-        }
+    /// This of a scope or rep is as it should be.
+    pub(super) fn is_well(&mut self, subject: &str) {
+        self.differed.remove(subject);
     }
 
-    /// Has statistics built anew from the orders, unless that did not mend it. It begins another epoch, in which every stream and page
-    /// reads its state anew.
-    pub(super) async fn mend(&mut self, store: &Store) -> Result<(), StoreError> {
-        if !self.is_recent() {
-            store.rebuild_statistics().await?;
-            self.0 = Some(Instant::now());
-            tracing::info!(
-                "the statistics were built anew, and every stream reads its state anew, as an audit found differences"
-            );
+    /// This of a scope or rep differs. What differs as it did before everything was built anew, that does not mend.
+    pub(super) fn finds(&mut self, subject: String, what: &[String]) -> Finding {
+        let now = Instant::now();
+        if let Some(before) = self.differed.get_mut(&subject)
+            && before.what == what
+            && now.duration_since(before.found_at) <= MENDED_FOR
+        {
+            let is_told = std::mem::replace(&mut before.is_told, true);
+            return if is_told { Finding::Known } else { Finding::InVain };
         }
+        self.differed.insert(subject, Differed { found_at: now, what: what.to_vec(), is_told: false });
+        Finding::Mends(self.at.map_or(Duration::ZERO, |at| MENDING_PAUSE.saturating_sub(now.duration_since(at))))
+    }
+
+    /// Has statistics built anew from the orders. It begins another epoch, in which every stream and page reads its state anew.
+    pub(super) async fn mend(&mut self, store: &Store, hub: &Hub, pause: Duration) -> Result<(), StoreError> {
+        sleep(pause).await;
+        if let Err(error) = store.rebuild_statistics().await {
+            self.differed.clear();
+            return Err(error);
+        }
+        hub.wake_listener();
+        self.at = Some(Instant::now());
+        tracing::info!(
+            "the statistics were built anew, and every stream reads its state anew, as an audit found differences"
+        );
         Ok(())
-    }
-
-    fn is_recent(&self) -> bool {
-        self.0.is_some_and(|at| at.elapsed() <= MENDED_FOR)
     }
 }
 
@@ -341,7 +403,7 @@ impl Mirror {
     fn differences(&self, held: &Held, known: &HashSet<OrderId>, zone: Tz) -> Vec<String> {
         let theirs = summary(&held.summary);
         let mut differences: Vec<String> =
-            differing(&self.figures, &theirs).map(|name| format!("figure {name}")).collect();
+            differing_figures(&self.figures, &theirs).map(|name| format!("figure {name}")).collect();
         let mut rows: HashMap<OrderId, Fields> =
             held.orders.iter().filter_map(|order| Some((order.row.id, row(order, zone)?))).collect();
         for (id, ours) in self.orders.iter().filter(|(id, _)| **id > self.newest || known.contains(id)) {
@@ -355,6 +417,8 @@ impl Mirror {
             }
         }
         differences.extend(rows.into_keys().map(|id| format!("order {id} is missing")));
+        // so that two lists of the same are equal
+        differences.sort_unstable();
         differences
     }
 }
@@ -364,6 +428,15 @@ fn differing<'a>(ours: &'a Fields, theirs: &'a Fields) -> impl Iterator<Item = &
     let of_ours = ours.iter().filter(|(name, value)| theirs.get(*name) != Some(value));
     let of_theirs = theirs.iter().filter(|(name, _)| !ours.contains_key(*name));
     of_ours.chain(of_theirs).map(|(name, _)| name.as_str())
+}
+
+/// The same of figures. A status that has a card is in both, and is named once.
+fn differing_figures<'a>(ours: &'a Fields, theirs: &'a Fields) -> impl Iterator<Item = &'a str> {
+    let has_card = move |status: &str| {
+        let card = format!("{status}_orders");
+        ours.contains_key(&card) || theirs.contains_key(&card)
+    };
+    differing(ours, theirs).filter(move |name| !has_card(name))
 }
 
 /// What an event of that name says, which is the first of these.
@@ -391,4 +464,46 @@ fn summary(summary: &Summary) -> Fields {
 fn row(order: &Listed, zone: Tz) -> Option<Fields> {
     let text = serde_json::to_string(&order.row.full_json(order.rep, None, zone).with_key()).ok()?;
     serde_json::from_str(&text).ok().map(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn fields(names: &[&str]) -> Fields {
+        names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_differs_as_before_is_said_not_to_be_mended_and_once() {
+        let mut mended = Mended::default();
+        let [one, other] = [["figure a".to_owned()], ["figure b".to_owned()]];
+        let mut finds = |subject: &str, what: &[String], is_mended: bool| {
+            let finding = mended.finds(subject.to_owned(), what);
+            if is_mended {
+                mended.at = Some(Instant::now());
+            }
+            finding
+        };
+        assert_eq!(finds("1", &one, true), Finding::Mends(Duration::ZERO));
+        assert_eq!([finds("1", &one, false), finds("1", &one, false)], [Finding::InVain, Finding::Known]);
+        advance(Duration::from_secs(20)).await;
+        let soon = Finding::Mends(Duration::from_secs(40));
+        assert_eq!(finds("1", &other, false), soon, "it is another");
+        assert!(soon.remedy().unwrap().contains("in 40 s"));
+        assert_eq!(finds("2", &other, false), soon, "and one of another scope as well");
+        advance(MENDED_FOR + Duration::from_secs(1)).await;
+        assert_eq!(finds("1", &other, true), Finding::Mends(Duration::ZERO), "after a while that is tried again");
+        mended.is_well("1");
+        assert_eq!(mended.finds("1".to_owned(), &other), Finding::Mends(MENDING_PAUSE), "it was mended");
+    }
+
+    #[test]
+    fn a_status_with_a_card_is_named_once() {
+        let (ours, theirs) = (fields(&["total", "confirmed", "confirmed_orders", "unlisted"]), fields(&[]));
+        let named: Vec<&str> = differing_figures(&ours, &theirs).collect();
+        assert_eq!(named, ["confirmed_orders", "total", "unlisted"]);
+    }
 }

@@ -35,9 +35,8 @@ enum Lost {
 }
 
 /// Proves again and again that the listener hears. Only a canary that came back makes it live. Gives why the listener's
-/// connection is to be given up.
-pub(super) async fn run(live: &Live, heard: &Heard, risen: &Notify) -> StoreError {
-    let mut outage = Outage::default();
+/// connection is to be given up. What it could not send and said so is not over by that.
+pub(super) async fn run(live: &Live, heard: &Heard, risen: &Notify, outage: &mut Outage) -> StoreError {
     loop {
         let mut has_proved = false;
         let opened = within(PATIENCE, "connect within 4 s", Link::open(live.store.url(), "canary", |_, _| {})).await;
@@ -46,7 +45,7 @@ pub(super) async fn run(live: &Live, heard: &Heard, risen: &Notify) -> StoreErro
                 let lost = tokio::select! {
                     biased;
                     () = link.closed() => Lost::Closed,
-                    lost = prove(live, heard, &link, &mut has_proved, &mut outage) => lost,
+                    lost = prove(live, heard, &link, &mut has_proved, outage) => lost,
                     lost = tell_of_rising(&link, risen) => lost,
                 };
                 link.give_up();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::audit::Mended;
+use super::audit::{Finding, Mended};
 use super::hub::Hub;
 use super::meter::{Measured, Meter, Step};
 use super::outage::Outage;
@@ -189,10 +189,17 @@ impl Folder<'_> {
         let Some((rep, differences)) = self.store.audit_statistics().await? else { return Ok(()) };
         self.meter.audits.inc();
         self.meter.differences.inc_by(differences);
-        if differences > 0 {
-            let remedy = self.mended.remedy();
+        let subject = rep.to_string();
+        if differences == 0 {
+            self.mended.is_well(&subject);
+            return Ok(());
+        }
+        let finding = self.mended.finds(subject, &[differences.to_string()]);
+        if let Some(remedy) = finding.remedy() {
             tracing::error!(rep, differences, remedy, "a rep's statistics differ from their orders");
-            self.mended.mend(self.store).await?;
+        }
+        if let Finding::Mends(pause) = finding {
+            self.mended.mend(self.store, self.hub, pause).await?;
         }
         Ok(())
     }

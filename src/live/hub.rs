@@ -209,6 +209,11 @@ impl Hub {
         self.opened.notified().await;
     }
 
+    /// Has a listener read at once that has nobody to tell anything: the database has come to another life.
+    pub(super) fn wake_listener(&self) {
+        self.opened.notify_one();
+    }
+
     /// Whether anybody is subscribed to these orders.
     #[must_use]
     pub fn is_open(&self, scope: Scope) -> bool {

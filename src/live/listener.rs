@@ -60,11 +60,11 @@ struct Stand {
 /// Listens for ever.
 pub(super) async fn run(live: &Live) {
     let mut stand = None;
-    let mut outage = Outage::default();
+    let (mut outage, mut unproved) = (Outage::default(), Outage::default());
     let mut backoff = FIRST_BACKOFF;
     loop {
         let connected_at = Instant::now();
-        let Err(error) = listen(live, &mut stand, &mut outage).await;
+        let Err(error) = listen(live, &mut stand, &mut outage, &mut unproved).await;
         live.meter.set_awake(false);
         if connected_at.elapsed() > LONGEST_BACKOFF {
             backoff = FIRST_BACKOFF;
@@ -84,7 +84,12 @@ pub(super) async fn run(live: &Live) {
 enum Never {}
 
 /// One connection's life.
-async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> Result<Never, StoreError> {
+async fn listen(
+    live: &Live,
+    stand: &mut Option<Stand>,
+    outage: &mut Outage,
+    unproved: &mut Outage,
+) -> Result<Never, StoreError> {
     let heard = Arc::new(Heard::default());
     let link = {
         let (heard, meter) = (Arc::clone(&heard), Arc::clone(&live.meter));
@@ -110,7 +115,7 @@ async fn listen(live: &Live, stand: &mut Option<Stand>, outage: &mut Outage) -> 
     };
     let (ended, is_deaf) = tokio::select! {
         ended = tail.run() => (ended, false),
-        deaf = canary::run(live, &heard, &risen) => (Err(deaf), true),
+        deaf = canary::run(live, &heard, &risen, unproved) => (Err(deaf), true),
     };
     if !heard.has_been_reading_for(SLOW_READ) {
         return ended;

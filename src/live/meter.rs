@@ -313,6 +313,8 @@ pub struct Meter {
     /// How long the canary took to come back.
     pub(super) canary_round_trip: Histogram,
     canary_at: Decimal,
+    /// The same by a clock that nobody sets.
+    canary_heard: Mutex<Option<Instant>>,
     epoch_since: Decimal,
     polls: Labelled<Poll>,
     /// Polls by pages that knew a state, for which nothing had changed since.
@@ -369,6 +371,7 @@ impl Default for Meter {
             notifications_malformed: Counter::default(),
             canary_round_trip: Histogram::new(ROUND_TRIPS),
             canary_at: Decimal::default(),
+            canary_heard: Mutex::default(),
             epoch_since: Decimal::default(),
             polls: Labelled::default(),
             polls_unchanged: Counter::default(),
@@ -502,6 +505,13 @@ impl Meter {
     pub(super) fn canary_returned(&self, time: Duration) {
         self.canary_round_trip.observe(time.as_secs_f64());
         self.canary_at.set(unix_time());
+        *self.canary_heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// How long ago the canary last came back, however the clock was set meanwhile; nothing where it never did.
+    #[must_use]
+    pub fn canary_age(&self) -> Option<Duration> {
+        self.canary_heard.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
     }
 
     /// The listener reads in another life of the database than before.

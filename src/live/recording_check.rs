@@ -1,8 +1,8 @@
 //! Looks now and then whether every change is recorded. The host may alter at any time what the triggers read, drop its tables or
 //! switch triggers off. Then pages are not live, and statistics are counted from the orders. Once all is recorded again, statistics
-//! are built anew: that begins another epoch, in which every listener and stream reads anew. With the statistics is kept what
-//! recorded changes when they were built, so that what was altered and put back between two looks is found as well, also where
-//! no service ran meanwhile.
+//! are built anew, by one of the instances: that begins another epoch, in which every listener and stream reads anew. With the
+//! statistics is kept what recorded changes when they were built, so that what was altered and put back between two looks is found
+//! as well, also where no service ran meanwhile.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::hub::Hub;
 use super::outage::Outage;
-use crate::store::{Doubt, Recording, Store, StoreError};
+use crate::store::{Doubt, MadeUp, Owed, Recording, Store, StoreError};
 
 /// How often is looked.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const ARRIVAL_POLL: Duration = Duration::from_millis(100);
 
 /// Looks for ever.
 pub(super) async fn run(store: &Store, hub: &Hub) {
-    let mut check = Check { store, hub, is_owed: false, rested: Instant::now() };
+    let mut check = Check { store, hub, owed: None, told_at: None, rested: Instant::now() };
     let mut outage = Outage::default();
     loop {
         let looked = check.look().await;
@@ -69,8 +69,10 @@ enum Look {
 struct Check<'a> {
     store: &'a Store,
     hub: &'a Hub,
-    /// Whether changes went unrecorded, or were about to, that are not made up for.
-    is_owed: bool,
+    /// What is known of changes that went unrecorded, or were about to, and are not made up for.
+    owed: Option<Owed>,
+    /// Since when changes go unrecorded, where that was told.
+    told_at: Option<Instant>,
     /// Not before this is looked again, where all orders may be read.
     rested: Instant,
 }
@@ -79,24 +81,37 @@ impl Check<'_> {
     async fn look(&mut self) -> Result<Look, StoreError> {
         self.rested = Instant::now() + RETRY_PAUSE;
         let met = self.hub.unrecorded_met();
-        let Some(Recording { faults, is_behind, unreadable, doubt }) = self.store.recording().await? else {
+        let Some(Recording { faults, remedy, is_behind, unreadable, doubt }) = self.store.recording().await? else {
+            self.told_at = None;
             self.hub.clear_faults(met);
             return Ok(Look::Done);
         };
-        self.is_owed |= doubt == Doubt::Grave || unreadable.is_some() || !faults.is_empty();
         if !faults.is_empty() {
-            self.say(faults);
-            if is_behind {
-                // whoever migrates builds the statistics anew
+            // also where this look fails half-way
+            self.owed = Some(Owed::Faults(None));
+            self.say(faults, remedy);
+            if !is_behind {
+                self.store.distrust_statistics().await?;
+            }
+            self.faults_are_seen_until_now().await;
+            // whoever migrates builds the statistics anew
+            return Ok(if is_behind { Look::Unfinished } else { Look::Done });
+        }
+        if self.owed.is_none() && (doubt == Doubt::Grave || unreadable.is_some()) {
+            self.owed = Some(Owed::Doubt);
+        }
+        if let Some(owed) = self.owed.clone() {
+            // why, PostgreSQL says with the value that it could not read
+            let told = vec!["changes went unrecorded; everything is read anew".to_owned()];
+            if self.told_at.is_some() {
+                // what was the fault is mended, and that was an error
+                self.hub.set_faults(told);
+            } else {
+                self.say(told, Some("none is needed: everything is read anew, by itself"));
+            }
+            if self.make_up(&owed).await? == MadeUp::Not {
                 return Ok(Look::Unfinished);
             }
-            self.store.distrust_statistics().await?;
-            return Ok(Look::Done);
-        }
-        if self.is_owed {
-            // why, PostgreSQL says with the value that it could not read
-            self.say(vec!["changes went unrecorded; everything is read anew".to_owned()]);
-            self.read_all().await?;
             let present = self.store.present().await?;
             let arrival = async {
                 while self.hub.is_elsewhere(&present) {
@@ -107,16 +122,22 @@ impl Check<'_> {
             let _ = timeout(ARRIVAL_PATIENCE, arrival).await;
             // the listener told nobody of another one on its way there; what comes now it meets
             if !self.store.recording().await?.is_some_and(|recording| recording.is_complete()) {
+                self.faults_are_seen_until_now().await;
                 return Ok(Look::Unfinished);
             }
-            self.is_owed = false;
-            tracing::info!("every change is recorded again, and those that were not are made up for");
+            self.owed = None;
+            let seconds = self.told_at.take().map_or(0, |at| at.elapsed().as_secs());
+            tracing::info!(
+                "every change is recorded again, and those that were not are made up for, after {seconds} s"
+            );
         } else if doubt == Doubt::Slight {
             // most probably nobody has missed anything: no page need say that it may have
             tracing::info!(
                 "a table of orders was written anew, or rights in schema live changed: everything is read anew"
             );
-            self.read_all().await?;
+            if self.make_up(&Owed::Doubt).await? == MadeUp::Not {
+                return Ok(Look::Unfinished);
+            }
         } else {
             self.store.keep_recording().await?;
         }
@@ -124,16 +145,27 @@ impl Check<'_> {
         Ok(Look::Done)
     }
 
-    async fn read_all(&mut self) -> Result<(), StoreError> {
+    async fn make_up(&mut self, owed: &Owed) -> Result<MadeUp, StoreError> {
         let begun_at = Instant::now();
-        self.store.rebuild_statistics().await?;
+        let made_up = self.store.make_up(owed).await?;
+        if made_up == MadeUp::Not {
+            self.faults_are_seen_until_now().await;
+        } else {
+            self.hub.wake_listener();
+        }
         self.rested = Instant::now() + (begun_at.elapsed() * REST).clamp(RETRY_PAUSE, INTERVAL);
-        Ok(())
+        Ok(made_up)
     }
 
-    fn say(&self, faults: Vec<String>) {
+    /// What anybody made up for until now is not enough.
+    async fn faults_are_seen_until_now(&mut self) {
+        self.owed = Some(Owed::Faults(self.store.moment().await.ok()));
+    }
+
+    fn say(&mut self, faults: Vec<String>, remedy: Option<&str>) {
         if self.hub.faults() != faults {
-            tracing::error!(faults = faults.join("; "), "changes may go unrecorded; pages are not live");
+            self.told_at.get_or_insert_with(Instant::now);
+            tracing::error!(faults = faults.join("; "), remedy, "changes may go unrecorded; pages are not live");
         }
         self.hub.set_faults(faults);
     }

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 use super::scrape::Scrape;
+use super::seen::State;
+use crate::counted::Label;
 use crate::live::Live;
 use crate::store::{Instance, InstanceState, Store, StoreError};
 
@@ -60,8 +62,7 @@ pub(super) struct Row {
     version: String,
     ops_address: String,
     started_at: DateTime<Utc>,
-    /// `live`, `not live`, `draining` or `vanished`.
-    state: &'static str,
+    state: State,
     streams: i32,
     /// Below which age, in seconds, 99 of 100 changes of the last minute were; none where there were none.
     event_age: Option<f64>,
@@ -134,6 +135,11 @@ impl Instances {
         if let Err(error) = self.say().await {
             tracing::debug!(error = error.chain(), "the other instances are not told of this one");
         }
+        let rows = self.rows();
+        for &state in State::KNOWN {
+            let count = rows.iter().filter(|row| row.state == state).count();
+            self.0.metrics.instances.of(state).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     async fn say(&self) -> Result<(), StoreError> {
@@ -182,10 +188,10 @@ fn row(state: &InstanceState, silent: Duration, is_this: bool) -> Row {
         ops_address: instance.ops_address,
         started_at: instance.started_at,
         state: match (silent > VANISHED, is_draining, is_live) {
-            (true, ..) => "vanished",
-            (false, true, _) => "draining",
-            (false, false, true) => "live",
-            (false, false, false) => "not live",
+            (true, ..) => State::Vanished,
+            (false, true, _) => State::Draining,
+            (false, false, true) => State::Live,
+            (false, false, false) => State::NotLive,
         },
         streams,
         event_age,

@@ -13,7 +13,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::Context;
 
-use crate::log::is_ours;
+use crate::log::{is_ours, parse_filter};
 
 /// So many of the last lines are kept.
 const KEPT: usize = 20;
@@ -53,16 +53,25 @@ impl<S: Subscriber> Layer<S> for Levels {
 /// # Errors
 /// Says what was expected, or that this process has no such log.
 pub(super) fn change_levels(filter: &str) -> Result<String, &'static str> {
-    let targets: Targets = filter.parse().map_err(|_| "expected a filter such as warn or oncare_live=debug")?;
+    let targets = parse_filter(filter)?;
     if targets.iter().any(|(target, level)| !target.is_empty() && !is_ours(target) && level > LevelFilter::WARN) {
         return Err("of other crates nothing below a warning is written, as it may have people's data in it");
     }
+    const NONE: &str = "the log of this process has no levels that can be changed";
+    // it is written whatever was written before, and is from now on
+    let had = replace_levels(Targets::new().with_default(LevelFilter::INFO)).ok_or(NONE)?.to_string();
+    tracing::info!(filter, had, "the log's levels were changed, as ops wanted");
+    replace_levels(targets).map(|_| had).ok_or(NONE)
+}
+
+/// Gives those before.
+fn replace_levels(targets: Targets) -> Option<Targets> {
     let had = dispatcher::get_default(|dispatch| {
         let Levels(levels) = dispatch.downcast_ref()?;
         Some(std::mem::replace(&mut *levels.write().unwrap_or_else(PoisonError::into_inner), targets.clone()))
     });
     callsite::rebuild_interest_cache();
-    had.map(|had| had.to_string()).ok_or("the log of this process has no levels that can be changed")
+    had
 }
 
 /// A line of the log.
@@ -123,6 +132,7 @@ impl Visit for Words {
 
 #[cfg(test)]
 mod tests {
+    use crate::security;
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::registry;
 
@@ -135,10 +145,20 @@ mod tests {
             let say = |count: u32| tracing::warn!(count, cause = "a cable", "it broke");
             say(1);
             assert_eq!(change_levels("warn").unwrap(), "error");
-            (2..50).for_each(say);
+            (2..49).for_each(say);
             tracing::info!("no more than that");
-            assert!(change_levels("warn=nonsense=really").is_err());
-            assert_eq!(change_levels("error").unwrap(), "warn");
+            for wrong in ["warn=nonsense=really", "", " ", "warn,", ","] {
+                assert!(change_levels(wrong).is_err(), "{wrong:?}");
+            }
+            change_levels("oncare_lve=warn").unwrap();
+            say(49);
+            assert_eq!(recent()[0].text, "it broke, count: 49, cause: a cable", "a mistyped name silences nothing");
+            tracing::info!(target: security::TARGET, "written");
+            assert!(tracing::enabled!(target: security::TARGET, Level::INFO));
+            change_levels("oncare_live=off,security=off").unwrap();
+            say(51);
+            assert!(!tracing::enabled!(target: security::TARGET, Level::INFO), "but what is named is as it says");
+            change_levels("error").unwrap();
             say(50);
             let texts: Vec<String> = recent().into_iter().map(|line| format!("{} {}", line.level, line.text)).collect();
             assert_eq!(texts.len(), KEPT);

@@ -11,7 +11,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::disk::Disk;
 use super::scrape::Scrape;
+use super::seen::Seen;
 use crate::counted::Requests;
 use crate::http::Connections;
 use crate::live::{ListenerState, Live};
@@ -19,28 +21,40 @@ use crate::store::Store;
 
 /// The metrics of the service. Cheap to clone.
 #[derive(Clone)]
-pub struct Metrics(Arc<Registry>);
+pub struct Metrics {
+    registry: Arc<Registry>,
+    /// Counted by whoever hears of them.
+    pub(super) instances: Seen,
+}
 
 impl Metrics {
     /// Those of each part.
     #[must_use]
-    pub fn of(live: &Arc<Live>, store: &Store, requests: &Requests, connections: &Connections) -> Self {
+    pub fn of(
+        live: &Arc<Live>,
+        store: &Store,
+        requests: &Requests,
+        connections: &Connections,
+        disk: &Arc<Disk>,
+    ) -> Self {
         let mut registry = Registry::default();
         #[cfg(target_os = "linux")]
         registry.register_collector(Box::new(super::process::Us::new()));
         let ours = registry.sub_registry_with_prefix("oncare_live");
-        ours.register_collector(Box::new(Truth(Arc::clone(live))));
+        ours.register_collector(Box::new(Truth(Arc::clone(live), Arc::clone(disk))));
         live.meter.register(ours);
         store.register(ours);
         requests.register(ours);
         connections.register(ours);
-        Self(Arc::new(registry))
+        let instances = Seen::default();
+        instances.register(ours, "instances", "Instances of the service on this database that this one knows of");
+        Self { registry: Arc::new(registry), instances }
     }
 
     /// As one text.
     pub(super) fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        text::encode(&mut text, &self.0)?;
+        text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
 
@@ -68,7 +82,7 @@ pub(super) fn as_plain_text(open: &str) -> String {
 }
 
 /// What nothing counts, as it is the case or is not.
-struct Truth(Arc<Live>);
+struct Truth(Arc<Live>, Arc<Disk>);
 
 impl fmt::Debug for Truth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,6 +107,7 @@ impl Collector for Truth {
                 "1 if every change is recorded, 0 if some may not be, or are not made up for yet: /readyz says why.",
                 faults == 0,
             ),
+            ("database_has_room", "0 if the database server's disk takes nothing that is written.", self.1.has_room()),
         ] {
             let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(i64::from(value)).encode(gauge)?;

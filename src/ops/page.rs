@@ -34,6 +34,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const HTML: &str = include_str!("page/page.html");
 const SCRIPT: &str = include_str!("page/page.js");
 const STYLE: &str = include_str!("page/page.css");
+const ICON: &str = include_str!("../../static/icon.svg");
 
 pub(super) async fn html() -> Response {
     let headers = [
@@ -50,6 +51,10 @@ pub(super) async fn script() -> Response {
 
 pub(super) async fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)
+}
+
+pub(super) async fn icon() -> Response {
+    asset("image/svg+xml", ICON)
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response {
@@ -195,10 +200,7 @@ pub(super) async fn drain(State(ops): State<Ops>, doer: Option<Extension<Doer>>,
 /// Which events are written to the log from now on: the body, as `--log` has it.
 pub(super) async fn levels(_: HeaderMap, filter: String) -> Response {
     match log::change_levels(filter.trim()) {
-        Ok(had) => {
-            tracing::info!(filter = filter.trim(), had, "the log's levels were changed, as ops wanted");
-            Json(json!({ "had": had })).into_response()
-        }
+        Ok(had) => Json(json!({ "had": had })).into_response(),
         Err(why) => refused(why),
     }
 }

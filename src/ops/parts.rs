@@ -1,8 +1,9 @@
 //! What the ops routes look at.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 
 use super::disk::Disk;
@@ -30,7 +31,9 @@ pub struct Ops {
     /// What was said of the server's disk.
     pub disk: Arc<Disk>,
     /// When the service began.
-    pub started_at: DateTime<Utc>,
+    pub started_at: Instant,
+    /// Set once pages are served.
+    pub serving: Arc<SetOnce<()>>,
     /// Cancelled where ops want the service to stop.
     pub stop: CancellationToken,
     /// Cancelled once the service is stopping.

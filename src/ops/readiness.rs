@@ -61,21 +61,52 @@ impl Found {
     }
 }
 
+/// What lists and figures are read from, and who asks for them.
+const LISTED: [&str; 9] = [
+    "public.orders_order",
+    "public.orders_orderitem",
+    "public.accounts_user",
+    "live.session",
+    "live.incarnation",
+    "live.fold",
+    "live.order_stats",
+    "live.order_event",
+    "live.truncation",
+];
+
+/// Whether nobody could read any list where this is missing.
+fn is_needed_for_lists(grant: &str) -> bool {
+    let Some((privilege, of)) = grant.strip_prefix("grant ").and_then(|right| right.split_once(" on ")) else {
+        return false;
+    };
+    let relation = of.split(' ').next().unwrap_or_default();
+    let is_read = privilege == "select" || privilege.starts_with("select (");
+    is_read && LISTED.contains(&relation) || privilege == "usage" && of.starts_with("schema ") || privilege == "execute"
+}
+
 async fn look(Ops { store, live, sign_on, disk, .. }: &Ops) -> Found {
     if let Err(error) = store.ping().await {
         return Found::nothing(&error.chain());
     }
-    let tables = match store.recently_unsuitable_tables().await {
+    let mut tables = match store.recently_unsuitable_tables().await {
         Ok(faults) if faults.is_empty() => Ok(()),
         Ok(faults) => Err(faults.join("; ")),
         Err(error) => Err(error.chain()),
     };
     let mut warnings = Vec::new();
     match store.missing_grants(false).await {
-        Ok(missing) if missing.is_empty() => {}
         Ok(missing) => {
-            let told = "the service's role lacks some rights, without which some of it fails; as the tables' owner run";
-            warnings.push(format!("{told}: {}", missing.join(" ")));
+            let (needed, rest): (Vec<_>, Vec<_>) = missing.into_iter().partition(|grant| is_needed_for_lists(grant));
+            if !needed.is_empty() && tables.is_ok() {
+                let told =
+                    "the service's role lacks rights without which no list can be read; as the tables' owner run";
+                tables = Err(format!("{told}: {}", needed.join(" ")));
+            }
+            if !rest.is_empty() {
+                let told =
+                    "the service's role lacks some rights, without which some of it fails; as the tables' owner run";
+                warnings.push(format!("{told}: {}", rest.join(" ")));
+            }
         }
         Err(error) => warnings.push(error.chain()),
     }
@@ -136,12 +167,14 @@ async fn look(Ops { store, live, sign_on, disk, .. }: &Ops) -> Found {
 }
 
 pub(super) async fn ready(State(ops): State<Ops>) -> Response {
+    let is_starting = !ops.serving.initialized();
     let found = tokio::time::timeout(PATIENCE, look(&ops)).await;
     let found = found.unwrap_or_else(|_| {
         Found::nothing(&ops.store.exhaustion().unwrap_or_else(|| "no answer within 3 s".to_owned()))
     });
     let listener = match ops.live.hub.listener_state() {
         _ if ops.stopping.is_cancelled() => Err("stopping".to_owned()),
+        _ if is_starting => Err("starting".to_owned()),
         ListenerState::Live => Ok(()),
         ListenerState::Degraded(why) => Err(why),
     };

@@ -35,6 +35,7 @@ fn page() -> Routes<Ops> {
         .get("/", page::html)
         .get("/page.js", page::script)
         .get("/page.css", page::style)
+        .get("/icon.svg", page::icon)
         .get("/status.json", page::status)
         .get("/events", page::events)
         .get("/findings.json", page::findings)

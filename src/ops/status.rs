@@ -31,7 +31,7 @@ pub(super) struct Status {
     streams: Streams,
     /// Since the start, in seconds: a change in two, and one in a hundred, was at least that old.
     event_age: Ages,
-    /// When the canary last came back, in seconds before now.
+    /// When the canary last came back, in seconds before now; where it never did, when the service began.
     canary_seconds_ago: f64,
     queue_usage: f64,
     pool: Pool,
@@ -92,7 +92,6 @@ impl Ops {
         let scrape = self.metrics.read()?;
         let (hub, start) = (&self.live.hub, Scrape::default());
         let now = Utc::now();
-        let since = |timestamp: f64| (now.timestamp_micros() as f64 / 1e6 - timestamp).max(0.0);
         let mut most: Vec<User> =
             hub.streams_by_user().into_iter().map(|(user, streams)| User { user: user.0, streams }).collect();
         let users = most.len();
@@ -104,7 +103,7 @@ impl Ops {
         Ok(Status {
             version: env!("CARGO_PKG_VERSION"),
             now,
-            uptime_seconds: (now - self.started_at).as_seconds_f64(),
+            uptime_seconds: self.started_at.elapsed().as_secs_f64(),
             stopping: self.stopping.is_cancelled(),
             live: hub.is_live(),
             listener: match hub.listener_state() {
@@ -121,7 +120,7 @@ impl Ops {
                 most,
             },
             event_age: Ages { median: age(0.5), p99: age(0.99) },
-            canary_seconds_ago: since(scrape.of("canary_last_return_timestamp_seconds")),
+            canary_seconds_ago: self.live.meter.canary_age().unwrap_or_else(|| self.started_at.elapsed()).as_secs_f64(),
             queue_usage: scrape.of("notification_queue_usage_ratio"),
             pool: Pool {
                 limit: scrape.of("pool_connections_limit"),

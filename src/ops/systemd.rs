@@ -33,9 +33,11 @@ pub async fn keep_alive(live: &Live) {
     loop {
         ticks.tick().await;
         let streams = live.hub.open_streams();
-        let status = match live.hub.listener_state() {
-            ListenerState::Live => format!("live, {streams} streams"),
-            ListenerState::Degraded(why) => format!("not live: {why}"),
+        let status = match (live.hub.listener_state(), live.hub.faults()) {
+            _ if live.hub.is_draining() => format!("stopping, {streams} streams"),
+            (ListenerState::Degraded(why), _) => format!("not live: {why}"),
+            (ListenerState::Live, faults) if !faults.is_empty() => format!("not live: {}", faults.join("; ")),
+            (ListenerState::Live, _) => format!("live, {streams} streams"),
         };
         say(&[NotifyState::Status(&status.replace('\n', " ")), NotifyState::Watchdog]);
     }

@@ -26,7 +26,7 @@ pub use link::OrderLink;
 pub use money::{Currency, Money, grouped};
 pub use page::{PAGE_SIZE, PageNumber, Pagination};
 pub use plural::{counted, in_units};
-pub use row::{FullRowJson, OrderRow, RowJson, display_time, exact_time, iso_time};
+pub use row::{FullRowJson, OrderRow, RowJson, display_time, display_time_with_zone, exact_time, iso_time};
 pub use scope::Scope;
 pub use sort::{Column, Sort};
 pub use statistics::{Statistics, StatusCounts, Summary, Tally};

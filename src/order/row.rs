@@ -122,21 +122,30 @@ pub fn display_time(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%b %d, %Y %H:%M").to_string()
 }
 
+/// `Jan 15, 2025 18:30 GMT+8`, for a sentence that is read away from any page that says the zone.
+#[must_use]
+pub fn display_time_with_zone(at: DateTime<Utc>, zone: Tz) -> String {
+    format!("{} {}", display_time(at, zone), offset(at, zone))
+}
+
 /// `15 Jan 2025, 18:30:00 GMT+8`: to the second and with the zone, in the words of `static/js/base/time.js`.
 #[must_use]
 pub fn exact_time(at: DateTime<Utc>, zone: Tz) -> String {
-    let local = at.with_timezone(&zone);
-    let minutes = local.offset().fix().local_minus_utc() / 60;
+    // as browsers write it in English
+    let day = at.with_timezone(&zone).format("%-d %b %Y, %H:%M:%S").to_string().replace(" Sep ", " Sept ");
+    format!("{day} {}", offset(at, zone))
+}
+
+/// `GMT+8`, as browsers write it in English.
+fn offset(at: DateTime<Utc>, zone: Tz) -> String {
+    let minutes = at.with_timezone(&zone).offset().fix().local_minus_utc() / 60;
     let (hours, minutes) = (minutes / 60, minutes.abs() % 60);
-    let offset = match (hours, minutes) {
+    match (hours, minutes) {
         (0, 0) if zone == Tz::UTC => "UTC".to_owned(),
         (0, 0) => "GMT".to_owned(),
         (_, 0) => format!("GMT{hours:+}"),
         _ => format!("GMT{hours:+}:{minutes:02}"),
-    };
-    // as browsers write it in English
-    let day = local.format("%-d %b %Y, %H:%M:%S").to_string().replace(" Sep ", " Sept ");
-    format!("{day} {offset}")
+    }
 }
 
 #[cfg(test)]
@@ -159,5 +168,6 @@ mod tests {
         assert_eq!(iso_time(at + chrono::TimeDelta::microseconds(1500)), "2025-01-05T10:30:00.001500+00:00");
         assert_eq!(display_time(at, chrono_tz::UTC), "Jan 05, 2025 10:30");
         assert_eq!(display_time(at, chrono_tz::Asia::Manila), "Jan 05, 2025 18:30");
+        assert_eq!(display_time_with_zone(at, chrono_tz::Asia::Manila), "Jan 05, 2025 18:30 GMT+8");
     }
 }

@@ -35,7 +35,7 @@ pub use people::{
 };
 pub use rows::Listed;
 pub use schema::{
-    Applied, Attached, BYPASSED, Cost, Detached, Doubt, Finding, NAMING_TRIGGER, Recording, Removed, SchemaState,
-    Script, Stranger, TriggerState, Verdict, oldest_supported_version, rights, session_grant,
+    Applied, Attached, BYPASSED, Cost, Detached, Doubt, Finding, MadeUp, Moment, NAMING_TRIGGER, Owed, Recording,
+    Removed, SchemaState, Script, Stranger, TriggerState, Verdict, oldest_supported_version, rights, session_grant,
 };
 pub use tail::{Batch, Changed, Folded, Held, Lease, News, Progress, RISEN, Sleeper, Sync, Syncs, is_canary};

@@ -1,46 +1,37 @@
-/** @import { Answer, Change, Patch } from "./base/types.js" */
+/** @import { Change } from "./base/types.js" */
 import { tickAges } from "./base/time.js";
 import { Announcer } from "./base/announcer.js";
 import { leadBack } from "./order/way_back.js";
 import { Badge } from "./live/badge.js";
 import { ChangeForm } from "./order/change_form.js";
-import { Connection } from "./live/connection.js";
 import { element, part } from "./base/dom.js";
 import { isForTheSame } from "./base/page.js";
 import { MissingOrder } from "./order/missing_order.js";
 import { News } from "./news/news.js";
 import { Parts } from "./order/parts.js";
-import { Renewal } from "./order/renewal.js";
 import { Revision } from "./base/revision.js";
 import { setTitle } from "./news/unread.js";
-import { Viewing } from "./order/viewing.js";
+import { Watch } from "./order/watch.js";
 import { counted, whatHappenedTo } from "./base/words.js";
 
 /** One order: whatever tells that it changed, the page reads itself anew and takes over what differs. */
 class OrderPage {
   #root;
-  #order;
   #parts;
   #badge;
   #announcer;
   #missing;
   #form;
-  /** @type {Renewal} */
-  #renewal;
-  /** @type {Connection} */
-  #connection;
-  #viewing;
+  /** @type {Watch} */
+  #watch;
   #news;
   /** Of the page that is shown; the connection's goes on with every other order. */
   #revision;
-  /** What the last poll said of the order. */
-  #polled = "";
 
   /** @param {HTMLElement} root */
   constructor(root) {
     this.#root = root;
-    const { orderId = "", userId = "", pageUrl = "", viewingUrl = "", pollInterval, revision = "" } = root.dataset;
-    this.#order = orderId;
+    const { orderId = "", pageUrl = "", pollInterval, revision = "" } = root.dataset;
     this.#revision = new Revision(revision);
     // what answered a form that was not taken has no page of its own to come back to
     if (location.pathname.endsWith("/status/")) history.replaceState(history.state, "", pageUrl);
@@ -48,66 +39,21 @@ class OrderPage {
     this.#badge = new Badge(root, part(document, "#live-badge", HTMLElement), Number(pollInterval));
     this.#announcer = new Announcer(part(root, "#live-region", HTMLElement), (count) => `${counted(count)}.`);
     this.#missing = new MissingOrder(root, part(root, "#order-gone", HTMLElement));
-    const form = document.getElementById("change");
-    this.#form = form instanceof HTMLFormElement ? new ChangeForm(form) : null;
     this.#news = News.of(root, { order: orderId, say: () => {}, toasted: (changes) => this.#sayOthers(changes) });
-    this.#connection = new Connection(root, this.#badge, this.#news, {
-      query: () => "",
-      visible: () => [orderId],
-      list: () => orderId,
-      isTrue: () => !this.#renewal.isBehind,
-      state: () => {},
-      missed: (missed) => this.#missed(missed),
-      told: () => {},
-      patched: (patch) => this.#patched(patch),
-      answered: (answer) => this.#answered(answer),
-      ended: () => {},
-    });
-    this.#renewal = new Renewal(pageUrl, {
-      isOver: () => this.#connection.isOver,
+    this.#watch = new Watch(root, this.#badge, this.#news, {
       read: (page) => this.#take(page),
       missing: () => this.#missing.show(true),
-      turned: () => this.#connection.reconsider(),
     });
-    this.#viewing = new Viewing(viewingUrl, userId, part(root, "#viewing", HTMLElement), {
-      isOver: () => this.#connection.isOver,
-      touched: (touched) => this.#touched(touched),
-      missing: () => this.#touched(""),
-    });
+    const form = document.getElementById("change");
+    this.#form = form instanceof HTMLFormElement ? new ChangeForm(form, () => this.#watch.renew()) : null;
   }
 
   /** Begins, and goes on for as long as the page lives. */
   start() {
     leadBack(part(document, "#back", HTMLAnchorElement), this.#root.dataset["userId"] ?? "");
     tickAges(this.#root);
-    this.#connection.start();
+    this.#watch.start();
     this.#news?.start();
-    this.#viewing.start();
-  }
-
-  /** @param {Change[] | null} missed */
-  #missed(missed) {
-    if (missed === null || missed.some(({ order_key }) => order_key === this.#order)) this.#renewal.ask();
-  }
-
-  /** @param {Patch} patch */
-  #patched({ orders }) {
-    if (orders.some(({ key }) => key === this.#order)) this.#renewal.ask();
-    return false;
-  }
-
-  /** @param {Answer} answer */
-  #answered({ visible }) {
-    const polled = JSON.stringify(visible);
-    // of the first it is not known whether the page has it
-    if (polled !== this.#polled) this.#renewal.ask();
-    this.#polled = polled;
-  }
-
-  /** @param {string} touched empty where there is no order */
-  #touched(touched) {
-    const shown = this.#missing.isMissing ? "" : this.#root.dataset["touched"];
-    if (touched !== shown) this.#renewal.ask();
   }
 
   /** @param {Document} page */

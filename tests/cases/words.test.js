@@ -4,6 +4,7 @@ import { amountText, countText } from "../../static/js/base/amount.js";
 import { forHowLong } from "../../static/js/list/in_status.js";
 import { rangeText } from "../../static/js/list/total.js";
 import { segments } from "../../static/js/list/markup.js";
+import { ownClock } from "../../static/js/base/own_clock.js";
 import { clockTime, exactTime } from "../../static/js/base/time.js";
 import { counted, listed, listedHappening, orderPage, whatHappened } from "../../static/js/base/words.js";
 import { cases } from "./cases.js";
@@ -21,6 +22,21 @@ for (const { iso, zone, exact } of cases("times").times) {
     dataset.timeZone = "UTC";
   });
 }
+
+test("who is elsewhere is told how far their own clock is from the page's", () => {
+  const winter = Date.parse("2025-01-15T02:30:00Z");
+  for (const [zone, own, words] of [
+    ["UTC", "UTC", ""],
+    ["UTC", "Asia/Manila", " Your own clock is 8 h ahead."],
+    ["Asia/Manila", "America/St_Johns", " Your own clock is 11 h 30 min behind."],
+    ["Asia/Kolkata", "Asia/Kathmandu", " Your own clock is 15 min ahead."],
+    ["Europe/London", "UTC", ""],
+  ]) {
+    assert.equal(ownClock(winter, zone, own), words, `${own} in ${zone}`);
+  }
+  assert.equal(ownClock(Date.parse("2025-07-15T02:30:00Z"), "Europe/London", "UTC"), " Your own clock is 1 h behind.");
+  assert.equal(ownClock(winter, "UTC"), " Your own clock is 10 h behind.", "the browser's own");
+});
 
 test("in a zone that the browser does not know, a time says that it is another one's", () => {
   dataset.timeZone = "Mars/Olympus";

@@ -61,6 +61,7 @@ async fn a_newer_schema_is_refused_by_name_and_nothing_is_put_back() {
     database
         .sql(
             "insert into live.migration (version, name) values (9001, 'of_tomorrow');
+             create table live.of_tomorrow (id bigint);
              create or replace function live.listener_sleeps() returns boolean language sql volatile as 'select true';
              drop trigger \"!live_truncate\" on orders_order;
              drop index orders_order_live_list_idx",
@@ -821,4 +822,40 @@ async fn orders_are_changed_on_the_hosts_pages_unless_there_are_own_forms() {
     let html = rx.get("/orders/pharmacist/orders/").await.text().await.unwrap();
     assert!(html.contains("id=\"selection\"") && !html.contains("{id}"), "{html}");
     assert!(rx.get("/orders/orders/1/").await.text().await.unwrap().contains("id=\"change\""));
+}
+
+/// Then the triggers call functions in it that find nothing, and none of it is where it is looked for.
+#[tokio::test]
+async fn a_schema_that_was_given_another_name_fails_no_write_and_each_command_mends_it() {
+    let database = Database::new().await;
+    database.orders("(1, 1::bigint, 'pending', 'paid', 10)").await;
+    let open = database.client().await;
+    let write = async |when: &str| {
+        for name in ["a", "b"] {
+            let statement =
+                format!("update orders_order set customer_name = '{name} {when}', status = 'confirmed' where id = 1");
+            open.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{when}: {error:?}"));
+        }
+    };
+    let store = database.store();
+    write("before").await;
+    database.sql("alter schema live rename to live_1").await;
+    write("renamed").await;
+    let detached = store.detach().await.unwrap();
+    assert_eq!((detached.triggers.len(), detached.index), (9, true));
+    write("detached").await;
+    store.migrate().await.unwrap();
+    write("migrated").await;
+    database.sql("alter schema live rename to live_2").await;
+    // over those that still call the renamed one
+    store.migrate().await.unwrap();
+    write("migrated over them").await;
+    assert_eq!(database.value("select count(*) from live.order_event").await, "2");
+    assert_healthy(&database, "after it is migrated").await;
+    database.sql("alter schema live rename to live_3").await;
+    assert_eq!(store.attached().await.unwrap().triggers.len(), 9);
+    let removed = store.uninstall(None).await.unwrap();
+    assert_eq!((removed.triggers.len(), removed.schema, removed.index), (9, false, true));
+    write("uninstalled").await;
+    assert_eq!(database.value("select count(*) from pg_trigger where not tgisinternal").await, "0");
 }

@@ -115,7 +115,15 @@ async fn a_browser_that_is_offline() {
     scene.change().await;
     scene.not_live(Instant::now()).await;
     scene.browser.state("stale").await;
+    // polls alone bring it back, and tell what was missed; the stream tells it again
+    scene.proxy.block_streams();
     scene.offline(false).await;
+    scene.browser.state("polling").await;
+    let away = "While you were away: 1 change";
+    scene.browser.wait_for_text("#away-line", away).await;
+    scene.proxy.unblock();
+    scene.browser.state("live").await;
+    assert_eq!(scene.browser.text("#away-line").await, away);
     scene.live_and_exact().await;
 }
 

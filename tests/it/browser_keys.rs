@@ -48,6 +48,17 @@ async fn a_cursor_goes_through_the_rows_and_opens_one() {
     assert_eq!(browser.script(FOCUSED).await, "ORD-2025-00027");
     press(&browser, &Key::Enter.to_string()).await;
     browser.wait_for_text("h1", "ORD-2025-00027").await;
+    // and from the row that somebody came back from, whichever way
+    for way in ["history.back()", "document.getElementById('back').click()"] {
+        browser.script(&format!("{way} ?? true")).await;
+        browser.state("live").await;
+        browser.until("document.getElementById('orders-table-tbody') !== null").await;
+        press(&browser, "j").await;
+        assert_eq!(browser.script(FOCUSED).await, "ORD-2025-00026", "{way}");
+        press(&browser, "k").await;
+        press(&browser, &Key::Enter.to_string()).await;
+        browser.wait_for_text("h1", "ORD-2025-00027").await;
+    }
     browser.close().await;
 }
 

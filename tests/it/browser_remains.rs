@@ -72,7 +72,7 @@ async fn nothing_of_somebody_is_left_in_the_browser_for_the_next() {
     browser.follow("tr[data-order-id='1'] a").await;
     type_note(&browser, "/orders/orders/1/").await;
     let kept = browser.script(REMAINS).await;
-    assert_eq!(kept["tab"].as_array().unwrap().len(), 3, "there is something to leave: {kept}");
+    assert_eq!(kept["tab"].as_array().unwrap().len(), 4, "there is something to leave: {kept}");
     browser.follow(".person form button").await;
     let shortcuts = ["oncare-live shortcuts of 3"];
     assert_eq!(browser.script(REMAINS).await, nothing(&shortcuts));

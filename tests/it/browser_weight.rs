@@ -39,6 +39,12 @@ async fn a_list_of_twenty_rows_weighs_less_than_sixty_kilobytes() {
         let bytes: u64 = files.iter().map(|(_, bytes)| bytes).sum();
         println!("{path} weighs {bytes} bytes in {} files", files.len());
         assert!(bytes < MOST, "{path} weighs {bytes} bytes: {files:?}");
+        let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true });
+        browser.devtools("Emulation.setTouchEmulationEnabled", json!({ "enabled": true })).await;
+        browser.devtools("Emulation.setDeviceMetricsOverride", phone).await;
+        let bottom = "document.querySelector('#orders-table-tbody tr').getBoundingClientRect().bottom";
+        let bottom = browser.script(&format!("Math.ceil({bottom})")).await.as_u64().unwrap();
+        assert!(bottom <= 844, "{path}: the first order is on a phone's first screen: {bottom}");
         browser.close().await;
     }
 }

@@ -67,7 +67,10 @@ async fn psql(database: &Database, script: &str) -> String {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .env("PGOPTIONS", "-c standard_conforming_strings=off -c default_transaction_read_only=on -c lock_timeout=1")
+        .env(
+            "PGOPTIONS",
+            "-c standard_conforming_strings=off -c default_transaction_read_only=on -c lock_timeout=1 -c quote_all_identifiers=on",
+        )
         .spawn()
         .expect("psql is there");
     psql.stdin.take().unwrap().write_all(script.as_bytes()).await.unwrap();
@@ -91,14 +94,21 @@ async fn a_dry_run_prints_what_migrating_runs_and_changes_nothing() {
             &own,
             "",
             &[],
-            &["create schema live", "'100ms'", "\"!live_insert\"", "this role has the rights"],
+            &[
+                "create schema live",
+                "'100ms'",
+                "\"!live_insert\"",
+                "this role has the rights",
+                "('quote_all_identifiers', 'off')",
+                "('transaction_timeout', '0')",
+            ],
             &["create table public.", "are put back"],
         ),
         (
             &older,
             "drop trigger live_insert on orders_orderitem",
             &[],
-            &["0033_triggers", "'100ms'"],
+            &["0037_triggers", "'100ms'"],
             &["create schema live", "are put back"],
         ),
         (
@@ -112,10 +122,10 @@ async fn a_dry_run_prints_what_migrating_runs_and_changes_nothing() {
         // of the last files some were run, as where it was broken off
         (
             is_current,
-            "delete from live.migration where version in (9, 33, 34); delete from live.sign_in_key;
+            "delete from live.migration where version in (9, 37, 34); delete from live.sign_in_key;
              drop function live.record_items() cascade; drop index orders_order_live_list_idx",
             &[],
-            &["0033_triggers", "create index concurrently", "live.sign_in_key default values"],
+            &["0037_triggers", "create index concurrently", "live.sign_in_key default values"],
             &["are put back"],
         ),
         (

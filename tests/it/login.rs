@@ -472,13 +472,15 @@ async fn people_see_their_sessions_and_end_them_and_nobody_elses() {
     let service = Service::start(&database).await;
     let (ana, lost, ben) =
         (service.signed_in("ana").await, service.signed_in("ana").await, service.signed_in("ben").await);
-    database.sql("update live.session set browser = '<Odd & Old>' where created_at = (select max(created_at) from live.session where user_id = 1)").await;
+    database.sql("update live.session set browser = 'Mozilla/5.0 (Windows NT 10.0) <Odd & Old> Chrome/1' where created_at = (select max(created_at) from live.session where user_id = 1)").await;
     let mut stream = lost.events().await;
     stream.wait_for("ping").await;
     let html = ana.get(PAGE).await.text().await.unwrap();
     let handles: Vec<&str> = html.split("name=\"session\" value=\"").skip(1).map(|rest| &rest[..64]).collect();
     assert!(handles.len() == 1 && html.contains("This one") && html.contains("at 127.0.0.1"), "{html}");
-    assert!(html.contains("&#60;Odd &#38; Old&#62;") && !html.contains("<Odd"), "{html}");
+    let named = "title=\"Mozilla/5.0 (Windows NT 10.0) &#60;Odd &#38; Old&#62; Chrome/1\">Chrome on Windows</span>";
+    assert!(html.contains(named) && !html.contains("<Odd"), "{html}");
+    assert!(html.contains("Times are in UTC."), "{html}");
     assert!(ana.get("/accounts/preferences/").await.text().await.unwrap().contains(PAGE));
 
     // by another user, or with a wrong user's form, nothing ends

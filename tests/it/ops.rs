@@ -1,6 +1,7 @@
 //! What ops see: health, readiness with reasons, metrics that agree.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,13 +9,13 @@ use std::process::Stdio;
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::net::UnixDatagram;
+use tokio::net::{TcpListener, TcpStream, UnixDatagram};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::harness::database::{Database, connect, temporary_folder};
 use crate::harness::http::{Browserless, EVENTS, metric};
-use crate::harness::instance::{free_address, program};
+use crate::harness::instance::{Instance, free_address, program};
 use crate::harness::service::Service;
 use crate::harness::{PATIENCE, eventually};
 
@@ -52,6 +53,27 @@ async fn a_service_without_a_database_lives_says_so_and_recovers() {
     away.give_back().await;
     service.ready().await;
     ana.dashboard("").await;
+}
+
+/// A proxy then asks another instance, and does not wait for one that has yet to start.
+#[tokio::test]
+async fn pages_are_refused_until_they_are_served_and_ops_are_answered_before() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgresql://oncare@{}/oncare", silent.local_addr().unwrap());
+    let while_it_starts = async || {
+        let instance = Instance::start(&url);
+        eventually("it says that it lives", async || {
+            instance.ops("/healthz").await.filter(|(status, _)| *status == 200)
+        })
+        .await;
+        let answered = TcpStream::connect(instance.web).await;
+        let (status, readiness) = instance.ops("/readyz").await?;
+        // on a busy machine all this may come too late
+        readiness.contains("\"listener\":\"starting\"").then_some((instance, status, answered))
+    };
+    let (instance, status, answered) = eventually("it is seen while it starts", while_it_starts).await;
+    assert_eq!((status, answered.err().map(|error| error.kind())), (503, Some(ErrorKind::ConnectionRefused)));
+    eventually("it serves without a database", async || TcpStream::connect(instance.web).await.ok()).await;
 }
 
 fn metrics(text: &str) -> HashMap<&str, f64> {
@@ -265,6 +287,25 @@ async fn a_database_that_was_never_migrated_is_told_of_with_what_helps() {
 }
 
 #[tokio::test]
+async fn a_first_start_warns_of_nothing_and_a_missing_column_is_no_defect_of_the_program() {
+    let database = Database::new().await;
+    database.store().fold().await.unwrap();
+    // as whoever follows the guide, after migrating
+    database.sql("grant select on live.unreadable to public").await;
+    let process = Process::start(&database.url, |_| ());
+    process.until_ready().await;
+    process.signal();
+    let (_, lines) = process.ended().await;
+    assert_eq!([told(&lines, "WARN"), told(&lines, "ERROR")].concat(), Vec::<&str>::new(), "{lines:?}");
+
+    let service = Service::start(&database).await;
+    let ana = service.signed_in("ana").await;
+    database.sql("alter table orders_order rename customer_name to name").await;
+    let (status, json) = ana.json(crate::harness::http::API).await;
+    assert_eq!((status, json["error"].as_str().unwrap_or_default().contains("its log says what to do")), (503, true));
+}
+
+#[tokio::test]
 async fn every_answer_names_its_request() {
     let database = Database::new().await;
     let service = Service::start(&database).await;
@@ -346,7 +387,11 @@ async fn administrators_have_the_page_where_they_are_signed_in() {
     let page = boss.get("/ops/").await;
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.contains("require-trusted-types-for 'script'"), "as of every page: {policy}");
-    assert!(page.text().await.unwrap().contains("src=\"page.js\""), "what it loads is below it");
+    let html = page.text().await.unwrap();
+    for part in ["src=\"page.js\"", "href=\"icon.svg\"", "href=\"../\" hidden>Back to the orders<"] {
+        assert!(html.contains(part), "what it loads is below it, and the orders are above: {part}");
+    }
+    assert_eq!(boss.get("/ops/icon.svg").await.headers()["content-type"], "image/svg+xml");
     assert!(boss.get("/orders/pharmacist/orders/").await.text().await.unwrap().contains("href=\"/ops/\""));
     assert!(!ana.get("/orders/orders/").await.text().await.unwrap().contains("href=\"/ops/\""));
     let mut told = boss.events_of("/ops/events", None).await;

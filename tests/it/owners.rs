@@ -7,7 +7,8 @@ use std::time::Duration;
 use oncare_live::doctor;
 use oncare_live::order::{DeliveryMethod, OrderId, Standing, Status, UserId, Wanted};
 use oncare_live::store::{
-    DatabaseUrl, Edit, SessionKey, Sessions, Shown, SignOn, SignedIn, StatusChange, Store, StoreError, UserRecord,
+    DatabaseUrl, Edit, Script, SessionKey, Sessions, Shown, SignOn, SignedIn, StatusChange, Store, StoreError,
+    UserRecord,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -561,4 +562,84 @@ async fn whoever_keeps_a_migration_waiting_is_named() {
         assert!(migration.ends().await);
     };
     tokio::join!(stranger, another, long, old);
+}
+
+/// A schema of that name that is the host's own, or has what is: none of it is touched, and nothing is begun that can't be ended.
+#[tokio::test]
+async fn what_is_not_of_the_service_in_schema_live_is_refused_by_name_by_each_command() {
+    let everything = "select string_agg(o, E'\\n' order by o) from (
+        select oid::regclass::text as o from pg_class where relnamespace in ('live'::regnamespace, 'public'::regnamespace)
+        union all select oid::regprocedure::text from pg_proc where pronamespace = 'live'::regnamespace
+        union all select tgrelid::regclass || tgname from pg_trigger where not tgisinternal) o";
+    let hosts = Database::empty().await;
+    hosts.sql(HOST).await;
+    let attached = Database::new().await;
+    let trigger = "create function live.score() returns trigger language plpgsql as 'begin return null; end';
+        create trigger score after insert on orders_order execute function live.score()";
+    for (database, made, expected, gone) in [
+        (
+            &hosts,
+            "create schema live; create table live.tournament (id integer); create table live.session (id integer)"
+                .to_owned(),
+            "is not oncare-live's, which needs one of that name for itself: it has table live.session, table live.tournament. Nothing was changed",
+            "drop schema live cascade",
+        ),
+        (&hosts, format!("create schema live; {trigger}"), "it has function live.score()", "drop schema live cascade"),
+        (
+            &hosts,
+            "create schema live; create table live.migration (id integer)".to_owned(),
+            "it has table live.migration",
+            "drop schema live cascade",
+        ),
+        (
+            &attached,
+            "create table live.mine (id bigserial)".to_owned(),
+            "has what is not of oncare-live, and would go with it: table live.mine. Nothing",
+            "drop table live.mine",
+        ),
+        (&attached, "create type live.mine as (a integer)".to_owned(), "type live.mine", "drop type live.mine"),
+        (&attached, trigger.to_owned(), "function live.score()", "drop function live.score() cascade"),
+    ] {
+        database.sql(&made).await;
+        let before = database.value(everything).await;
+        let store = database.store();
+        let mut script = Script::default();
+        for (command, outcome) in [
+            ("migrate", store.migrate().await.err()),
+            ("migrate --dry-run", store.write_migration(false, false, &mut script).await.err()),
+            ("detach", store.detach().await.err()),
+            ("uninstall's question", store.attached().await.err()),
+            ("uninstall", store.uninstall(None).await.err()),
+        ] {
+            let said = outcome.unwrap_or_else(|| panic!("{command} did not refuse {made}")).to_string();
+            assert!(said.contains(expected), "{command}: {said}");
+            assert_eq!(database.value(everything).await, before, "{command}: {made}");
+        }
+        assert_eq!(script.text(), "", "{made}");
+        database.sql(gone).await;
+    }
+    // an empty one that was made for the service is welcome, and all goes as ever
+    hosts.sql("create schema live").await;
+    for database in [&hosts, &attached] {
+        database.store().migrate().await.unwrap();
+        assert!(database.store().uninstall(None).await.unwrap().schema);
+    }
+}
+
+/// What somebody dropped of our tables is named, with the way out, which is one.
+#[tokio::test]
+async fn tables_of_ours_that_are_gone_are_named_with_what_to_do() {
+    let database = Database::new().await;
+    for table in ["migration", "viewing", "fold"] {
+        database.sql(&format!("drop table live.{table}")).await;
+        let said = refusal(&database.store()).await;
+        assert!(said.contains(&format!("lacks live.{table}, which somebody dropped. Nothing was changed")), "{said}");
+        assert!(said.contains("oncare-live uninstall and then oncare-live migrate"), "{said}");
+        database.store().uninstall(None).await.unwrap();
+        database.store().migrate().await.unwrap();
+    }
+    // no write fails, and migrating says why nothing is recorded
+    database.sql("alter table live.order_event drop column id").await;
+    let faults = database.store().migrate().await.unwrap().faults;
+    assert!(faults.iter().any(|fault| fault.contains("order_event")), "{faults:?}");
 }

@@ -20,6 +20,28 @@ async fn a_wrong_filter_is_told_beside_its_field_and_the_list_is_unfiltered() {
         assert!(html.contains(part), "{part}");
     }
     assert!(!html.contains("<b>"));
+
+    // to people it is said in plain words; also that a range ends before it begins, which the API takes as it stands
+    let ana = service.signed_in("ana").await;
+    for (query, field, words) in [
+        ("date_from=2025-99-01", "date_from", "“2025-99-01” is no day of the calendar."),
+        ("date_from=2025-01-31&date_to=2025-01-01", "date_to", "This day is before the first one."),
+        ("total_min=9&total_max=8.99", "total_max", "This total is smaller than the first one."),
+        ("total_min=1,500", "total_min", "“1,500” is no amount."),
+        ("status=lost", "status", "There is no status “lost”."),
+        ("page=x", "page", "There is no page “x”."),
+    ] {
+        let response = ana.get(&format!("/orders/orders/?{query}")).await;
+        assert_eq!(response.status(), 400, "{query}");
+        let html = response.text().await.unwrap();
+        assert!(html.contains(&format!("id=\"error-{field}\">{words}")), "{query}");
+        assert!(html.contains("ORD-2025-00001") && !html.contains("expected"), "{query}");
+        assert_eq!(html.contains("The filter is not applied"), field != "page", "{query}");
+    }
+    let same = ana.get("/orders/orders/?date_from=2025-01-01&date_to=2025-01-01&total_min=1&total_max=1.00").await;
+    assert_eq!(same.status(), 200);
+    let (status, answer) = ana.json("/orders/api/sales-rep/dashboard/?date_from=2025-01-31&date_to=2025-01-01").await;
+    assert_eq!((status, answer["orders"].as_array().map(Vec::len)), (200, Some(0)));
 }
 
 #[tokio::test]
@@ -41,6 +63,7 @@ async fn paging_keeps_the_filter() {
         assert!(html.contains(link), "{link}");
     }
     assert!(html.contains("21–40 of 45"));
+    assert!(html.contains("Times are in UTC."));
 }
 
 #[tokio::test]
@@ -108,6 +131,7 @@ async fn an_order_page_shows_items_and_timeline() {
         "Status: Draft → Pending",
         "by rx",
         "Order entered",
+        "Times are in UTC.",
     ] {
         assert!(html.contains(part), "{part}");
     }

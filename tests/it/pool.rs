@@ -193,7 +193,10 @@ async fn what_is_too_much_is_refused_in_words() {
     }
     let (status, page) = get(&ana, "/orders/orders/?q=a+b+c+d+e+f+g&status=pending").await;
     assert!(status == 400 && page.contains("value=\"a b c d e f g\""), "{page}");
-    assert!(page.contains("id=\"error-q\">expected at most 6 words of a number or a customer&#39;s name<"), "{page}");
+    assert!(
+        page.contains("id=\"error-q\">Search for at most 6 words of a number or a customer&#39;s name.<"),
+        "{page}"
+    );
     for (orders, told) in [
         ((1..=101).collect::<Vec<_>>(), "order: choose at most 100"),
         ((1..=20_000).collect(), "a form has at most 500 fields"),

@@ -586,6 +586,126 @@ async fn no_harm_to_our_own_tables_fails_a_write_or_goes_unsaid() {
     }
 }
 
+/// Harms to where events are written, and how each is undone.
+const UNDONE_HARMS: &[(&str, &str)] = &[
+    ("revoke insert on live.order_event from oncare_owner", "grant insert on live.order_event to oncare_owner"),
+    ("alter table live.order_event owner to oncare", "alter table live.order_event owner to oncare_owner"),
+    (
+        "alter function live.record_delete() owner to pg_monitor",
+        "alter function live.record_delete() owner to oncare_owner",
+    ),
+    (
+        "alter table live.order_event add constraint c check (order_id < 0) not valid",
+        "alter table live.order_event drop constraint c",
+    ),
+    (
+        "alter table live.order_event alter xid drop default",
+        "alter table live.order_event alter xid set default pg_current_xact_id()",
+    ),
+    (
+        "alter table live.order_event add c text not null default ''; alter table live.order_event alter c drop default",
+        "alter table live.order_event drop c",
+    ),
+    ("alter table live.order_event add c live.nothing", "alter table live.order_event drop c"),
+    (
+        "alter table live.order_event add c integer generated always as (1 / coalesce(order_id * 0, 0)) stored",
+        "alter table live.order_event drop c",
+    ),
+    (
+        "alter table live.order_event alter new_status type varchar(3)",
+        "alter table live.order_event alter new_status type text",
+    ),
+    (
+        "alter table live.order_event alter application type varchar(3)",
+        "alter table live.order_event alter application type text",
+    ),
+    (
+        "alter table live.order_event alter app_user set not null",
+        "alter table live.order_event alter app_user drop not null",
+    ),
+    (
+        "alter table live.order_event alter order_id type live.nothing",
+        "alter table live.order_event alter order_id type bigint",
+    ),
+    (
+        "alter table live.order_event enable row level security, force row level security",
+        "alter table live.order_event no force row level security, disable row level security",
+    ),
+    ("alter table live.order_event rename new_total to c", "alter table live.order_event rename c to new_total"),
+    ("create rule c as on insert to live.order_event do also select 1 / 0", "drop rule c on live.order_event"),
+    (
+        "alter sequence live.order_event_id_seq increment -4611686018427387904",
+        "alter sequence live.order_event_id_seq increment 1",
+    ),
+    (
+        "alter table live.unreadable rename to c; alter table live.order_event rename other to c",
+        "alter table live.c rename to unreadable; alter table live.order_event rename c to other",
+    ),
+    ("alter schema live rename to live2", "alter schema live2 rename to live"),
+];
+
+/// Of each trigger and each way of it: what a session that has failed to record a change does the next time may be another thing.
+const HARMED_WRITES: &[&str] = &[
+    "update orders_order set customer_name = 'y1' where id = 3",
+    "update orders_order set customer_name = 'y2' where id = 3",
+    "update orders_order set customer_name = md5(customer_name)",
+    "update orders_order set status = 'confirmed', payment_status = left(md5(payment_status), 9)",
+    "update orders_order set total_amount = total_amount + 1, sales_rep_id = null",
+    "begin; update orders_order set customer_name = 'y3' where id = 3; update orders_order set total_amount = 7 where id = 3;
+     update orders_order set customer_name = 'y4', total_amount = 8 where id = 3; commit",
+    "update orders_order set id = id + 100",
+    "update orders_order set id = id - 100",
+    "insert into orders_order select * from orders_order",
+    "delete from orders_order where ctid in (select max(ctid) from orders_order group by id)",
+    "insert into orders_orderitem select * from orders_orderitem",
+    "update orders_orderitem set order_id = 2",
+    "update orders_orderitem set order_id = 1",
+    "delete from orders_orderitem where ctid <> (select min(ctid) from orders_orderitem)",
+    "insert into orders_orderstatushistory (order_id, old_status, new_status, old_payment_status, new_payment_status, notes,
+     changed_by_id, changed_at) select id, '', '', '', '', '', 1, now() from (values (1), (2)) o (id)",
+    "begin; truncate orders_order, orders_orderitem, orders_orderstatushistory; rollback",
+];
+
+/// Whatever is done to schema live: each statement commits, again and again, in a session that was open as in a new one.
+#[tokio::test]
+async fn each_statement_commits_whatever_is_done_to_where_events_are_written() {
+    let database = of_an_owner().await;
+    database
+        .sql("alter table orders_orderstatushistory drop constraint if exists orders_orderstatushistory_order_id_fk")
+        .await;
+    let admin = connect(&database.url.replace("oncare_owner:oncare_owner@", "oncare:oncare@")).await;
+    admin.batch_execute("create domain live.nothing bigint check (value is null)").await.unwrap();
+    for (harm, undo) in UNDONE_HARMS {
+        let open = database.client().await;
+        let fresh = database.client().await;
+        for statement in HARMED_WRITES {
+            open.batch_execute(statement).await.unwrap_or_else(|error| panic!("before {harm}: {statement}: {error:?}"));
+        }
+        admin.batch_execute("delete from live.order_event").await.unwrap();
+        admin.batch_execute(harm).await.unwrap_or_else(|error| panic!("{harm}: {error:?}"));
+        for (session, which) in [(&open, "open"), (&fresh, "new")] {
+            for time in ["first", "second"] {
+                for statement in HARMED_WRITES {
+                    let written = session.batch_execute(statement).await;
+                    written.unwrap_or_else(|error| {
+                        panic!("{harm}: {statement}, {time} time in a session that was {which}: {error:?}")
+                    });
+                }
+            }
+        }
+        admin.batch_execute(undo).await.unwrap_or_else(|error| panic!("{undo}: {error:?}"));
+        open.batch_execute("delete from live.order_event").await.unwrap();
+        for session in [&open, &fresh] {
+            session
+                .batch_execute("update orders_order set customer_name = md5(customer_name) where id = 3")
+                .await
+                .unwrap();
+        }
+        let recorded = "select count(*) > 0 and count(*) = 2 * (select count(*) from orders_order where id = 3) from live.order_event";
+        assert_eq!(database.value(recorded).await, "true", "after {undo}");
+    }
+}
+
 /// What triggers see of a column that is computed when it is read is nothing.
 #[tokio::test]
 async fn a_column_that_is_computed_when_it_is_read_is_a_fault() {

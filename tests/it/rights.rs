@@ -139,6 +139,11 @@ async fn everything_works_with_what_is_printed() {
     assert_eq!(ana.post("/accounts/logout/", &[]).await.status(), 303);
     drop(of_all);
     assert_eq!(service.get_ops("/readyz").await.0, 200);
+    database.sql(&format!("revoke select on orders_orderitem from {role}")).await;
+    let (status, text) = service.get_ops("/readyz").await;
+    assert_eq!(status, 503, "no list can be read: {text}");
+    let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(said["tables"].as_str().unwrap().contains("grant select on public.orders_orderitem to "), "{text}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Attached to a real shop that signs people on, and whose own pages are kept true: what its users see in a browser through nginx.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oncare_live::proxy::{Proxy, snippet};
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ use crate::harness::shop::{Customer, Shop, ZONE};
 use crate::harness::{PATIENCE, eventually, eventually_within};
 use crate::shop::{WAYS, enter_a_few, sign_in_at_admin};
 
-/// How soon a stream ends after its session.
-const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How soon a page says that its session is over: sessions are looked at every five seconds, and machines are busy.
+const ENDS_WITHIN: Duration = Duration::from_secs(8);
 
 /// The page as the shop's user sees it: each row's order, status, payment status, number of items and total, and the figures.
 const SHOWN: &str = "({
@@ -122,13 +122,11 @@ async fn in_a_browser_who_signs_out_at_the_shop_is_told_nothing_more() {
     browser.goto("/orders/").await;
     browser.follow("#sign-out").await;
     browser.client.switch_to_window(page).await.unwrap();
-    let begun = Instant::now();
     eventually_within(ENDS_WITHIN, "the page says so", async || {
         let said = browser.script("document.getElementById('live-badge').dataset.state").await;
         (said == "signed_out").then_some(())
     })
     .await;
-    assert!(begun.elapsed() <= ENDS_WITHIN);
     assert_eq!(service.metric("oncare_live_streams_open{role=\"sales_rep\"}").await, 0.0);
     shop.deed("Order.objects.filter(id=1).update(status='shipped')").await;
     assert!(browser.script(SHOWN).await["shipped"] == 0);

@@ -401,8 +401,8 @@ async fn a_degraded_listener_is_told_and_so_is_its_recovery() {
 /// How long the next ping may take where few streams are open.
 const LATEST_PING: Duration = Duration::from_millis(6_200);
 
-/// By how much a machine that runs all tests at once may be late.
-const BUSY_MACHINE: Duration = Duration::from_secs(1);
+/// How much later than it was said to a ping may come: a page takes its stream for dead then (`PING_GRACE` in stream.js).
+const GRACE: Duration = Duration::from_secs(3);
 
 fn next_ping(ping: &Event) -> Duration {
     Duration::from_millis(ping.data["next_ms"].as_u64().unwrap())
@@ -417,7 +417,7 @@ async fn the_next_ping_comes_when_it_was_said_to() {
         let heard = Instant::now();
         let next = stream.wait_for("ping").await;
         let said = next_ping(&ping);
-        assert!(said <= LATEST_PING && heard.elapsed() < said + BUSY_MACHINE, "{ping:?}, {:?}", heard.elapsed());
+        assert!(said <= LATEST_PING && heard.elapsed() < said + GRACE, "{ping:?}, {:?}", heard.elapsed());
         ping = next;
     }
 }

@@ -353,6 +353,8 @@ async function examine() {
   button.disabled = false;
 }
 
+// the ops listener has no orders
+part("orders").hidden = location.pathname === "/";
 part("examine").addEventListener("click", () => void examine());
 part("drain").addEventListener("click", () => {
   if (confirm("End all streams of this instance and stop it?")) void post("drain", "");

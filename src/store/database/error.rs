@@ -13,12 +13,12 @@ type Cause = Box<dyn Error + Send + Sync>;
 /// A failed attempt at the database. `Display` says what was attempted; [`StoreError::chain`] says all.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database can't be reached, or ended the connection. Trying again later may help.
-    #[error("could not {attempted}: the database is unavailable")]
+    /// The database can't be reached, ended the connection, or says that it can't serve now. Trying again later may help.
+    #[error("could not {attempted}{}", unless_said(.cause))]
     Unavailable {
         /// What was attempted.
         attempted: &'static str,
-        /// What the driver said.
+        /// What the driver or the server said.
         #[source]
         cause: Cause,
     },
@@ -119,6 +119,28 @@ impl StoreError {
         }
     }
 
+    /// Whether the server's disk is full.
+    #[must_use]
+    pub fn is_lack_of_room(&self) -> bool {
+        match self {
+            Self::Shared(error) => error.is_lack_of_room(),
+            _ => self.said().is_some_and(|said| *said.state() == SqlState::DISK_FULL),
+        }
+    }
+
+    /// Whether a table, column or function is missing of which our own statements are made: the schema is older or somebody changed
+    /// what is there, and who puts that right mends it.
+    #[must_use]
+    pub fn is_of_the_schema(&self) -> bool {
+        match self {
+            Self::Refused { .. } => {
+                self.said().is_some_and(ServerSaid::lacks_something_named) && self.broken_rule().is_none()
+            }
+            Self::Shared(error) => error.is_of_the_schema(),
+            _ => false,
+        }
+    }
+
     /// Which rule of the host's a write broke, in plain words: a constraint's, or one that a trigger keeps. Nobody's fault but the
     /// writer's, who is told.
     #[must_use]
@@ -168,6 +190,11 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+/// That the database is unavailable, where no answer of its own says more.
+fn unless_said(cause: &Cause) -> &'static str {
+    if cause.is::<ServerSaid>() { "" } else { ": the database is unavailable" }
 }
 
 /// The same error, of which nothing shows anybody's data, however it is written.

@@ -20,6 +20,7 @@ pub use error::{StoreError, chain};
 pub(super) use gather::Gather;
 pub use link::Link;
 pub(super) use pool::{BRIEFLY, Lease, Lent, lend};
+pub(super) use settings::settings_of_script;
 pub(super) use snapshot::{
     BEGIN, BEGIN_WITH_ORDERS, PRESENT, SELECT_PRESENT, cursor_of, host_transaction, one_snapshot, present,
     unless_standby,

@@ -34,7 +34,36 @@ pub(super) struct ServerSaid {
     rule: Option<Rule>,
     /// The function in which it happened.
     function: Option<String>,
+    /// Whether it is a connection of which there are too many, and whose.
+    crowd: Option<Crowd>,
 }
+
+/// Whose connections are too many, where no further one is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Crowd {
+    Server,
+    Database,
+    Role,
+}
+
+impl Crowd {
+    /// All three have the same state, and the message is in the server's language.
+    fn of(said: &DbError) -> Option<Self> {
+        (*said.code() == SqlState::TOO_MANY_CONNECTIONS).then(|| match said.routine() {
+            Some("InitializeSessionUserId") => Self::Role,
+            Some("CheckMyDatabase") => Self::Database,
+            _ => Self::Server,
+        })
+    }
+}
+
+/// What a database lacks that has not been migrated, or of which somebody took something away or renamed it.
+const MISSING: [SqlState; 4] = [
+    SqlState::UNDEFINED_TABLE,
+    SqlState::UNDEFINED_FUNCTION,
+    SqlState::UNDEFINED_COLUMN,
+    SqlState::INVALID_SCHEMA_NAME,
+];
 
 /// A rule that the tables' owner gave them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +144,24 @@ impl ServerSaid {
             message: tells.then(|| said.message().to_owned()),
             rule,
             function,
+            crowd: Crowd::of(said),
         }
+    }
+
+    /// Whose connections are too many.
+    pub(super) fn crowd(&self) -> Option<Crowd> {
+        self.crowd
+    }
+
+    /// Whether what a statement or function of ours names is missing; what others' functions name is their business.
+    pub(super) fn lacks_something_named(&self) -> bool {
+        let is_ours = self.function.as_ref().map_or(self.message.is_some(), |function| function.starts_with("live."));
+        MISSING.contains(&self.state) && is_ours
+    }
+
+    /// Whether it is the service's own schema of which something is missing, as far as that is known.
+    pub(super) fn is_of_own_schema(&self) -> bool {
+        self.message.as_ref().is_none_or(|message| message.contains("live.") || message.contains("\"live\""))
     }
 
     pub(super) fn state(&self) -> &SqlState {
@@ -147,7 +193,7 @@ impl ServerSaid {
 
 impl fmt::Display for ServerSaid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { state, severity, message, rule, function } = self;
+        let Self { state, severity, message, rule, function, crowd: _ } = self;
         match (message, rule) {
             (Some(message), _) => write!(f, "{severity}: {message}")?,
             (None, Some(_)) => write!(f, "{severity}: {}", self.broken_rule().unwrap_or_default())?,

@@ -75,6 +75,18 @@ const SETTINGS: &[(&str, &str)] = &[
     ("client_min_messages", "warning"),
 ];
 
+/// What sets the same in a session of psql's, whose connection and transactions are whoever's runs it.
+pub(in crate::store) fn settings_of_script() -> String {
+    let own =
+        SETTINGS.iter().filter(|(name, _)| !name.starts_with("tcp_") && !name.starts_with("default_transaction_"));
+    let values: Vec<String> = own.map(|(name, value)| format!("('{name}', '{value}')")).collect();
+    format!(
+        "do $$ begin perform set_config(s.name, v.value, false)
+from (values {}) v (name, value) join pg_settings s on s.name = v.name; end $$",
+        values.join(", ")
+    )
+}
+
 static OF_POOL: LazyLock<String> = LazyLock::new(|| preparation(Purpose::Pool));
 static OF_LINK: LazyLock<String> = LazyLock::new(|| preparation(Purpose::Link));
 

@@ -51,7 +51,7 @@ pub(in crate::store) static MIGRATIONS: [Migration; 20] = [
     migration!("0025_unreadable", Plain),
     migration!("0028_fold_recording", LocksWhatIsWritten),
     migration!("0030_live_functions", Functions),
-    migration!("0033_triggers", LocksWhatIsWritten),
+    migration!("0037_triggers", LocksWhatIsWritten),
     migration!("0034_no_role", LocksWhatIsWritten),
     migration!("0014_viewing", Plain),
     migration!("0016_saved_view", Plain),
@@ -101,6 +101,36 @@ pub(in crate::store) fn functions() -> impl Iterator<Item = &'static str> {
         .filter(|name| !name.contains(char::is_whitespace))
 }
 
+/// The tables that a migration makes in schema `live`.
+pub(in crate::store) fn tables_of(migration: &Migration) -> impl Iterator<Item = &'static str> {
+    let made = migration.sql.split("table live.").chain(migration.sql.split("table if not exists live."));
+    // what is altered or dropped is followed by no list of columns
+    made.filter_map(|rest| rest.split_once(" ("))
+        .map(|(name, _)| name)
+        .filter(|name| !name.is_empty() && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_'))
+}
+
+/// What says which migrations were applied. It is made before them.
+pub(in crate::store) const NOTES: &str = "migration";
+
+/// What earlier versions had in schema `live`, and this one has not.
+const FORMER: &[&str] = &[
+    "deltas_since",
+    "epoch",
+    "is_of_the_transaction",
+    "parts",
+    "statistics",
+    "system_identifier",
+    "tell_updates",
+    "total_statistics",
+];
+
+/// The names of all relations and functions that any version ever made in schema `live`.
+pub(in crate::store) fn names() -> Vec<&'static str> {
+    let tables = MIGRATIONS.iter().flat_map(tables_of);
+    [NOTES].into_iter().chain(tables).chain(functions()).chain(FORMER.iter().copied()).collect()
+}
+
 /// The last of some migrations that defines a function.
 pub(in crate::store) fn defining<'a>(
     function: &str,
@@ -123,6 +153,25 @@ fn heading(function: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_any_version_made_is_ours() {
+        let kept = [
+            include_str!("../../../tests/it/schemas/first.sql"),
+            include_str!("../../../tests/it/schemas/0018.sql"),
+            include_str!("../../../tests/kept/1/schema.sql"),
+        ];
+        let ours = names();
+        for sql in kept.into_iter().chain(MIGRATIONS.iter().map(|migration| migration.sql)) {
+            for kind in ["table ", "table if not exists ", "function ", "view ", "sequence ", "type ", "domain "] {
+                for made in sql.split(&format!("{kind}live.")).skip(1) {
+                    let name = made.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_').next().unwrap();
+                    assert!(ours.contains(&name), "{kind}live.{name}");
+                }
+            }
+        }
+        assert!(tables_of(&MIGRATIONS[1]).eq(["order_event", "order_stats", "fold", "incarnation", "session"]));
+    }
 
     #[test]
     fn each_file_has_a_number_of_its_own() {

@@ -7,7 +7,7 @@ use tokio_postgres::error::SqlState;
 
 use super::definition::{Kind, MIGRATIONS, Migration, defining};
 use super::holders::{self, of_tables};
-use crate::store::database::{Attempt, StoreError};
+use crate::store::database::{Attempt, StoreError, settings_of_script};
 
 /// How long a request for a lock on what is written may make writers wait behind it. The triggers are on three tables: nobody waits for
 /// more than 300 ms. A long transaction of the host would otherwise queue every writer behind our request.
@@ -48,8 +48,10 @@ impl Script {
 \\set ON_ERROR_STOP on
 set client_encoding = 'UTF8';
 set standard_conforming_strings = on;
+set statement_timeout = 0;
+set search_path = pg_catalog, pg_temp;
 set session characteristics as transaction isolation level read committed, read write, not deferrable;
-set lock_timeout = 0;
+{};
 set idle_in_transaction_session_timeout = 0;
 {PREPARATION};
 
@@ -61,7 +63,8 @@ begin
     end if;
 end
 $$;
-"
+",
+                settings_of_script()
             );
         }
     }
@@ -191,10 +194,10 @@ pub(super) async fn without_queueing_writers(
             Err(e) if e.code().is_some_and(is_of_locks) && attempt < LOCK_ATTEMPTS => {
                 // who has them meanwhile is usually who had them
                 let holders = of_tables(client).await.unwrap_or_default();
+                let by = if holders.is_empty() { String::new() } else { format!(" by {}", holders::list(&holders)) };
                 tracing::warn!(
                     attempt,
-                    "the orders are locked, and tried again in 1 s so that no writer waits for this: {}",
-                    holders::list(&holders)
+                    "the orders are locked{by}; tried again in 1 s, so that no writer waits for this"
                 );
                 tokio::time::sleep(LOCK_PAUSE).await;
             }

@@ -34,6 +34,12 @@ impl Holder {
         }
     }
 
+    /// Whether it is a session of the service's, for whatever purpose, which names itself so.
+    pub(in crate::store) fn is_of(&self, service: &str) -> bool {
+        let rest = self.application.strip_prefix(service);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    }
+
     /// Whether it is a session of the service's for that.
     pub(in crate::store) fn is_for(&self, purpose: &str) -> bool {
         self.application.strip_suffix(purpose).is_some_and(|rest| rest.ends_with(' '))

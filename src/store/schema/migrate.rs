@@ -5,22 +5,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
-use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration, functions};
+use super::applied::{SchemaState, applied, schema_by};
+use super::definition::{DROP_LIST_INDEX, Kind, MIGRATIONS, Migration, NOTES, functions, tables_of};
 use super::executor::{Executor, MIGRATION_LOCK, PREPARATION, Script};
 use super::holders::{self, of_key};
 use super::host::{self, HostTables};
 use super::inspect::{TriggerState, changed_functions, has_list_index, server, triggers};
+use super::recording::faults_of_our_tables;
 use super::rights::{as_grants, lacking_to_look, lacking_to_migrate};
-use super::trust::refuse_strangers;
+use super::trust::{Ours, refuse_if_not_ours, refuse_strangers};
 use crate::store::database::{Attempt, BRIEFLY, DatabaseUrl, Link, Store, StoreError, words_of};
 use crate::store::tail::{DISTRUST_STATISTICS, FOLD_LOCK, Folded, building};
 
 /// How often the lock is asked for. It is asked, not waited for: a waiting statement holds a snapshot, and building an
 /// index concurrently waits for all older snapshots.
-const LOCK_POLL: Duration = Duration::from_millis(200);
+pub(super) const LOCK_POLL: Duration = Duration::from_millis(200);
 
-/// How often it is looked who has a lock that is waited for, and for how long one is waited for that no migration holds: anybody may
-/// take an advisory lock.
+/// How often it is looked who has a lock that is waited for, not before that has passed once, as most are given back at once; and for how
+/// long one is waited for that no migration holds: anybody may take an advisory lock.
 const HOLDER_LOOK: Duration = Duration::from_secs(1);
 const STRANGER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -41,33 +43,22 @@ pub struct Applied {
     pub put_back: bool,
     /// Whether the list's index that somebody had dropped was built again.
     pub index_put_back: bool,
+    /// What of our own tables still keeps changes from being recorded: migrating does not undo it.
+    pub faults: Vec<String>,
 }
 
-/// How the schema that a database has compares with this program's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SchemaState {
-    /// It is this program's.
-    Current,
-    /// These migrations are not applied.
-    Behind(Vec<&'static str>),
-    /// These migrations are of a newer version of the program. What this one would put back is older than what is there: it
-    /// must change nothing. It may serve, so that a service in several instances can be updated one by one: a newer
-    /// version leaves what an older one reads.
-    Newer(Vec<String>),
-}
-
-impl SchemaState {
-    fn of(applied: &[(i32, String)]) -> Self {
-        let newest = MIGRATIONS.iter().map(|migration| migration.version()).max().unwrap_or_default();
-        // older numbers that are not here were replaced by newer ones
-        let unknown = applied.iter().filter(|(version, _)| *version > newest);
-        let unknown: Vec<String> = unknown.map(|(version, name)| format!("{version:04}_{name}")).collect();
-        if !unknown.is_empty() {
-            return Self::Newer(unknown);
-        }
-        let is_applied = |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version());
-        let pending: Vec<&str> = MIGRATIONS.iter().filter(|m| !is_applied(m)).map(|m| m.name()).collect();
-        if pending.is_empty() { Self::Current } else { Self::Behind(pending) }
+impl Applied {
+    /// What is to be said of the faults, if there are any.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        (!self.faults.is_empty()).then(|| {
+            format!(
+                "schema live is not what it must be: {}. No write fails by that, but changes are not recorded, and pages are not live. \
+                 Undo it; or have oncare-live uninstall and then oncare-live migrate make all of it anew: people's sessions, \
+                 preferences and saved views, and what was recorded, go then",
+                self.faults.join("; ")
+            )
+        })
     }
 }
 
@@ -105,7 +96,10 @@ impl Store {
         if !applied.migrations.is_empty() {
             self.discard_fold().await?;
         }
-        self.fold_now().await?;
+        // from what can't be recorded nothing is built
+        if applied.faults.is_empty() {
+            self.fold_now().await?;
+        }
         Ok(applied)
     }
 
@@ -126,6 +120,9 @@ impl Store {
         let tables = if create_tables { HostTables::MayBeMade } else { HostTables::MustBeThere };
         let mut executor = Executor::writing(&link.client, script);
         let applied = migrate(&mut executor, tables).await?;
+        if let Some(fault) = applied.fault() {
+            return Err(StoreError::Unsuitable(fault));
+        }
         let is_current = applied.migrations.is_empty() && !applied.put_back;
         if is_current && !rebuild_statistics && is_folded(&link.client).await? {
             return Ok(());
@@ -150,7 +147,9 @@ impl Store {
         let mut waiting = Waiting::new();
         while self.fold().await? == Folded::Elsewhere {
             if waiting.is_look_due() {
-                let holders = of_key(&*self.client().await?, FOLD_LOCK).await?;
+                let mut holders = of_key(&*self.client().await?, FOLD_LOCK).await?;
+                // a service that is at it gives the lock back by itself: this one, or another instance
+                holders.retain(|holder| !holder.is_of(self.url().config().get_application_name().unwrap_or_default()));
                 waiting.tell("the lock under which one process builds statistics at a time is held by", &holders);
             }
             tokio::time::sleep(LOCK_POLL).await;
@@ -163,23 +162,8 @@ impl Store {
     /// # Errors
     /// If the database can't be reached, or what was applied can't be read.
     pub async fn schema(&self) -> Result<SchemaState, StoreError> {
-        let client = self.client_for(BRIEFLY).await?;
-        Ok(SchemaState::of(&applied(&client).await?))
+        schema_by(&*self.client_for(BRIEFLY).await?).await
     }
-}
-
-/// The migrations that are applied, by number and name.
-async fn applied(client: &Client) -> Result<Vec<(i32, String)>, StoreError> {
-    let row = client
-        .query_one("select to_regclass('live.migration') is not null", &[])
-        .await
-        .attempt("look for applied migrations")?;
-    if !row.get::<_, bool>(0) {
-        return Ok(Vec::new());
-    }
-    let sql = "select version, name from live.migration order by version";
-    let rows = client.query(sql, &[]).await.attempt("read applied migrations")?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// Whether there are statistics, to which only what is new is to be added.
@@ -221,6 +205,7 @@ async fn migrate(executor: &mut Executor<'_>, tables: HostTables) -> Result<Appl
     }
     // before anything is read there: a table may be somebody's view
     let has_schema = refuse_strangers(client).await?;
+    let ours = refuse_if_not_ours(client).await?;
     // everything that can be told beforehand is refused before anything is changed
     refuse_if_lacking(client, &lacking_to_look(client).await?).await?;
     let done = applied(client).await?;
@@ -231,6 +216,7 @@ async fn migrate(executor: &mut Executor<'_>, tables: HostTables) -> Result<Appl
             unknown.join(", ")
         )));
     }
+    refuse_if_incomplete(client, ours, &done).await?;
     let has_tables = match host::check(client, tables).await {
         Ok(has_tables) => has_tables,
         Err(refusal) if done.is_empty() => {
@@ -275,7 +261,10 @@ async fn migrate(executor: &mut Executor<'_>, tables: HostTables) -> Result<Appl
     let mut migrations = Vec::new();
     for migration in MIGRATIONS.iter().filter(|migration| !done.iter().any(|(done, _)| *done == migration.version())) {
         apply(executor, migration, has_tables).await?;
-        migrations.push(migration.name());
+        // of the host's own tables nothing is made
+        if migration.kind != Kind::HostTables || !has_tables {
+            migrations.push(migration.name());
+        }
     }
     executor.make_row("live.incarnation", "name the server's incarnation").await?;
     executor.make_row("live.sign_in_key", "make the sign-in key").await?;
@@ -296,7 +285,32 @@ async fn migrate(executor: &mut Executor<'_>, tables: HostTables) -> Result<Appl
             index_put_back = true;
         }
     }
-    Ok(Applied { migrations, put_back: changed, index_put_back })
+    // what is only written down is not there yet
+    let is_there = executor.is_running() || migrations.is_empty() && !changed;
+    let faults = if is_there { faults_of_our_tables(client).await? } else { Vec::new() };
+    Ok(Applied { migrations, put_back: changed, index_put_back, faults })
+}
+
+/// Tables of ours that are gone are not made anew, as what was in them would be missed without a word.
+async fn refuse_if_incomplete(client: &Client, ours: Ours, done: &[(i32, String)]) -> Result<(), StoreError> {
+    let made = MIGRATIONS.iter().filter(|migration| done.iter().any(|(done, _)| *done == migration.version()));
+    let mut needed: Vec<&str> = made.flat_map(tables_of).collect();
+    if ours == Ours::WithoutNotes {
+        needed.push(NOTES);
+    }
+    let sql = "select n.name from unnest($1::text[]) n (name)
+               where not exists (select from pg_class c where c.relnamespace = to_regnamespace('live') and c.relname = n.name)
+               order by 1";
+    let rows = client.query(sql, &[&needed]).await.attempt("look for our tables")?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<String> = rows.iter().map(|row| format!("live.{}", row.get::<_, &str>(0))).collect();
+    Err(StoreError::Unsuitable(format!(
+        "schema live lacks {}, which somebody dropped. Nothing was changed; restore that from a backup, or have oncare-live uninstall and \
+         then oncare-live migrate make all of it anew: people's sessions, preferences and saved views, and what was recorded, go then",
+        missing.join(", ")
+    )))
 }
 
 async fn refuse_if_lacking(client: &Client, rights: &[String]) -> Result<(), StoreError> {
@@ -383,19 +397,19 @@ pub(in crate::store) async fn lock(client: &Client) -> Result<(), StoreError> {
 }
 
 /// A lock that others hold is waited for.
-struct Waiting {
+pub(super) struct Waiting {
     since: Instant,
     looked_at: Option<Instant>,
     told_at: Option<Instant>,
 }
 
 impl Waiting {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { since: Instant::now(), looked_at: None, told_at: None }
     }
 
-    fn is_look_due(&mut self) -> bool {
-        let is_due = self.looked_at.is_none_or(|at| at.elapsed() >= HOLDER_LOOK);
+    pub(super) fn is_look_due(&mut self) -> bool {
+        let is_due = self.looked_at.unwrap_or(self.since).elapsed() >= HOLDER_LOOK;
         if is_due {
             self.looked_at = Some(Instant::now());
         }
@@ -403,7 +417,7 @@ impl Waiting {
     }
 
     /// Says who holds it, once in a while.
-    fn tell(&mut self, what: &str, holders: &[holders::Holder]) {
+    pub(super) fn tell(&mut self, what: &str, holders: &[holders::Holder]) {
         if !holders.is_empty() && self.told_at.is_none_or(|at| at.elapsed() >= TOLD_AGAIN) {
             self.told_at = Some(Instant::now());
             tracing::warn!("{what} {}", holders::list(holders));
@@ -416,9 +430,12 @@ async fn apply(
     migration: &'static Migration,
     has_host_tables: bool,
 ) -> Result<(), StoreError> {
+    if migration.kind == Kind::HostTables && has_host_tables {
+        executor.remark("the existing system's tables are there");
+        return note(executor, migration).await;
+    }
     executor.begin(migration);
     match migration.kind {
-        Kind::HostTables if has_host_tables => note(executor, migration).await,
         Kind::HostTables | Kind::Plain | Kind::Functions => {
             let outcome = executor.run_in_transaction(migration.sql, &noting(migration)).await;
             outcome.map_err(|e| failed(migration, &e))

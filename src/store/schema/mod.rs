@@ -1,5 +1,6 @@
 //! What is defined in the database: attaching, looking after it, taking it away.
 
+mod applied;
 mod cost;
 mod definition;
 mod executor;
@@ -7,6 +8,7 @@ mod forms;
 mod holders;
 mod host;
 mod inspect;
+mod making_up;
 mod migrate;
 mod recording;
 mod rights;
@@ -14,12 +16,14 @@ mod strangers;
 mod trust;
 mod uninstall;
 
+pub use applied::SchemaState;
 pub use cost::Cost;
 pub use definition::NAMING_TRIGGER;
 pub use executor::Script;
 pub use forms::BYPASSED;
 pub use inspect::{Finding, TriggerState, Verdict};
-pub use migrate::{Applied, SchemaState, oldest_supported_version};
+pub use making_up::{MadeUp, Moment, Owed};
+pub use migrate::{Applied, oldest_supported_version};
 pub use recording::{Doubt, Recording};
 pub use rights::{rights, session_grant};
 pub use strangers::Stranger;

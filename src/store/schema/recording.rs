@@ -2,13 +2,16 @@
 
 use tokio_postgres::Client;
 
+use super::applied::{SchemaState, schema_by};
 use super::definition::NAMING_TRIGGER;
 use super::host::hidden;
 use super::inspect::{changed_recorders, triggers};
-use super::migrate::SchemaState;
 use crate::store::database::{Attempt, Store, StoreError};
 use crate::store::rows::EVENT_VERSION;
-use crate::store::tail::{NUMBER, READ, RECORDING, TIME, was_replaced, was_rewritten};
+use crate::store::tail::{NUMBER, READ, RECORDING, SOUND_SINCE, TIME, was_replaced, was_rewritten};
+
+/// What helps where something of this program's is missing or was changed.
+const MIGRATE: &str = "run oncare-live migrate, as the tables' owner";
 
 /// How a person calls a type of that kind.
 fn called(kind: char) -> &'static str {
@@ -24,6 +27,8 @@ fn called(kind: char) -> &'static str {
 pub struct Recording {
     /// What keeps changes from being recorded; nothing where all of them are.
     pub faults: Vec<String>,
+    /// What somebody can do about them, where they don't say it themselves.
+    pub remedy: Option<&'static str>,
     /// Whether the schema has yet to become this version's, or this program the schema's, so that no more is known.
     pub is_behind: bool,
     /// What a trigger ran into that could not read a change, where statistics were not built anew since.
@@ -59,75 +64,7 @@ impl Store {
     /// # Errors
     /// If the database can't be reached.
     pub async fn recording(&self) -> Result<Option<Recording>, StoreError> {
-        match self.schema().await? {
-            SchemaState::Current => {}
-            SchemaState::Newer(_) => {
-                let fault = self.fault_of_newer_triggers().await?;
-                let faults = fault.map(|fault| vec![fault]);
-                return Ok(faults.map(|faults| Recording {
-                    faults,
-                    is_behind: true,
-                    unreadable: None,
-                    doubt: Doubt::None,
-                }));
-            }
-            SchemaState::Behind(pending) => {
-                let fault = format!("schema live lacks {}: run oncare-live migrate", pending.join(", "));
-                return Ok(Some(Recording {
-                    faults: vec![fault],
-                    is_behind: true,
-                    unreadable: None,
-                    doubt: Doubt::None,
-                }));
-            }
-        }
-        let client = self.client().await?;
-        let mut faults = faults_of_triggers(&client).await?;
-        let hidden = hidden(&client).await?;
-        if !hidden.is_empty() {
-            faults.push(format!("row-level security may hide rows of {} from this role", hidden.join(", ")));
-        }
-        faults.extend(faults_of_columns(&client).await?);
-        faults.extend(faults_of_our_tables(&client).await?);
-        // the statistics are not of here, or to be built anew, where there is no fold
-        let row = client
-            .query_one(
-                &format!(
-                    "with now as materialized (select {} as recording)
-                     select (select u.reason from live.unreadable u order by u.xid desc limit 1),
-                         coalesce({}, false), coalesce({}, false)
-                     from now left join live.fold f on live.folded() is not null",
-                    *RECORDING,
-                    format_args!("f.singleton and ({})", was_replaced("f.recording", "now.recording")),
-                    format_args!("f.singleton and ({})", was_rewritten("f.recording", "now.recording")),
-                ),
-                &[],
-            )
-            .await
-            .attempt("look for what could not be read")?;
-        let doubt = match (row.get(1), row.get(2)) {
-            (true, _) => Doubt::Grave,
-            (false, true) => Doubt::Slight,
-            (false, false) => Doubt::None,
-        };
-        Ok(Some(Recording { faults, is_behind: false, unreadable: row.get(0), doubt }))
-    }
-
-    /// What is to be said of the triggers of a newer version, if they write events that this one does not read.
-    async fn fault_of_newer_triggers(&self) -> Result<Option<String>, StoreError> {
-        const ASK: &str = "ask which version of events is written";
-        let client = self.client().await?;
-        let says = client.query_one("select to_regprocedure('live.event_version()') is not null", &[]).await;
-        if !says.attempt(ASK)?.get::<_, bool>(0) {
-            return Ok(None);
-        }
-        let version: i32 = client.query_one("select live.event_version()", &[]).await.attempt(ASK)?.get(0);
-        Ok((version > EVENT_VERSION).then(|| {
-            format!(
-                "the triggers write events of version {version}, and this program reads those up to {EVENT_VERSION}: update \
-                 this instance"
-            )
-        }))
+        recording_by(&*self.client().await?).await
     }
 
     /// Keeps with the statistics what records changes now, where that gives no doubt: of what is known to have lost nothing, the
@@ -139,8 +76,8 @@ impl Store {
         let client = self.client().await?;
         let sql = format!(
             "with now as materialized (select {} as recording)
-             update live.fold f set recording = now.recording from now
-             where f.recording <> now.recording and not ({}) and not ({})",
+             update live.fold f set recording = f.recording || now.recording from now
+             where f.recording - '{SOUND_SINCE}' <> now.recording and not ({}) and not ({})",
             *RECORDING,
             was_replaced("f.recording", "now.recording"),
             was_rewritten("f.recording", "now.recording"),
@@ -156,6 +93,87 @@ impl Store {
     pub async fn distrust_statistics(&self) -> Result<(), StoreError> {
         self.discard_fold().await
     }
+}
+
+/// The same as [`Store::recording`], asked on that connection.
+pub(super) async fn recording_by(client: &Client) -> Result<Option<Recording>, StoreError> {
+    match schema_by(client).await? {
+        SchemaState::Current => {}
+        SchemaState::Newer(_) => {
+            let fault = fault_of_newer_triggers(client).await?;
+            let faults = fault.map(|fault| vec![fault]);
+            return Ok(faults.map(|faults| Recording {
+                faults,
+                remedy: None,
+                is_behind: true,
+                unreadable: None,
+                doubt: Doubt::None,
+            }));
+        }
+        SchemaState::Behind(pending) => {
+            let fault = format!("schema live lacks {}: run oncare-live migrate", pending.join(", "));
+            return Ok(Some(Recording {
+                faults: vec![fault],
+                remedy: Some(MIGRATE),
+                is_behind: true,
+                unreadable: None,
+                doubt: Doubt::None,
+            }));
+        }
+    }
+    let mut faults = faults_of_triggers(client).await?;
+    let hidden = hidden(client).await?;
+    if !hidden.is_empty() {
+        faults.push(format!("row-level security may hide rows of {} from this role", hidden.join(", ")));
+    }
+    let of_columns = faults_of_columns(client).await?;
+    let remedy = if !of_columns.is_empty() {
+        Some("the owner of the host's tables must put those columns right: migrating again does not")
+    } else if !hidden.is_empty() {
+        Some("give the service's role a policy that shows it all rows, or bypassrls")
+    } else {
+        Some(MIGRATE)
+    };
+    faults.extend(of_columns);
+    faults.extend(faults_of_our_tables(client).await?);
+    // the statistics are not of here, or to be built anew, where there is no fold
+    let row = client
+        .query_one(
+            &format!(
+                "with now as materialized (select {} as recording)
+                 select (select u.reason from live.unreadable u order by u.xid desc limit 1),
+                     coalesce({}, false), coalesce({}, false)
+                 from now left join live.fold f on live.folded() is not null",
+                *RECORDING,
+                format_args!("f.singleton and ({})", was_replaced("f.recording", "now.recording")),
+                format_args!("f.singleton and ({})", was_rewritten("f.recording", "now.recording")),
+            ),
+            &[],
+        )
+        .await
+        .attempt("look for what could not be read")?;
+    let doubt = match (row.get(1), row.get(2)) {
+        (true, _) => Doubt::Grave,
+        (false, true) => Doubt::Slight,
+        (false, false) => Doubt::None,
+    };
+    Ok(Some(Recording { faults, remedy, is_behind: false, unreadable: row.get(0), doubt }))
+}
+
+/// What is to be said of the triggers of a newer version, if they write events that this one does not read.
+async fn fault_of_newer_triggers(client: &Client) -> Result<Option<String>, StoreError> {
+    const ASK: &str = "ask which version of events is written";
+    let says = client.query_one("select to_regprocedure('live.event_version()') is not null", &[]).await;
+    if !says.attempt(ASK)?.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let version: i32 = client.query_one("select live.event_version()", &[]).await.attempt(ASK)?.get(0);
+    Ok((version > EVENT_VERSION).then(|| {
+        format!(
+            "the triggers write events of version {version}, and this program reads those up to {EVENT_VERSION}: update \
+             this instance"
+        )
+    }))
 }
 
 async fn faults_of_triggers(client: &Client) -> Result<Vec<String>, StoreError> {
@@ -212,7 +230,7 @@ async fn faults_of_columns(client: &Client) -> Result<Vec<String>, StoreError> {
 const REFUSALS: [&str; 3] = ["P0001", "42", "3F"];
 
 /// What keeps the triggers from writing to our own tables.
-async fn faults_of_our_tables(client: &Client) -> Result<Vec<String>, StoreError> {
+pub(super) async fn faults_of_our_tables(client: &Client) -> Result<Vec<String>, StoreError> {
     let mut faults = Vec::new();
     // it fails where an event can't be written
     if let Err(error) =

@@ -3,6 +3,8 @@
 
 use tokio_postgres::Client;
 
+use super::applied::{SchemaState, applied};
+use super::definition::names;
 use crate::store::database::{Attempt, Store, StoreError};
 
 /// Whose things may run with the present role's rights, besides superusers'.
@@ -94,6 +96,76 @@ async fn things(client: &Client, trusted: Trusted) -> Result<Vec<String>, StoreE
     let whole = things.iter().find(|thing| thing.starts_with("schema live belongs to ")).cloned();
     Ok(whole.map_or(things, |whole| vec![whole]))
 }
+
+/// What there is of the service in schema `live`, which has nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Ours {
+    /// Nothing at all, or no such schema.
+    Nothing,
+    /// All but what says which migrations were applied.
+    WithoutNotes,
+    /// What was applied is said there.
+    Noted,
+}
+
+/// What there is of the service in schema `live`. None of it is run or read.
+///
+/// # Errors
+/// If anything is there that no version of the service ever made: whoever drops the schema would take it along.
+pub(in crate::store) async fn refuse_if_not_ours(client: &Client) -> Result<Ours, StoreError> {
+    let row = client.query_one(OURS, &[&names()]).await.attempt("look whether schema live is the service's")?;
+    let (things, others, has_notes, has_recorder): (i64, Vec<String>, bool, bool) =
+        (row.get(0), row.get(1), row.get(2), row.get(3));
+    let is_attached = has_notes || has_recorder;
+    match others.as_slice() {
+        [] if has_notes => Ok(Ours::Noted),
+        [] if has_recorder => Ok(Ours::WithoutNotes),
+        [] if things == 0 => Ok(Ours::Nothing),
+        // what a newer version made is not known here
+        _ if has_notes && matches!(SchemaState::of(&applied(client).await?), SchemaState::Newer(_)) => Ok(Ours::Noted),
+        // those are not told apart where none is known to be ours
+        _ if !is_attached => Err(StoreError::Unsuitable(format!(
+            "schema live is not oncare-live's, which needs one of that name for itself: it has {}. Nothing was changed; give yours \
+             another name first (alter schema live rename to ...)",
+            row.get::<_, Vec<String>>(4).join(", ")
+        ))),
+        others => Err(StoreError::Unsuitable(format!(
+            "schema live has what is not of oncare-live, and would go with it: {}. Nothing was changed; move that elsewhere first, \
+             as by alter table ... set schema",
+            others.join(", ")
+        ))),
+    }
+}
+
+/// Sequences of columns and the types of tables go with those.
+const OURS: &str = "
+    with there (class, id, name) as (
+        select 'pg_class'::regclass, c.oid, c.relname::text from pg_class c
+        where c.relnamespace = to_regnamespace('live') and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+            and not exists (
+                select from pg_depend d
+                where d.classid = 'pg_class'::regclass and d.objid = c.oid and c.relkind = 'S' and d.deptype in ('a', 'i'))
+        union all
+        select 'pg_proc'::regclass, p.oid, p.proname::text from pg_proc p where p.pronamespace = to_regnamespace('live')
+        union all
+        select 'pg_type'::regclass, t.oid, null from pg_type t left join pg_class c on c.oid = t.typrelid
+        where t.typnamespace = to_regnamespace('live') and t.typelem = 0 and coalesce(c.relkind, 'c') = 'c'
+            and not exists (
+                select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'i')
+    ),
+    told as (
+        select pg_describe_object(class, id, 0) as what, name is null or name <> all ($1::text[]) as is_others from there
+    )
+    select count(*), coalesce((array_agg(what order by what) filter (where is_others))[:20], '{}'),
+        exists (
+            select from pg_class c join pg_attribute a on a.attrelid = c.oid
+            where c.relnamespace = to_regnamespace('live') and c.relname = 'migration' and c.relkind = 'r'
+                and a.attname in ('version', 'name', 'applied_at')
+            having count(*) = 3),
+        exists (select from pg_proc p where p.pronamespace = to_regnamespace('live') and p.proname = 'record_update')
+            and exists (select from pg_class c where c.relnamespace = to_regnamespace('live') and c.relname = 'order_event'),
+        coalesce((array_agg(what order by what))[:20], '{}')
+    from told";
 
 const BEFORE: &str =
     "with present as materialized (select r.rolsuper as is_superuser from pg_roles r where r.rolname = current_user),";

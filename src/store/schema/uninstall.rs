@@ -8,6 +8,7 @@ use super::executor::without_queueing_writers;
 use super::inspect::server;
 use super::migrate::{lock, open};
 use super::rights::{of_host, quoted, rights, sequences};
+use super::trust::refuse_if_not_ours;
 use crate::store::database::{Attempt, Store, StoreError, words_of};
 use crate::store::tail::DISTRUST_STATISTICS;
 
@@ -52,9 +53,10 @@ impl Store {
     /// What [`Store::uninstall`] would take off.
     ///
     /// # Errors
-    /// If the database can't be reached.
+    /// If the database can't be reached, or the schema has what is not of the service.
     pub async fn attached(&self) -> Result<Attached, StoreError> {
         let client = self.client().await?;
+        refuse_if_not_ours(&client).await?;
         let row = client
             .query_one(
                 "select current_database()::text, to_regnamespace('live') is not null, exists (
@@ -73,7 +75,7 @@ impl Store {
     /// [`Store::migrate`] puts them back. Run again it goes on where it was broken off.
     ///
     /// # Errors
-    /// If nothing may be dropped, or the orders stay locked by others for over a minute.
+    /// If schema `live` has what is not of the service, before anything is changed; if nothing may be dropped, or the orders stay locked by others for over a minute.
     pub async fn detach(&self) -> Result<Detached, StoreError> {
         let link = open(self.url()).await?;
         let client = &link.client;
@@ -81,6 +83,7 @@ impl Store {
             return Err(StoreError::Standby);
         }
         lock(client).await?;
+        refuse_if_not_ours(client).await?;
         Ok(Detached { triggers: drop_triggers(client).await?, index: drop_index(client).await? })
     }
 
@@ -88,7 +91,7 @@ impl Store {
     /// goes on where it was broken off.
     ///
     /// # Errors
-    /// If something of the host's depends on the schema, the role does not exist or nothing may be dropped, before anything
+    /// If something of the host's is in the schema or depends on it, the role does not exist or nothing may be dropped, before anything
     /// is changed; if the orders stay locked by others for over a minute.
     pub async fn uninstall(&self, role: Option<&str>) -> Result<Removed, StoreError> {
         let link = open(self.url()).await?;
@@ -97,6 +100,7 @@ impl Store {
             return Err(StoreError::Standby);
         }
         lock(client).await?;
+        refuse_if_not_ours(client).await?;
         refuse_if_others_depend(client).await?;
         let is_there = client
             .query_one("select $1::text is null or to_regrole(quote_ident($1)) is not null", &[&role])
@@ -241,13 +245,15 @@ async fn granted_roles(client: &Client) -> Result<Vec<String>, StoreError> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// The triggers that call our functions, by the table that they are on.
+/// The triggers that call our functions, by the table that they are on; also where somebody gave the schema another name.
 async fn our_triggers(client: &Client) -> Result<Vec<(String, Vec<String>)>, StoreError> {
     let rows = client
         .query(
             "select t.tgrelid::regclass::text, array_agg(quote_ident(t.tgname) order by t.tgname)
              from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-             where p.pronamespace = to_regnamespace('live') and not t.tgisinternal and t.tgparentid = 0
+             where (p.pronamespace = to_regnamespace('live')
+                    or starts_with(p.proname, 'record_') and strpos(p.prosrc, 'live.order_event') > 0)
+                 and not t.tgisinternal and t.tgparentid = 0
              group by t.tgrelid order by 1",
             &[],
         )

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
-use tokio_postgres::IsolationLevel;
+use tokio_postgres::{Client, IsolationLevel};
 
 use super::recorded::RECORDING;
 use crate::store::database::{Attempt, Lease, Lent, Parameters, Store, StoreError};
@@ -23,6 +23,10 @@ pub(in crate::store) const DISTRUST_STATISTICS: &str = "do $$
         end if;
     end
     $$;";
+
+/// Beside what records changes, of statistics that were built after a look that found no fault in that: a snapshot that was taken
+/// before that look.
+pub(in crate::store) const SOUND_SINCE: &str = "sound_since";
 
 /// How long a fold may take, and wait for others.
 const PATIENCE: &str = "set local statement_timeout = 0; set local lock_timeout = '5s';";
@@ -126,6 +130,46 @@ impl Store {
         .await;
         give_way(client, folded.is_ok()).await;
         folded
+    }
+
+    /// Builds the summary anew if a look, while no other instance does, finds that this is needed. The look finds no fault then. Until
+    /// it is built, statistics are the plain aggregate.
+    ///
+    /// # Errors
+    /// If the database can't be reached, and those of the look. Nothing is half done then.
+    pub(in crate::store) async fn build_anew_if(
+        &self,
+        look: impl AsyncFnOnce(&Client) -> Result<bool, StoreError>,
+    ) -> Result<Folded, StoreError> {
+        let mut client = self.client().await?;
+        if !is_alone(&mut client).await? {
+            return Ok(Folded::Elsewhere);
+        }
+        let lease = client.lease();
+        let built = async {
+            let row = client.query_one("select pg_current_snapshot()::text", &[]).await.attempt("take a snapshot")?;
+            let sound_since: String = row.get(0);
+            if !look(&client).await? {
+                return Ok(Folded::Nothing);
+            }
+            lease.extend(LONGEST_FOLD);
+            client.batch_execute(DISTRUST_STATISTICS).await.attempt("discard the fold")?;
+            let transaction = client
+                .build_transaction()
+                .isolation_level(IsolationLevel::RepeatableRead)
+                .start()
+                .await
+                .attempt("begin to build the statistics anew")?;
+            transaction.batch_execute(PATIENCE).await.attempt("begin to build the statistics anew")?;
+            transaction.batch_execute(&REBUILD).await.attempt("build the statistics anew")?;
+            let kept = "update live.fold set recording = recording || jsonb_build_object($1::text, $2::text)";
+            transaction.execute(kept, &[&SOUND_SINCE, &sound_since]).await.attempt("keep what records changes")?;
+            transaction.commit().await.attempt("commit the statistics")?;
+            Ok(Folded::Rebuilt)
+        }
+        .await;
+        give_way(client, built.is_ok()).await;
+        built
     }
 
     /// Enters some of the events that are not in the timelines yet, those of the oldest transactions, and gives their

@@ -13,7 +13,7 @@ mod sync;
 pub use audit::Held;
 pub use batch::{Batch, Changed, News};
 pub use canary::is_canary;
-pub(super) use fold::{DISTRUST_STATISTICS, FOLD_LOCK, building};
+pub(super) use fold::{DISTRUST_STATISTICS, FOLD_LOCK, SOUND_SINCE, building};
 pub use fold::{Folded, Progress};
 pub(super) use recorded::{NUMBER, READ, RECORDING, TIME, was_replaced, was_rewritten};
 pub(super) use sleep::SLEEP_LOCK;

@@ -74,7 +74,6 @@ struct DashboardPage {
     unavailable: Option<String>,
     created_from: String,
     created_before: String,
-    zone: String,
 }
 
 /// One status of the breakdown, with its place in the bar in percent.
@@ -180,7 +179,6 @@ async fn list_page(
         unavailable: matches!(changing, Changing::Unavailable).then(|| sentence(UNAVAILABLE)),
         created_from: from.map(iso_time).unwrap_or_default(),
         created_before: before.map(iso_time).unwrap_or_default(),
-        zone: zone.name().to_owned(),
         summary,
     })?;
     Ok((status, html).into_response())

@@ -80,13 +80,27 @@ pub(super) struct Heading {
     pub(super) direction: &'static str,
 }
 
-/// A query's filter; where it does not parse, the whole list and what was wrong.
+/// A query's filter; where it does not parse, or ends before it begins, the whole list and what was wrong.
 pub(super) fn parse(query: &str) -> (Filter, Vec<Invalid>) {
-    match Filter::parse(query) {
+    match Filter::parse(query).and_then(in_order) {
         Ok(filter) => (filter, Vec::new()),
         Err(invalid) => (Filter::default(), invalid),
     }
 }
+
+/// A filter whose days and totals are not the wrong way round. The API takes such a one as it stands: no order fits it.
+fn in_order(filter: Filter) -> Result<Filter, Vec<Invalid>> {
+    let days = filter.date_from.zip(filter.date_to).is_some_and(|(from, to)| from > to);
+    let totals = filter.total_min.zip(filter.total_max).is_some_and(|(from, to)| from > to);
+    let days = days.then_some(Invalid { parameter: "date_to", expected: EARLIER });
+    let totals = totals.then_some(Invalid { parameter: "total_max", expected: SMALLER });
+    let invalid: Vec<Invalid> = days.into_iter().chain(totals).collect();
+    if invalid.is_empty() { Ok(filter) } else { Err(invalid) }
+}
+
+/// What is said of a range that ends before it begins.
+const EARLIER: &str = "This day is before the first one. Swap the two, or leave one empty.";
+const SMALLER: &str = "This total is smaller than the first one. Swap the two, or leave one empty.";
 
 impl Line {
     pub(super) fn of(listed: Listed, since: Option<DateTime<Utc>>, late_after: &LateAfter, zone: Tz) -> Self {
@@ -137,8 +151,28 @@ impl ListView {
         self.asked.iter().rfind(|(name, _)| name == parameter).map_or("", |(_, value)| value)
     }
 
-    pub(super) fn error(&self, parameter: &str) -> Option<&'static str> {
-        self.invalid.iter().find(|invalid| invalid.parameter == parameter).map(|invalid| invalid.expected)
+    /// What is wrong with a parameter, for the person who filled in its field.
+    pub(super) fn error(&self, parameter: &str) -> Option<String> {
+        let expected = self.invalid.iter().find(|invalid| invalid.parameter == parameter)?.expected;
+        let asked = self.asked(parameter);
+        Some(match parameter {
+            _ if [EARLIER, SMALLER].contains(&expected) => expected.to_owned(),
+            "date_from" | "date_to" => {
+                format!("“{asked}” is no day of the calendar. Choose one, or write it as 2025-01-31.")
+            }
+            "total_min" | "total_max" => {
+                format!("“{asked}” is no amount. Write it as 1500 or 99.95, without commas.")
+            }
+            "status" | "payment_status" => format!("There is no status “{asked}”. Choose from this list."),
+            "sort" => format!("The list can't be sorted by “{asked}”. Choose from this list."),
+            "page" => format!("There is no page “{asked}”. This is the first."),
+            _ => format!("Search for {}.", expected.trim_start_matches("expected ")),
+        })
+    }
+
+    /// Whether something in the filter is wrong, so that it is not applied.
+    pub(super) fn is_unfiltered(&self) -> bool {
+        self.invalid.iter().any(|invalid| invalid.parameter != "page")
     }
 
     pub(super) fn statuses(&self) -> Vec<Choice> {

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::overtaken::{Overtaken, standing_seen};
 use super::refusal::{against_rule, locked, refused, refused_now};
+use super::watched::Watched;
 use crate::order::{OrderId, Standing, Status, Wanted};
 use crate::store::WriteOutcome;
 use crate::web::app::App;
@@ -32,11 +33,19 @@ struct CancelPage {
     now: Standing,
     /// Of what the form was made from.
     version: String,
+    watched: Watched,
     reason: String,
     error: Option<String>,
     /// Why it can't be cancelled right now, or not like this.
     problem: Option<String>,
     overtaken: Option<Overtaken>,
+}
+
+impl CancelPage {
+    /// Whether it has what somebody entered.
+    fn is_refilled(&self) -> bool {
+        self.overtaken.is_some() || self.problem.is_some() || self.error.is_some()
+    }
 }
 
 pub(crate) async fn form(
@@ -120,6 +129,7 @@ async fn show(
     let shell = Shell::for_user(app, &reader.user);
     let wanted = Wanted { status: Some(Status::Cancelled), payment_status: None };
     render(&CancelPage {
+        watched: Watched::of(app, &reader.user, &order)?,
         id,
         total: shell.amount(&order.row.total_amount),
         overtaken: was.map(|was| Overtaken::of(&was, &wanted, &order, app)),

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::refusal::{against_rule, locked, refusal, refused, refused_now};
 use super::timeline::last_changed;
-use crate::order::{DeliveryMethod, Entry, OrderId, Status, display_time};
+use super::watched::Watched;
+use crate::order::{DeliveryMethod, Entry, OrderId, Status, display_time_with_zone};
 use crate::store::{Edit, OrderDetail, SignedIn, WriteOutcome};
 use crate::web::app::App;
 use crate::web::page::failure::sentence;
@@ -36,6 +37,7 @@ struct EditPage {
     edit: Edit,
     /// Of what the form was made from: it tells on return whether that is still there.
     version: String,
+    watched: Watched,
     overtaken: Option<Overtaken>,
     /// Why it can't be written any more.
     refused: Option<String>,
@@ -54,9 +56,24 @@ struct Overtaken {
 
 impl EditPage {
     /// The form for what the order is, or for what somebody wrote in it.
-    fn new(app: &App, user: &SignedIn, id: OrderId, number: String, edit: Edit, version: String) -> Self {
-        let shell = Shell::for_user(app, user);
-        Self { shell, id, number, edit, version, overtaken: None, refused: None, problem: None, errors: Vec::new() }
+    fn new(app: &App, user: &SignedIn, id: OrderId, order: &OrderDetail, edit: Edit) -> Result<Self, Failure> {
+        Ok(Self {
+            shell: Shell::for_user(app, user),
+            id,
+            number: order.row.order_number.clone(),
+            edit,
+            version: version(&order.editable),
+            watched: Watched::of(app, user, order)?,
+            overtaken: None,
+            refused: None,
+            problem: None,
+            errors: Vec::new(),
+        })
+    }
+
+    /// Whether it has what somebody entered, and not what the order is.
+    fn is_refilled(&self) -> bool {
+        self.overtaken.is_some() || self.refused.is_some() || self.problem.is_some() || !self.errors.is_empty()
     }
 
     fn error(&self, field: &str) -> Option<&str> {
@@ -75,8 +92,7 @@ pub(crate) async fn form(
     if !Deed::Edit.is_allowed(&reader.user, &order.row.status) {
         return Err(refused(Deed::Edit, &reader.user, &order, &app));
     }
-    let version = version(&order.editable);
-    render(&EditPage::new(&app, &reader.user, id, order.row.order_number, order.editable, version))
+    render(&EditPage::new(&app, &reader.user, id, &order, order.editable.clone())?)
 }
 
 pub(crate) async fn save(
@@ -90,7 +106,7 @@ pub(crate) async fn save(
     let _turn = turn(&app, &reader.user, Kind::Change).await?;
     takes_form(&app).await?;
     let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
-    let (number, present) = (order.row.order_number, order.editable);
+    let present = &order.editable;
     let edit = Edit {
         customer_name: form.text_or("customer_name", &present.customer_name),
         customer_phone: form.text_or("customer_phone", &present.customer_phone),
@@ -102,8 +118,8 @@ pub(crate) async fn save(
     };
     // a client that never saw a form knows of no version and overwrites
     let known = form.field("version");
-    let again = EditPage::new(&app, &reader.user, id, number, edit, known.to_owned());
-    let errors = check(&again.edit, &present);
+    let again = EditPage { version: known.to_owned(), ..EditPage::new(&app, &reader.user, id, &order, edit)? };
+    let errors = check(&again.edit, present);
     if !errors.is_empty() {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, render(&EditPage { errors, ..again })?).into_response());
     }
@@ -124,12 +140,13 @@ pub(crate) async fn save(
         }
         outcome @ (WriteOutcome::Refused | WriteOutcome::Overtaken) => {
             let order = app.store.order(id, &reader.user).await?.ok_or(Failure::NotFound)?;
-            let (errors, version) = (differences(&again.edit, &order.editable), version(&order.editable));
+            let errors = differences(&again.edit, &order.editable);
             let (overtaken, refused) = match outcome {
                 WriteOutcome::Refused => (None, Some(sentence(&refusal(Deed::Edit, &reader.user, &order, &app)))),
                 _ => (Some(overtaken_by(&again.edit, &order, &app)), None),
             };
-            let again = render(&EditPage { version, overtaken, refused, errors, ..again })?;
+            let newest = EditPage::new(&app, &reader.user, id, &order, again.edit)?;
+            let again = render(&EditPage { overtaken, refused, errors, ..newest })?;
             Ok((StatusCode::CONFLICT, again).into_response())
         }
         WriteOutcome::Gone => Err(Failure::NotFound),
@@ -146,7 +163,7 @@ fn overtaken_by(edit: &Edit, order: &OrderDetail, app: &App) -> Overtaken {
     let is_renamed = edit.customer_name != order.editable.customer_name;
     Overtaken {
         by: is_renamed.then(|| last_changed(&order.timeline, renames, zone)).flatten(),
-        written: order.updated_at.map(|at| display_time(at, zone)),
+        written: order.updated_at.map(|at| display_time_with_zone(at, zone)),
     }
 }
 

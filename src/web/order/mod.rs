@@ -9,3 +9,4 @@ pub(super) mod selection;
 pub(super) mod status;
 mod timeline;
 pub(super) mod viewing;
+mod watched;

@@ -11,7 +11,7 @@ pub(super) struct Overtaken {
     pub(super) was: String,
     pub(super) wanted: String,
     pub(super) now: String,
-    /// `rx, Jan 15, 2025 10:30`, if it is known.
+    /// `rx, Jan 15, 2025 10:30 UTC`, if it is known.
     pub(super) by: Option<String>,
     pub(super) is_now_as_wanted: bool,
 }

@@ -10,12 +10,12 @@ use chrono::{DateTime, Utc};
 use super::overtaken::Overtaken;
 use super::refusal::{against_rule, locked};
 use super::timeline::EntryView;
-use crate::order::{Entry, OrderId, PaymentStatus, Refusal, Standing, Status, Wanted, display_time, iso_time};
+use super::watched::{Watched, brought_by};
+use crate::order::{OrderId, PaymentStatus, Refusal, Standing, Status, Wanted, display_time, exact_time, iso_time};
 use crate::store::{OrderDetail, Role, SignedIn};
 use crate::web::app::App;
 use crate::web::page::failure::sentence;
 use crate::web::page::host::{Changing, UNAVAILABLE};
-use crate::web::page::live::LiveData;
 use crate::web::page::shell::{Shell, render};
 use crate::web::request::deed::Deed;
 use crate::web::request::failure::Failure;
@@ -30,12 +30,12 @@ struct OrderPage {
     shell: Shell,
     order: OrderDetail,
     is_rep: bool,
-    /// What the page is told of the streams and the API.
-    live: LiveData,
+    watched: Watched,
     /// Where the list is that the order is on.
     back: String,
     created: String,
     created_iso: String,
+    created_exact: String,
     reached: Vec<(&'static str, String)>,
     verified: Option<String>,
     /// Where it is edited, cancelled and changed, as far as this person can: the last only where that is not on this page.
@@ -142,6 +142,7 @@ pub(super) async fn show(
     };
     let is_rep = user.role == Role::SalesRep;
     let scope = user.sight().ok_or(Failure::NotFound)?.scope();
+    let watched = Watched::of(app, user, &order)?;
     let changing = Changing::of(app).await?;
     let form = (!is_rep && matches!(changing, Changing::Here(_))).then(|| StatusForm::of(&order, attempt, app));
     let allowed = |deed: Deed| changing.link(deed).filter(|_| deed.is_allowed(user, &order.row.status));
@@ -150,11 +151,12 @@ pub(super) async fn show(
     let timeline = std::mem::take(&mut order.timeline);
     let display = |at: DateTime<Utc>| display_time(at, zone);
     let html = render(&OrderPage {
-        live: LiveData::new(app, scope, &order.cursor),
+        watched,
         back: app.settings.site.list(scope),
         is_rep,
         created: order.row.created_at.map_or_else(|| "–".to_owned(), display),
         created_iso: order.row.created_at.map(iso_time).unwrap_or_default(),
+        created_exact: order.row.created_at.map(|at| exact_time(at, zone)).unwrap_or_default(),
         reached: order.reached.iter().map(|(name, at)| (*name, display(*at))).collect(),
         verified: order.prescription.verified.then(|| {
             let by = order.prescription.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
@@ -191,8 +193,7 @@ impl StatusForm {
 
     fn of(order: &OrderDetail, attempt: Option<Attempt>, app: &App) -> Self {
         let now = order.row.standing();
-        let newest = order.timeline.iter().find(|entry| entry.changed_standing());
-        let by = newest.and_then(Entry::by).unwrap_or_default().to_owned();
+        let by = brought_by(order);
         let Some(Attempt { was, wanted, note, why }) = attempt else {
             let wanted = Wanted::default();
             let (statuses, payments) = (statuses(&now, &wanted), payments(&now, &wanted));

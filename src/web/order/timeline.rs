@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::order::{Entry, Field, History, Operation, OrderEvent, Recorded, RepId, display_time, exact_time, iso_time};
+use crate::order::{
+    Entry, Field, History, Operation, OrderEvent, Recorded, RepId, display_time, display_time_with_zone, exact_time,
+    iso_time,
+};
 use crate::web::page::shell::Shell;
 
 /// One entry of the timeline as shown.
@@ -47,13 +50,13 @@ impl EntryView {
     }
 }
 
-/// Who changed it and when, of the newest entry that tells: `rx, Jan 15, 2025 10:30`; where nobody is known, which application, if
-/// that is.
+/// Who changed it and when, of the newest entry that tells: `rx, Jan 15, 2025 10:30 UTC`; where nobody is known, which application,
+/// if that is.
 pub(super) fn last_changed(timeline: &[Entry], tells: impl Fn(&Entry) -> bool, zone: Tz) -> Option<String> {
     let entry = timeline.iter().find(|entry| tells(entry))?;
     let application = || entry.application().map(|application| format!("the application {application}"));
     let who = entry.by().map(str::to_owned).or_else(application)?;
-    Some(format!("{who}, {}", display_time(entry.at(), zone)))
+    Some(format!("{who}, {}", display_time_with_zone(entry.at(), zone)))
 }
 
 fn move_seen_by(reader: Option<RepId>, Recorded { event, .. }: &Recorded) -> Option<&'static str> {

@@ -51,7 +51,8 @@ static SCRIPTS: LazyLock<HashMap<String, Script>> = LazyLock::new(|| {
 
 /// Of each script that a page begins with, the modules that it comes to need.
 static MODULES: LazyLock<HashMap<&str, Vec<String>>> = LazyLock::new(|| {
-    let scripts = ["realtime_salesrep_dashboard.js", "pharmacist_queue.js", "order_page.js", "preferences.js"];
+    let scripts =
+        ["realtime_salesrep_dashboard.js", "pharmacist_queue.js", "order_page.js", "order_form.js", "preferences.js"];
     scripts.into_iter().map(|script| (script, needed_by(script))).collect()
 });
 

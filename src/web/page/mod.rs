@@ -2,6 +2,7 @@
 //! that of a failure.
 
 pub(super) mod assets;
+mod browser;
 pub(super) mod failure;
 pub(super) mod host;
 pub(super) mod live;

@@ -5,8 +5,9 @@ use axum::extract::{OriginalUri, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 
+use super::browser;
 use super::shell::{Shell, render};
-use crate::order::{UserId, display_time, iso_time};
+use crate::order::{UserId, display_time, exact_time, iso_time};
 use crate::security::{By, End};
 use crate::store::{ListedSession, Role, SignedIn};
 use crate::web::app::App;
@@ -38,8 +39,17 @@ impl SessionsPage {
         iso_time(*time)
     }
 
+    #[expect(clippy::unused_self, reason = "templates reach it through the page")]
+    fn browser(&self, user_agent: &str) -> String {
+        browser::name(user_agent).unwrap_or_else(|| user_agent.to_owned())
+    }
+
     fn shown(&self, time: &DateTime<Utc>) -> String {
         display_time(*time, self.zone)
+    }
+
+    fn exact(&self, time: &DateTime<Utc>) -> String {
+        exact_time(*time, self.zone)
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) enum Failure {
     Unwritable(String),
     /// 409: the order is in a status in which this can't be done.
     Conflict(String),
-    /// 503 if the database is out of reach or the service lacks a right in it, else 500.
+    /// 503 if the database is out of reach, or the service lacks a right or something else in it, else 500.
     Store(StoreError),
     /// 500: a page could not be rendered.
     Page(askama::Error),
@@ -87,7 +87,12 @@ impl Failure {
             Self::Late => StatusCode::REQUEST_TIMEOUT,
             Self::TooSlow | Self::Full | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::Crowded => StatusCode::TOO_MANY_REQUESTS,
-            Self::Store(error) if error.is_outage() || error.is_slowness() || error.is_lack_of_rights() => {
+            Self::Store(error)
+                if error.is_outage()
+                    || error.is_slowness()
+                    || error.is_lack_of_rights()
+                    || error.is_of_the_schema() =>
+            {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Store(_) | Self::Page(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
@@ -123,6 +128,9 @@ impl Failure {
             Self::Store(error) if error.is_lack_of_rights() => {
                 "this service lacks a right in its database; its log says what to do".to_owned()
             }
+            Self::Store(error) if error.is_of_the_schema() => {
+                "something is missing in this service's database; its log says what to do".to_owned()
+            }
             Self::Store(_) | Self::Page(_) | Self::Panicked => "an internal error; it has been logged".to_owned(),
         }
     }
@@ -148,7 +156,7 @@ impl Failure {
                 );
             }
             Self::Store(error) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
-                tracing::warn!(error = error.chain(), "answered 503");
+                tracing::warn!(error = error.chain(), remedy = error.remedy(), "answered 503");
             }
             Self::Store(error) => tracing::error!(error = error.chain(), "answered 500"),
             Self::Page(error) => tracing::error!(%error, "could not render a page"),

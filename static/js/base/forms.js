@@ -44,7 +44,7 @@ export function become(form, other) {
  * Where the control is in another form of the same kind.
  * @param {Element} control
  */
-function sameControl(control) {
+export function sameControl(control) {
   const name = control.getAttribute("name");
   if (name === null) return control.matches("[type=submit]") ? "[type=submit]" : null;
   const value = control instanceof HTMLInputElement && control.type === "radio" ? `[value="${CSS.escape(control.value)}"]` : "";
@@ -67,7 +67,7 @@ async function send(form) {
   sent = null;
   const again = page?.querySelector(`form[action="${form.getAttribute("action")}"]`);
   if (again instanceof HTMLFormElement) {
-    const values = entered(form).filter(([name]) => name !== "version");
+    const values = chosen(form);
     become(form, again);
     fill(form, values);
     form.dispatchEvent(new Event(SENT_BACK));
@@ -117,16 +117,27 @@ function entered(form) {
 }
 
 /**
- * Enters values again, as far as they can be.
+ * The same without what the form was made from.
  * @param {HTMLFormElement} form
+ */
+export function chosen(form) {
+  return entered(form).filter(([name]) => name !== "version");
+}
+
+/**
+ * Enters values again, as far as they can be.
+ * @param {HTMLElement} place
  * @param {[string, string][]} values
  */
-function fill(form, values) {
-  for (const control of form.querySelectorAll("input, textarea, select")) {
+export function fill(place, values) {
+  for (const control of place.querySelectorAll("input, textarea, select")) {
     const name = control.getAttribute("name") ?? "";
     const own = values.filter(([field]) => field === name).map(([, value]) => value);
     const [value] = own;
     if (NOT_KEPT.has(name) || control.matches(":disabled")) continue;
+    // of choices one stays, where the one that was made can't be made any more
+    const canBe = (/** @type {string} */ one) => place.querySelector(`[name="${CSS.escape(name)}"][value="${CSS.escape(one)}"]:enabled`);
+    if (control instanceof HTMLInputElement && control.type === "radio" && !own.some(canBe)) continue;
     if (control instanceof HTMLInputElement && ["checkbox", "radio"].includes(control.type)) control.checked = own.includes(control.value);
     else if (value === undefined) continue;
     else if (control instanceof HTMLInputElement || control instanceof HTMLTextAreaElement) control.value = value;

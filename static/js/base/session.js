@@ -5,12 +5,25 @@ let isOver = false;
 /** What the page shows is taken out of sight with the session. */
 let isOurs = true;
 
+/** Somebody is at work on the page. */
+let isWorkKept = false;
+
+let isHidden = false;
+
 /** @type {(() => void)[]} */
 const listeners = [];
 
 /** The page is another application's, which shows and hides what it shows. */
 export function keepPage() {
   isOurs = false;
+}
+
+/**
+ * What somebody is writing stays in sight where their session merely ends, as where it lapses: they sign in elsewhere and send it.
+ * Where they sign out, or somebody else signs in, it goes.
+ */
+export function keepWork() {
+  isWorkKept = true;
 }
 
 /**
@@ -26,9 +39,17 @@ export function whenSessionEnds(listener) {
  * that was loaded since may have a session of its own.
  */
 export function endSession() {
+  end(!isWorkKept);
+}
+
+/** @param {boolean} hides whether what a page of ours shows is taken out of sight */
+function end(hides) {
+  if (isOurs && hides && !isHidden) {
+    isHidden = true;
+    hidePage();
+  }
   if (isOver) return;
   isOver = true;
-  if (isOurs) hidePage();
   for (const listener of listeners) listener();
 }
 
@@ -70,7 +91,7 @@ function wayBack() {
 function check() {
   if (isStillTheirs()) return;
   forget();
-  endSession();
+  end(true);
   for (const hidden of document.querySelectorAll("body [hidden]:not(#live-badge *)")) hidden.remove();
 }
 

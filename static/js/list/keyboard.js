@@ -1,5 +1,6 @@
 /** @import { Markup } from "./markup.js" */
 import { part } from "../base/dom.js";
+import { keepInTab, keptInTab } from "../base/kept.js";
 import { Shortcuts } from "../base/shortcuts.js";
 
 /** In these a key is text. */
@@ -9,8 +10,8 @@ const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [con
 export class Keyboard {
   #markup;
   #help = part(document, "#keys", HTMLDialogElement);
-  /** The order whose row had the cursor last. */
-  #order = "";
+  /** The order whose row had the cursor last; at first the one from which somebody came back. */
+  #order;
   #shortcuts;
 
   /**
@@ -20,6 +21,11 @@ export class Keyboard {
   constructor(markup, user) {
     this.#markup = markup;
     this.#shortcuts = new Shortcuts(user);
+    const key = `order left from ${location.pathname} of ${user}`;
+    this.#order = keptInTab(key) ?? "";
+    keepInTab(key, null);
+    // whichever link of the row leads away
+    window.addEventListener("pagehide", () => keepInTab(key, this.#here || null));
   }
 
   /** Begins, and goes on for as long as the page lives. */
@@ -60,10 +66,14 @@ export class Keyboard {
     }
   }
 
+  get #here() {
+    return this.#markup.keyOf(document.activeElement) || this.#order;
+  }
+
   /** @param {1 | -1} step */
   #move(step) {
     const { keys } = this.#markup;
-    const from = keys.indexOf(this.#markup.keyOf(document.activeElement) || this.#order);
+    const from = keys.indexOf(this.#here);
     const key = keys[from < 0 ? 0 : Math.min(Math.max(from + step, 0), keys.length - 1)];
     if (key === undefined || !this.#markup.focus(key)) return false;
     this.#order = key;

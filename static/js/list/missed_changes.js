@@ -1,7 +1,7 @@
 /** @import { Change } from "../base/types.js" */
 import { fill, part } from "../base/dom.js";
 import { showAge } from "../base/time.js";
-import { UNLISTED, counted, listItem, whatHappened } from "../base/words.js";
+import { Once, UNLISTED, counted, listItem, whatHappened } from "../base/words.js";
 
 /** So many changes are listed; older ones are only counted. */
 const MOST_LISTED = 100;
@@ -17,6 +17,8 @@ export class Away {
   #list;
   #template;
   #count = 0;
+  /** A stream that comes back tells again what polls have told. */
+  #added = new Once();
   /** There may be changes that the server could not list. */
   #incomplete = false;
 
@@ -48,8 +50,9 @@ export class Away {
    */
   add(missed) {
     if (missed === null) this.#incomplete = true;
-    else this.#count += missed.length;
-    this.#list.prepend(...(missed ?? []).map((change) => listItem(this.#template, change, whatHappened(change))).reverse());
+    const fresh = this.#added.pass(missed ?? []);
+    this.#count += fresh.length;
+    this.#list.prepend(...fresh.map((change) => listItem(this.#template, change, whatHappened(change))).reverse());
     while (this.#list.childElementCount > MOST_LISTED) this.#list.lastElementChild?.remove();
     this.#show();
   }

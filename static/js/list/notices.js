@@ -49,11 +49,13 @@ export class Notices {
   /**
    * Says how much changed while the page was away.
    * @param {Change[] | null} missed null where it can't be listed
+   * @returns {Change[] | null} what of it was not told before
    */
   sayMissed(missed) {
     const unsaid = missed && this.#unsaid.pass(missed);
     const what = unsaid ? counted(unsaid.length) : UNLISTED;
     if (unsaid?.length !== 0) this.#announcer.say([`While you were away: ${what}.`]);
+    return unsaid;
   }
 }
 

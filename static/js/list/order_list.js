@@ -86,7 +86,7 @@ export class OrderList {
     this.#notices = new Notices(notice, part(document, "#live-region", HTMLElement), () => void this.#exchange(true), focusList);
     this.#away = new Away(part(document, "#away", HTMLElement), focusList);
     this.#presence = new Presence(markup, notice, () => this.#announce());
-    this.#news = attempt(() => News.of(root, { order: null, say: (changes) => this.#notices.say(changes) }));
+    this.#news = attempt(() => News.of(root, { order: null, say: (...polled) => this.#sayPolled(...polled) }));
     this.#connection = new Connection(root, badge, this.#news, {
       query: () => root.dataset["query"] ?? "",
       // of what is offered it is asked whether it is there still
@@ -242,6 +242,18 @@ export class OrderList {
     } else if (missed) {
       this.#notices.say(missed);
     }
+  }
+
+  /**
+   * What polls brought: of a page that was old until then, as what it missed.
+   * @param {Change[]} changes
+   * @param {boolean} wasOld
+   * @param {boolean} isAll
+   */
+  #sayPolled(changes, wasOld, isAll) {
+    if (wasOld) this.#away.add(this.#notices.sayMissed(changes));
+    else this.#notices.say(changes);
+    if (wasOld && !isAll) this.#away.add(null);
   }
 
   /** Offers what the list lacks; one that may grow takes what is new by itself, unless somebody is at it. */

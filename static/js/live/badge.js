@@ -1,7 +1,7 @@
 /** @import { Moment } from "../base/clock.js" */
 /** @import { Verdict } from "./facts.js" */
 import { serverTime, since } from "../base/clock.js";
-import { clockTime } from "../base/time.js";
+import { clockTime, exactTime } from "../base/time.js";
 
 /** Says what the page is worth now. The product's conscience: it never says more than it is told. */
 export class Badge {
@@ -75,7 +75,7 @@ export class Badge {
 
   #explain() {
     const changed = this.#changedAt ? `Last change ${clockTime(this.#changedAt)}` : "No change since the page was loaded";
-    const title = `${changed}. What is shown was last known to be true at ${clockTime(this.#trueTime)}.`;
+    const title = `${changed}. What is shown was last known to be true on ${exactTime(new Date(this.#trueTime).toISOString())}.`;
     if (this.#badge.title !== title) this.#badge.title = title;
   }
 }

@@ -24,7 +24,8 @@ const READS_APART = 1_000;
  *
  * @typedef {object} ChangeListener
  * @property {(patch: Patch) => void} tell the stream told this
- * @property {() => void} polled something may have happened that no stream told
+ * @property {(wasOld: boolean) => void} polled something may have happened that no stream told; whether the page showed something
+ *   old until now
  * @property {() => void} end the session is over
  */
 
@@ -314,7 +315,7 @@ export class Connection {
    * @param {{ epoch: string, list: unknown, later: Patch[] }} begun the page's epoch and list when the read began, and what was told since
    */
   #answered(answer, { epoch, list, later: told }) {
-    if (this.#facts.stream !== "up" || this.#facts.listener !== "live") this.#askNews();
+    if (this.#facts.stream !== "up" || this.#facts.listener !== "live") this.#askNews(judge(this.#facts, now()).isOld);
     if (this.isOver || list !== this.#page.list()) return;
     const revision = new Revision(answer.revision);
     const isAnotherLife = revision.epoch !== this.#revision.epoch;
@@ -366,8 +367,8 @@ export class Connection {
     reloadWhenIdle({ age: performance.now(), isBusy, reload: () => location.reload() });
   }
 
-  #askNews() {
-    attempt(() => this.#news?.polled());
+  #askNews(wasOld = false) {
+    attempt(() => this.#news?.polled(wasOld));
   }
 
   /** Somebody sees the page again, or nobody does any more. */

@@ -3,7 +3,6 @@
 /** @import { SiblingMessage } from "./siblings.js" */
 import { ask } from "../base/http.js";
 import { Bell } from "./bell.js";
-import { Desktop } from "./desktop.js";
 import { part } from "../base/dom.js";
 import { isNews } from "./is_news.js";
 import { Later } from "./later.js";
@@ -25,7 +24,8 @@ const GATHERING = 1_000;
  *
  * @typedef {object} NewsPage
  * @property {string | null} order the order that it shows whole, with all that happens to it, so that no toast need say it
- * @property {(changes: Change[]) => void} say says to a screen reader what happened, unless the stream's telling of it was said
+ * @property {(changes: Change[], wasOld: boolean, isAll: boolean) => void} say says to a screen reader what happened, unless the stream's
+ *   telling of it was said; to everybody, where the page showed something old until now; and whether that is all
  * @property {(changes: Change[]) => void} [toasted] says to a screen reader what toasts show, where nothing else does
  */
 
@@ -38,7 +38,8 @@ export class News {
   #toasts;
   /** @type {import("./sound.js").Sound | null} */
   #sound = null;
-  #desktop;
+  /** @type {import("./desktop.js").Desktop | null} */
+  #desktop = null;
   #unread = new Unread();
   #siblings;
   /** Where what is asked for, and for whom. */
@@ -61,6 +62,8 @@ export class News {
   /** @type {Promise<void> | null} */
   #reading = null;
   #again = false;
+  /** The next answer has what happened while the page showed something old. */
+  #wasOld = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -91,7 +94,6 @@ export class News {
     this.#userId = root.dataset["userId"] ?? "";
     this.#since = root.dataset["cursor"] ?? "";
     this.#page = page;
-    this.#desktop = new Desktop(this.#userId);
     this.#siblings = new Siblings(user, (message) => this.#hear(message));
     this.#bell = new Bell(bell, {
       opened: () => this.#opened(),
@@ -101,7 +103,7 @@ export class News {
     });
     const template = (/** @type {string} */ css) => part(document, css, HTMLTemplateElement);
     this.#toasts = new Toasts(part(document, "#toasts", HTMLElement), template("#toast"), template("#toast-more"), {
-      mute: (order) => void this.#mute(order, true),
+      mute: (order, muted) => this.#mute(order, muted),
       open: () => this.#bell.open(),
     });
   }
@@ -109,7 +111,10 @@ export class News {
   /** Begins, and goes on for as long as the page lives. */
   start() {
     this.#bell.start();
-    enhanceMuteForms((order, muted) => this.#mute(order, muted));
+    void tellElsewhere();
+    enhanceMuteForms(async (order, muted) => {
+      await this.#mute(order, muted);
+    });
     // somebody may have read it on another machine
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#read());
     void this.#read();
@@ -133,8 +138,12 @@ export class News {
     if (this.#isListed) this.#gathering ??= setTimeout(() => void this.#markRead(), GATHERING);
   }
 
-  /** Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same. */
-  polled() {
+  /**
+   * Something may have happened that no stream told. Where nobody looks it matters only to whom it can be told all the same.
+   * @param {boolean} wasOld whether the page showed something old until now, so that what happened is told as missed
+   */
+  polled(wasOld) {
+    this.#wasOld ||= wasOld;
     const wanted = this.#last?.answer.preferences;
     if (document.visibilityState === "visible" || !wanted || wanted.sound || wanted.desktop) void this.#read();
   }
@@ -142,7 +151,7 @@ export class News {
   /** The session is over: nothing more is told, nor done for whoever signs in next in the same browser. */
   end() {
     this.#isOver = true;
-    this.#desktop.end();
+    this.#desktop?.end();
     clearTimeout(this.#gathering);
   }
 
@@ -181,6 +190,7 @@ export class News {
     const answer = await ask(`${this.#asked.url}?${query}`, known ? { headers: { "if-none-match": known } } : {});
     if (answer?.status === 401) this.end();
     if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "");
+    if (answer) this.#wasOld = false;
   }
 
   /**
@@ -192,11 +202,13 @@ export class News {
     this.#last = { answer, tag, revision };
     if (tag !== "") this.#since = answer.cursor;
     this.#muted = new Set(answer.muted_keys);
+    // a page in sight keeps the others of its browser from telling what it shows
+    if (answer.preferences.desktop) void this.#tellDesktop([]);
     showMuted(this.#muted);
     this.#later.keepAfter(revision);
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < this.#mostListed;
-    this.#page.say(missed);
+    this.#page.say(missed, this.#wasOld, isAll);
     // also what came before the first answer, when the preferences were not known yet
     this.#notify([...missed, ...this.#later.changes], isAll);
     this.#show();
@@ -219,7 +231,7 @@ export class News {
       this.#page.toasted?.(unseen);
     }
     if (wanted.sound) void this.#play();
-    if (wanted.desktop) void this.#desktop.tell(news);
+    if (wanted.desktop) void this.#tellDesktop(news);
   }
 
   /** @param {Change} change */
@@ -294,18 +306,31 @@ export class News {
   /**
    * @param {string} order
    * @param {boolean} muted
+   * @returns {Promise<string>} what went wrong; empty if nothing
    */
   async #mute(order, muted) {
     const url = this.#asked.muteUrl.replace("{order}", order);
     const problem = this.#isOver ? "You are signed out." : await mute(url, this.#userId, muted);
     this.#bell.say(problem);
-    if (problem !== "") return;
+    if (problem !== "") return problem;
     if (muted) {
       this.#muted.add(order);
       this.#toasts.forget(order);
     }
     this.#siblings.say({ kind: "account" });
-    await this.#read();
+    void this.#read();
+    return "";
+  }
+
+  /**
+   * Few want notifications: what shows them is not read before.
+   * @param {Change[]} news
+   */
+  async #tellDesktop(news) {
+    const { Desktop } = await import("./desktop.js");
+    if (this.#isOver) return;
+    this.#desktop ??= new Desktop(this.#userId);
+    if (news.length > 0) await this.#desktop.tell(news);
   }
 
   /** Few want to hear anything: what plays is not read before. */
@@ -314,4 +339,10 @@ export class News {
     this.#sound ??= new Sound();
     await this.#sound.tell();
   }
+}
+
+/** Whoever has their own clock in another zone than the page is told. Most do not: what tells it is not read before. */
+async function tellElsewhere() {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (own !== document.documentElement.dataset["timeZone"]) (await import("../base/own_clock.js")).tellOwnClock();
 }

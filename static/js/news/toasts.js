@@ -14,6 +14,12 @@ const MOST_SHOWN = 3;
 const GAP = 8;
 
 /**
+ * @typedef {object} ToastListeners
+ * @property {(order: string, muted: boolean) => Promise<string>} mute mutes an order, or has it told again; answers what went wrong
+ * @property {() => void} open shows all changes
+ */
+
+/**
  * The latest changes, for some seconds, the newest on top: they stand on the ground, so that what comes moves nothing. A screen
  * reader is told of them by the page's live region.
  */
@@ -44,7 +50,7 @@ export class Toasts {
    * @param {HTMLElement} root
    * @param {HTMLTemplateElement} template one change
    * @param {HTMLTemplateElement} moreTemplate a number of them
-   * @param {{ mute: (order: string) => void, open: () => void }} listeners what mutes an order, and what shows all changes
+   * @param {ToastListeners} listeners
    */
   constructor(root, template, moreTemplate, listeners) {
     this.#root = root;
@@ -134,8 +140,32 @@ export class Toasts {
     if (page) toast.querySelector("a")?.setAttribute("href", page);
     const mute = toast.querySelector("[data-mute]");
     mute?.setAttribute("aria-label", `Mute ${orderName(change)}`);
-    mute?.addEventListener("click", () => this.#listeners.mute(change.order_key));
+    mute?.addEventListener("click", () => void this.#mute(toast, change));
     toast.querySelector(".dismiss")?.setAttribute("aria-label", `Dismiss what is said of ${orderName(change)}`);
+    this.#keep(toast);
+  }
+
+  /**
+   * Mutes the order of a toast. That toast alone stays, for its time: it says so, and the same button takes it back.
+   * @param {HTMLElement} toast
+   * @param {Change} change
+   */
+  async #mute(toast, change) {
+    const muted = toast.dataset["muted"] === undefined;
+    // nothing takes it away meanwhile, nor with what else tells of the order
+    clearTimeout(this.#ends.get(toast));
+    this.#over.delete(toast);
+    toast.removeAttribute("data-order-id");
+    this.#shown.delete(toast);
+    const problem = await this.#listeners.mute(change.order_key, muted);
+    if (!toast.isConnected) return;
+    const button = toast.querySelector("[data-mute]");
+    if (problem === "" && button) {
+      toast.toggleAttribute("data-muted", muted);
+      button.textContent = muted ? "Undo" : "Mute";
+      button.setAttribute("aria-label", `${muted ? "Undo the muting of" : "Mute"} ${orderName(change)}`);
+    }
+    fill(toast, "what", problem || (muted ? `${orderName(change)} is muted` : `${orderName(change)} is not muted any more`));
     this.#keep(toast);
   }
 

@@ -12,11 +12,13 @@ const LONGEST_BACKOFF = 4_000;
 const KEPT_WORD = 1_000;
 
 const NOT_FOUND = 404;
+const CONFLICT = 409;
 
 /**
  * @typedef {object} RenewalListeners
  * @property {() => boolean} isOver nothing is to be read any more
  * @property {(page: Document) => boolean} read whether the page is what was asked for
+ * @property {(page: Document) => boolean} refused the page says why it is not given as things stand; whether that is so
  * @property {() => void} missing there is no such page any more
  * @property {() => void} turned what is shown is known to be old from now on, or no more
  */
@@ -75,7 +77,9 @@ export class Renewal {
     if (this.#listeners.isOver()) return;
     const isMissing = status === NOT_FOUND;
     if (isMissing) this.#listeners.missing();
-    const failed = !isMissing && !(ok && page && attempt(() => this.#listeners.read(page)));
+    const { read, refused } = this.#listeners;
+    const take = ok ? read : status === CONFLICT ? refused : null;
+    const failed = !isMissing && !(take && page && attempt(() => take(page)));
     if (failed) this.#schedule(this.#backoff);
     this.#backoff = failed ? Math.min(2 * this.#backoff, LONGEST_BACKOFF) : FIRST_BACKOFF;
     clearTimeout(this.#lapse);

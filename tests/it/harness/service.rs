@@ -1,15 +1,17 @@
 //! The service, through the door that production uses, on free ports.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use oncare_live::config::{self, Command, Service as Settings};
 use oncare_live::server::{Listeners, run};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::database::Database;
-use super::eventually;
 use super::http::{Browserless, metric};
+use super::{PATIENCE, eventually};
 
 /// A running service. Dropping it stops it.
 pub struct Service {
@@ -35,17 +37,17 @@ impl Service {
 
     /// With forms of its own, as it serves where no other application manages the orders.
     pub async fn start_unready(url: &str, arguments: &[&str]) -> Self {
-        Self::started(url, &["--own-forms"], arguments)
+        Self::started(url, &["--own-forms"], arguments).await
     }
 
     /// As it serves by default: beside the application that manages the orders. Ready.
     pub async fn start_beside_host(url: &str, arguments: &[&str]) -> Self {
-        let service = Self::started(url, &[], arguments);
+        let service = Self::started(url, &[], arguments).await;
         service.ready().await;
         service
     }
 
-    fn started(url: &str, flags: &[&str], arguments: &[&str]) -> Self {
+    async fn started(url: &str, flags: &[&str], arguments: &[&str]) -> Self {
         let fixed =
             ["oncare-live", "serve", "--database-url", url, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"];
         // what a test writes into the tables of events is no change of an order, and an audit would mend it
@@ -62,6 +64,7 @@ impl Service {
         let settings: Settings = serve.service;
         let listeners = Listeners::bind(&settings).unwrap();
         let (web, ops) = (listeners.web.local_addr().unwrap(), listeners.ops.local_addr().unwrap());
+        let serving = Arc::clone(&listeners.serving);
         let (stop, stopped) = oneshot::channel();
         let url = serve.database.url().unwrap();
         let task = tokio::spawn(async move {
@@ -70,6 +73,8 @@ impl Service {
             };
             run(url, settings, listeners, shutdown).await.unwrap();
         });
+        // before that nobody is heard there
+        timeout(PATIENCE, serving.wait()).await.expect("it serves");
         Self { web, ops, stop: Some(stop), task }
     }
 
