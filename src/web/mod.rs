@@ -77,6 +77,7 @@ pub fn router(app: App, administration: Routes<App>) -> Router {
         .layer(from_fn_with_state(app.clone(), headers::add))
         .layer(from_fn_with_state(app.clone(), page::failure::as_page))
         .layer(from_fn_with_state(app.clone(), asker::say_refusals))
+        .layer(from_fn_with_state(app.clone(), failure::tell_outages))
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(guard::refuse_cross_site))
         .layer(from_fn(failure::in_one_form))

@@ -251,6 +251,10 @@ async fn an_outage_is_told_once_with_what_it_was_and_so_is_its_end() {
         (metric(&scrape, failures) >= 3.0).then_some(())
     })
     .await;
+    let ana = Browserless::with_cookies(process.web.clone(), "oncare_live_session=token1");
+    for _ in 0..5 {
+        assert_eq!(ana.get("/orders/orders/").await.status(), 503);
+    }
     away.give_back().await;
     process.until_ready().await;
     process.signal();

@@ -1,18 +1,21 @@
 //! What goes wrong in a request, as a value, and the one place where that becomes a response: JSON with a reason.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::http::Late;
+use crate::live::ListenerState;
 use crate::order::Invalid;
 use crate::security::Refused;
 use crate::store::StoreError;
+use crate::web::app::App;
 
 /// Why a request gets no answer, or not the one it wanted.
 #[derive(Debug)]
@@ -72,6 +75,10 @@ const TOO_SLOW: &str = "the answer took too long; try again in a moment";
 /// Why, in plain words. In a response's extensions, so that a page can be made of the response.
 #[derive(Clone)]
 pub(crate) struct Reason(pub(crate) String);
+
+/// In a response's extensions: it failed as the database is away, and nothing has been said of that in the log.
+#[derive(Clone)]
+struct Untold(Arc<StoreError>);
 
 impl Failure {
     fn status(&self) -> StatusCode {
@@ -167,7 +174,8 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let message = self.logged_message();
+        let is_outage = matches!(&self, Self::Store(error) if error.is_outage());
+        let message = if is_outage { self.message() } else { self.logged_message() };
         let body = Json(json!({ "error": message }));
         let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], body).into_response();
         if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
@@ -178,10 +186,22 @@ impl IntoResponse for Failure {
             Self::WrongRole(_) => drop(response.extensions_mut().insert(Refused::Role)),
             Self::CrossSite => drop(response.extensions_mut().insert(Refused::CrossSite)),
             Self::Crowded | Self::Full => drop(response.extensions_mut().insert(Refused::TooMany)),
+            Self::Store(error) if is_outage => drop(response.extensions_mut().insert(Untold(Arc::new(error)))),
             _ => {}
         }
         response
     }
+}
+
+/// Says in the log that the database is away, unless the listener does: of that one line is enough, however many ask.
+pub(crate) async fn tell_outages(State(app): State<App>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(Untold(error)) = response.extensions().get()
+        && app.live.hub.listener_state() == ListenerState::Live
+    {
+        tracing::warn!(error = error.chain(), remedy = error.remedy(), "answered 503");
+    }
+    response
 }
 
 /// Gives what layers refuse by themselves the same form as all failures.
