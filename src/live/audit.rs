@@ -109,22 +109,24 @@ async fn audit(live: &Arc<Live>, beside: Subscriber, pause: Duration, mended: &m
             continue;
         }
         live.meter.audit_differences.inc_by(differences.len() as u64);
-        let finding = mended.finds(subject, &differences);
-        if let Some(remedy) = finding.remedy() {
+        let consequence = mended.finds(subject, &differences);
+        if let Some(remedy) = consequence.remedy() {
             audit.tells_of(&differences, &remedy);
         }
-        if let Finding::Mends(pause) = finding {
+        if consequence == Consequence::Mends {
             drop(audit);
-            return mended.mend(&live.store, &live.hub, pause).await;
+            return mended.mend(&live.store, &live.hub).await;
         }
     }
     Ok(())
 }
 
-/// What differed when everything was built anew, of what has not been found well since.
+/// What was found to differ, and not to be well since.
 #[derive(Debug, Default)]
 pub(super) struct Mended {
+    /// When everything was built anew for the last time, and for how long it is not again.
     at: Option<Instant>,
+    pause: Duration,
     differed: HashMap<String, Differed>,
 }
 
@@ -132,30 +134,33 @@ pub(super) struct Mended {
 struct Differed {
     found_at: Instant,
     what: Vec<String>,
-    /// Whether it was said that this was not mended.
+    /// Whether everything was built anew for it. Else that is still to come.
+    is_mended: bool,
+    /// Whether it was said that this did not mend it.
     is_told: bool,
 }
 
 /// What comes of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finding {
-    /// Everything is built anew, after a pause if that was done a moment ago.
-    Mends(Duration),
+pub(super) enum Consequence {
+    /// Everything is built anew.
+    Mends,
+    /// The same, if it is found again after so long: it was done a moment ago.
+    Later(Duration),
     /// That did not mend it.
     InVain,
-    /// And that was said before.
+    /// All was said before.
     Known,
 }
 
-impl Finding {
+impl Consequence {
     /// What is to be done by people, where it is to be told.
     pub(super) fn remedy(self) -> Option<String> {
         match self {
-            Self::Mends(Duration::ZERO) => {
-                Some("none is needed: everything is read anew, by itself; but report it".to_owned())
-            }
-            Self::Mends(pause) => Some(format!(
-                "none is needed: everything is read anew by itself, in {} s, as it was a moment ago; but report it",
+            Self::Mends => Some("none is needed: everything is read anew, by itself; but report it".to_owned()),
+            Self::Later(pause) => Some(format!(
+                "none is needed: if it is still so, everything is read anew by itself, in {} s at the earliest, as it was a moment \
+                 ago; but report it",
                 pause.as_secs()
             )),
             Self::InVain => {
@@ -173,32 +178,47 @@ impl Mended {
     }
 
     /// This of a scope or rep differs. What differs as it did before everything was built anew, that does not mend.
-    pub(super) fn finds(&mut self, subject: String, what: &[String]) -> Finding {
+    pub(super) fn finds(&mut self, subject: String, what: &[String]) -> Consequence {
         let now = Instant::now();
-        if let Some(before) = self.differed.get_mut(&subject)
-            && before.what == what
-            && now.duration_since(before.found_at) <= MENDED_FOR
+        let before = self.differed.get_mut(&subject);
+        let before = before.filter(|before| before.what == what && now.duration_since(before.found_at) <= MENDED_FOR);
+        let is_known = before.is_some();
+        if let Some(before) = before
+            && before.is_mended
         {
             let is_told = std::mem::replace(&mut before.is_told, true);
-            return if is_told { Finding::Known } else { Finding::InVain };
+            return if is_told { Consequence::Known } else { Consequence::InVain };
         }
-        self.differed.insert(subject, Differed { found_at: now, what: what.to_vec(), is_told: false });
-        Finding::Mends(self.at.map_or(Duration::ZERO, |at| MENDING_PAUSE.saturating_sub(now.duration_since(at))))
+        let pause = self.at.map_or(Duration::ZERO, |at| self.pause.saturating_sub(now.duration_since(at)));
+        let is_mended = pause.is_zero();
+        self.differed.insert(subject, Differed { found_at: now, what: what.to_vec(), is_mended, is_told: false });
+        match (is_mended, is_known) {
+            (true, _) => Consequence::Mends,
+            (false, false) => Consequence::Later(pause),
+            (false, true) => Consequence::Known,
+        }
     }
 
-    /// Has statistics built anew from the orders. It begins another epoch, in which every stream and page reads its state anew.
-    pub(super) async fn mend(&mut self, store: &Store, hub: &Hub, pause: Duration) -> Result<(), StoreError> {
-        sleep(pause).await;
+    /// Has statistics built anew from the orders. It begins another epoch, in which every stream and page reads its state anew: what
+    /// that does not mend for good is therefore tried more and more seldom.
+    pub(super) async fn mend(&mut self, store: &Store, hub: &Hub) -> Result<(), StoreError> {
         if let Err(error) = store.rebuild_statistics().await {
             self.differed.clear();
             return Err(error);
         }
         hub.wake_listener();
-        self.at = Some(Instant::now());
+        self.has_mended();
         tracing::info!(
             "the statistics were built anew, and every stream reads its state anew, as an audit found differences"
         );
         Ok(())
+    }
+
+    fn has_mended(&mut self) {
+        let now = Instant::now();
+        let is_soon = self.at.is_some_and(|at| now.duration_since(at) <= 2 * MENDED_FOR);
+        self.pause = if is_soon { (2 * self.pause).min(MENDED_FOR) } else { MENDING_PAUSE };
+        self.at = Some(now);
     }
 }
 
@@ -477,27 +497,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_differs_as_before_is_said_not_to_be_mended_and_once() {
+    async fn what_differs_is_mended_at_once_then_more_seldom_and_told_once() {
+        use Consequence::{InVain, Known, Later, Mends};
         let mut mended = Mended::default();
         let [one, other] = [["figure a".to_owned()], ["figure b".to_owned()]];
-        let mut finds = |subject: &str, what: &[String], is_mended: bool| {
-            let finding = mended.finds(subject.to_owned(), what);
-            if is_mended {
-                mended.at = Some(Instant::now());
+        let mut finds = |subject: &str, what: &[String]| {
+            let consequence = mended.finds(subject.to_owned(), what);
+            if consequence == Mends {
+                mended.has_mended();
             }
-            finding
+            consequence
         };
-        assert_eq!(finds("1", &one, true), Finding::Mends(Duration::ZERO));
-        assert_eq!([finds("1", &one, false), finds("1", &one, false)], [Finding::InVain, Finding::Known]);
+        assert_eq!([finds("1", &one), finds("1", &one), finds("1", &one)], [Mends, InVain, Known]);
         advance(Duration::from_secs(20)).await;
-        let soon = Finding::Mends(Duration::from_secs(40));
-        assert_eq!(finds("1", &other, false), soon, "it is another");
+        let soon = Later(Duration::from_secs(40));
+        assert_eq!([finds("1", &other), finds("1", &other)], [soon, Known], "it is another");
         assert!(soon.remedy().unwrap().contains("in 40 s"));
-        assert_eq!(finds("2", &other, false), soon, "and one of another scope as well");
-        advance(MENDED_FOR + Duration::from_secs(1)).await;
-        assert_eq!(finds("1", &other, true), Finding::Mends(Duration::ZERO), "after a while that is tried again");
+        assert_eq!(finds("2", &other), soon, "and one of another scope as well");
+        advance(Duration::from_secs(41)).await;
+        assert_eq!([finds("1", &other), finds("1", &other)], [Mends, InVain], "it was not mended by itself");
+        advance(Duration::from_secs(61)).await;
+        assert!(matches!(finds("1", &one), Later(_)), "the next time it takes twice as long");
+        advance(Duration::from_secs(60)).await;
+        assert_eq!(finds("1", &one), Mends);
+        advance(2 * MENDED_FOR + Duration::from_secs(1)).await;
+        assert_eq!(finds("1", &one), Mends, "after a while that is tried again");
+        advance(MENDING_PAUSE).await;
         mended.is_well("1");
-        assert_eq!(mended.finds("1".to_owned(), &other), Finding::Mends(MENDING_PAUSE), "it was mended");
+        assert_eq!(mended.finds("1".to_owned(), &one), Mends, "as at first");
     }
 
     #[test]

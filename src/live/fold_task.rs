@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::audit::{Finding, Mended};
+use super::audit::{Consequence, Mended};
 use super::hub::Hub;
 use super::meter::{Measured, Meter, Step};
 use super::outage::Outage;
@@ -194,12 +194,12 @@ impl Folder<'_> {
             self.mended.is_well(&subject);
             return Ok(());
         }
-        let finding = self.mended.finds(subject, &[differences.to_string()]);
-        if let Some(remedy) = finding.remedy() {
+        let consequence = self.mended.finds(subject, &[differences.to_string()]);
+        if let Some(remedy) = consequence.remedy() {
             tracing::error!(rep, differences, remedy, "a rep's statistics differ from their orders");
         }
-        if let Finding::Mends(pause) = finding {
-            self.mended.mend(self.store, self.hub, pause).await?;
+        if consequence == Consequence::Mends {
+            self.mended.mend(self.store, self.hub).await?;
         }
         Ok(())
     }
