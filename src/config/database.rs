@@ -43,13 +43,7 @@ impl Database {
     }
 }
 
-/// Whether it may be a database's URL.
-pub(super) fn is_url(text: &str) -> bool {
-    text.starts_with("postgres://") || text.starts_with("postgresql://")
-}
-
-/// Whether a URL has a password in it.
-pub(super) fn has_password(url: &str) -> bool {
-    let user = || url.split_once("://")?.1.split(['/', '?']).next()?.rsplit_once('@')?.0.split_once(':');
-    is_url(url) && (user().is_some_and(|(_, password)| !password.is_empty()) || url.contains("password="))
+/// Whether a database's URL has a password in it, as the driver reads it; of what is no such URL, that is not known.
+pub(super) fn has_password(url: &str) -> Option<bool> {
+    DatabaseUrl::parse(url).ok().map(|url| url.has_password())
 }

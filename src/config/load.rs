@@ -60,7 +60,8 @@ impl Loaded {
 
 /// What was given, by key and by name. A secret in a file has that file's name.
 fn names(entries: &[Entry]) -> Vec<(String, String)> {
-    let named = entries.iter().filter_map(|entry| Some((entry, entry.taken()?.name(&entry.setting))));
+    let settings = entries.iter().filter(|entry| entry.setting.key != FILE);
+    let named = settings.filter_map(|entry| Some((entry, entry.taken()?.name(&entry.setting))));
     let of_secrets = |(entry, name): (&Entry, String)| {
         let key = &entry.setting.key;
         let secret = key.strip_suffix("_file").filter(|key| entries.iter().any(|other| other.setting.key == *key));
@@ -391,7 +392,7 @@ fn told_of(entries: &[Entry], environment: &Environment) -> Vec<String> {
     }
     let url = entries.iter().find(|entry| entry.setting.key == "database_url").and_then(Entry::taken);
     if let Some(Given { source: Source::Flag(_), values }) = url
-        && values.iter().any(|url| has_password(&url.to_string_lossy()))
+        && values.iter().any(|url| has_password(&url.to_string_lossy()) == Some(true))
     {
         told.push(
             "--database-url has a password in it, which everybody on this machine can read: give it by \

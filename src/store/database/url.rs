@@ -125,6 +125,12 @@ impl DatabaseUrl {
         Ok(self)
     }
 
+    /// Whether it has a password in it.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some_and(|password| !password.is_empty())
+    }
+
     pub(in crate::store) fn config(&self) -> Config {
         self.config.clone()
     }
