@@ -189,7 +189,14 @@ pub async fn run(
         settings: Arc::new(settings),
     };
     let routes = web::router(app, administration.with_state(looked_at));
-    let web = listen(WEB_FLAG, web).inspect_err(|_| background.cancel())?;
+    let web = match listen(WEB_FLAG, web) {
+        Ok(web) => web,
+        Err(error) => {
+            background.cancel();
+            let _ = tokio::time::timeout(INSTANCES_PATIENCE, instances.leave()).await;
+            return Err(error);
+        }
+    };
     let web = http::serve(web, routes, connections, requests.clone().cancelled_owned(), GRACE);
     let web = tokio::spawn(web);
 

@@ -82,7 +82,10 @@ impl Check<'_> {
         self.rested = Instant::now() + RETRY_PAUSE;
         let met = self.hub.unrecorded_met();
         let Some(Recording { faults, remedy, is_behind, unreadable, doubt }) = self.store.recording().await? else {
-            self.told_at = None;
+            if let Some(at) = self.told_at.take() {
+                let seconds = at.elapsed().as_secs();
+                tracing::info!("a newer version records changes, and pages may be live again, after {seconds} s");
+            }
             self.hub.clear_faults(met);
             return Ok(Look::Done);
         };

@@ -607,7 +607,6 @@ async fn what_is_not_of_the_service_in_schema_live_is_refused_by_name_by_each_co
         for (command, outcome) in [
             ("migrate", store.migrate().await.err()),
             ("migrate --dry-run", store.write_migration(false, false, &mut script).await.err()),
-            ("detach", store.detach().await.err()),
             ("uninstall's question", store.attached().await.err()),
             ("uninstall", store.uninstall(None).await.err()),
         ] {
@@ -618,6 +617,10 @@ async fn what_is_not_of_the_service_in_schema_live_is_refused_by_name_by_each_co
         assert_eq!(script.text(), "", "{made}");
         database.sql(gone).await;
     }
+    // it keeps nobody from freeing the writers
+    attached.sql("create table live.mine (id bigserial)").await;
+    assert!(!attached.store().detach().await.unwrap().triggers.is_empty());
+    attached.sql("drop table live.mine").await;
     // an empty one that was made for the service is welcome, and all goes as ever
     hosts.sql("create schema live").await;
     for database in [&hosts, &attached] {

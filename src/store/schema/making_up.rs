@@ -3,11 +3,10 @@
 
 use tokio_postgres::Client;
 
-use super::holders::of_key;
-use super::migrate::{LOCK_POLL, Waiting};
+use super::migrate::Waiting;
 use super::recording::{Doubt, Recording, recording_by};
 use crate::store::database::{Attempt, Store, StoreError};
-use crate::store::tail::{FOLD_LOCK, Folded, SOUND_SINCE};
+use crate::store::tail::{Folded, SOUND_SINCE};
 
 /// A moment in the life of a database: every snapshot that is taken later has this transaction behind it.
 #[derive(Debug, Clone)]
@@ -64,15 +63,10 @@ impl Store {
                 Ok(!recording.is_some_and(|recording| shows_nothing(&recording)) || !is_made_up(client, owed).await?)
             });
             match built.await? {
-                Folded::Elsewhere => {}
+                Folded::Elsewhere => self.wait_for_fold(&mut waiting).await?,
                 Folded::Rebuilt => return Ok(MadeUp::Now),
                 Folded::Nothing | Folded::Events(_) => return Ok(otherwise),
             }
-            if waiting.is_look_due() {
-                let holders = of_key(&*self.client().await?, FOLD_LOCK).await?;
-                waiting.tell("the lock under which one process builds statistics at a time is held by", &holders);
-            }
-            tokio::time::sleep(LOCK_POLL).await;
         }
     }
 }

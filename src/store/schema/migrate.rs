@@ -146,14 +146,20 @@ impl Store {
     async fn fold_now(&self) -> Result<(), StoreError> {
         let mut waiting = Waiting::new();
         while self.fold().await? == Folded::Elsewhere {
-            if waiting.is_look_due() {
-                let mut holders = of_key(&*self.client().await?, FOLD_LOCK).await?;
-                // a service that is at it gives the lock back by itself: this one, or another instance
-                holders.retain(|holder| !holder.is_of(self.url().config().get_application_name().unwrap_or_default()));
-                waiting.tell("the lock under which one process builds statistics at a time is held by", &holders);
-            }
-            tokio::time::sleep(LOCK_POLL).await;
+            self.wait_for_fold(&mut waiting).await?;
         }
+        Ok(())
+    }
+
+    /// Waits a moment for whoever has the lock of the fold, and tells who that is where it takes long. A service that is at it gives the
+    /// lock back by itself: this one, or another instance.
+    pub(super) async fn wait_for_fold(&self, waiting: &mut Waiting) -> Result<(), StoreError> {
+        if waiting.is_look_due() {
+            let mut holders = of_key(&*self.client().await?, FOLD_LOCK).await?;
+            holders.retain(|holder| !holder.is_of(self.url().config().get_application_name().unwrap_or_default()));
+            waiting.tell("the lock under which one process builds statistics at a time is held by", &holders);
+        }
+        tokio::time::sleep(LOCK_POLL).await;
         Ok(())
     }
 

@@ -114,7 +114,7 @@ pub(super) async fn recording_by(client: &Client) -> Result<Option<Recording>, S
             let fault = format!("schema live lacks {}: run oncare-live migrate", pending.join(", "));
             return Ok(Some(Recording {
                 faults: vec![fault],
-                remedy: Some(MIGRATE),
+                remedy: None,
                 is_behind: true,
                 unreadable: None,
                 doubt: Doubt::None,
@@ -127,7 +127,10 @@ pub(super) async fn recording_by(client: &Client) -> Result<Option<Recording>, S
         faults.push(format!("row-level security may hide rows of {} from this role", hidden.join(", ")));
     }
     let of_columns = faults_of_columns(client).await?;
-    let remedy = if !of_columns.is_empty() {
+    let of_ours = faults_of_our_tables(client).await?;
+    let remedy = if !of_ours.is_empty() {
+        Some("undo what was done to schema live, which migrating does not: oncare-live doctor names it")
+    } else if !of_columns.is_empty() {
         Some("the owner of the host's tables must put those columns right: migrating again does not")
     } else if !hidden.is_empty() {
         Some("give the service's role a policy that shows it all rows, or bypassrls")
@@ -135,7 +138,7 @@ pub(super) async fn recording_by(client: &Client) -> Result<Option<Recording>, S
         Some(MIGRATE)
     };
     faults.extend(of_columns);
-    faults.extend(faults_of_our_tables(client).await?);
+    faults.extend(of_ours);
     // the statistics are not of here, or to be built anew, where there is no fold
     let row = client
         .query_one(

@@ -108,7 +108,7 @@ pub(in crate::store) enum Ours {
     Noted,
 }
 
-/// What there is of the service in schema `live`. None of it is run or read.
+/// What there is of the service in schema `live`. None of it is run.
 ///
 /// # Errors
 /// If anything is there that no version of the service ever made: whoever drops the schema would take it along.

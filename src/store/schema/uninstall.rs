@@ -75,7 +75,7 @@ impl Store {
     /// [`Store::migrate`] puts them back. Run again it goes on where it was broken off.
     ///
     /// # Errors
-    /// If schema `live` has what is not of the service, before anything is changed; if nothing may be dropped, or the orders stay locked by others for over a minute.
+    /// If nothing may be dropped, or the orders stay locked by others for over a minute.
     pub async fn detach(&self) -> Result<Detached, StoreError> {
         let link = open(self.url()).await?;
         let client = &link.client;
@@ -83,7 +83,6 @@ impl Store {
             return Err(StoreError::Standby);
         }
         lock(client).await?;
-        refuse_if_not_ours(client).await?;
         Ok(Detached { triggers: drop_triggers(client).await?, index: drop_index(client).await? })
     }
 
