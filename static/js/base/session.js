@@ -19,8 +19,8 @@ export function keepPage() {
 }
 
 /**
- * What somebody is writing stays in sight where their session merely ends, as where it lapses: they sign in elsewhere and send it.
- * Where they sign out, or somebody else signs in, it goes.
+ * What somebody is writing stays in sight where their session ends elsewhere, as where it lapses: they sign in again and send it. Where
+ * they sign out in this browser, or somebody else signs in, it goes.
  */
 export function keepWork() {
   isWorkKept = true;
@@ -35,7 +35,7 @@ export function whenSessionEnds(listener) {
 }
 
 /**
- * The session has ended: nothing of the person stays in sight, and what is left leads to the login. Other pages are not told: one
+ * The session has ended: nothing of the person stays in sight but what they are writing, and what is left leads to the login. Other pages are not told: one
  * that was loaded since may have a session of its own.
  */
 export function endSession() {

@@ -159,7 +159,7 @@ export class News {
   #hear(message) {
     if (this.#isOver) return;
     const isNewer = message.kind === "read" && this.#last && new Revision(message.answer.revision).covers(this.#last.revision);
-    if (isNewer) this.#take(message.answer, "");
+    if (isNewer) this.#take(message.answer, "", false);
     else void this.#read();
   }
 
@@ -187,17 +187,21 @@ export class News {
   async #fetch() {
     const query = new URLSearchParams({ rep: this.#asked.scope, user: this.#userId, since: this.#since });
     const known = this.#last?.tag;
+    // what is said of it meanwhile is of the next question
+    const wasOld = this.#wasOld;
+    this.#wasOld = false;
     const answer = await ask(`${this.#asked.url}?${query}`, known ? { headers: { "if-none-match": known } } : {});
     if (answer?.status === 401) this.end();
-    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "");
-    if (answer) this.#wasOld = false;
+    if (answer?.ok && !this.#isOver) this.#take(answer.json, answer.headers.get("etag") ?? "", wasOld);
+    else if (answer?.status !== 304) this.#wasOld ||= wasOld;
   }
 
   /**
    * @param {Changes} answer
    * @param {string} tag
+   * @param {boolean} wasOld whether the page showed something old until the question
    */
-  #take(answer, tag) {
+  #take(answer, tag, wasOld) {
     const revision = new Revision(answer.revision);
     this.#last = { answer, tag, revision };
     if (tag !== "") this.#since = answer.cursor;
@@ -208,7 +212,7 @@ export class News {
     this.#later.keepAfter(revision);
     const missed = answer.changes.filter((change) => change.new).reverse();
     const isAll = missed.length < this.#mostListed;
-    this.#page.say(missed, this.#wasOld, isAll);
+    this.#page.say(missed, wasOld, isAll);
     // also what came before the first answer, when the preferences were not known yet
     this.#notify([...missed, ...this.#later.changes], isAll);
     this.#show();

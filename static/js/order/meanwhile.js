@@ -19,6 +19,8 @@ export class Meanwhile {
   #moved = "";
   /** @type {Set<string>} */
   #changed = new Set();
+  /** The last thing said is that nothing can be sent. */
+  #isRefused = false;
 
   /**
    * @param {HTMLFormElement} form
@@ -39,8 +41,10 @@ export class Meanwhile {
     const sent = this.#form.querySelector("[name=version]");
     // a draft of an earlier form was not told what happened since: the server tells it when it is sent
     const isEarlier = sent instanceof HTMLInputElement && sent.value !== this.#form.dataset["version"];
-    if (isUnderWay(this.#form) || isEarlier) return;
+    if (isUnderWay(this.#form)) return;
     this.#allow(true);
+    if (this.#isRefused) this.#hide();
+    if (isEarlier) return;
     const [before, now, entered] = [this.#told, contents(newest, asTold), contents(this.#form, asEntered)];
     this.#told = now;
     const hasMoved = standing !== this.#form.dataset["standing"];
@@ -63,6 +67,7 @@ export class Meanwhile {
   refuse(why) {
     if (isUnderWay(this.#form)) return;
     this.#allow(false);
+    this.#isRefused = true;
     const isTouched = [...contents(this.#form, asEntered)].some(([name, value]) => value !== this.#told?.get(name));
     this.#say(why, isTouched ? LOST : "");
   }
@@ -82,10 +87,12 @@ export class Meanwhile {
     const own = fields(this.#form).filter((field) => field.name === name);
     if (!isKept) own.forEach((field) => enter(field, value));
     const place = own[0]?.closest(".field");
-    place?.querySelector(".problem")?.remove();
-    if (!place || contents(this.#form, asEntered).get(name) === value) return;
+    // what the server said of an entry that it sent back stays
+    place?.querySelector("[data-now]")?.remove();
+    if (!place || value === "" || contents(this.#form, asEntered).get(name) === value) return;
     const now = document.createElement("span");
     now.className = "problem";
+    now.dataset["now"] = "";
     now.textContent = `Now there: “${value}”`;
     place.append(now);
   }
@@ -94,6 +101,11 @@ export class Meanwhile {
   #title(name) {
     const place = fields(this.#form).find((field) => field.name === name)?.closest(".field");
     return (place?.querySelector("legend") ?? place)?.firstChild?.textContent?.trim() ?? "";
+  }
+
+  #hide() {
+    this.#isRefused = false;
+    this.#form.querySelector("#meanwhile")?.toggleAttribute("hidden", true);
   }
 
   /**

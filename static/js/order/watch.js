@@ -25,6 +25,8 @@ export class Watch {
   #connection;
   #viewing;
   #isMissing = false;
+  /** When the order was changed last, as it was heard last. */
+  #heard = "";
   /** What the last poll said of the order. */
   #polled = "";
 
@@ -57,7 +59,12 @@ export class Watch {
         if (isRead) this.#isMissing = false;
         return isRead;
       },
-      refused,
+      refused: (page) => {
+        const isRefused = refused(page);
+        // of this state that is known now, until it is another
+        if (isRefused) [this.#isMissing, this.#root.dataset["touched"]] = [false, this.#heard];
+        return isRefused;
+      },
       missing: () => {
         this.#isMissing = true;
         missing();
@@ -103,6 +110,7 @@ export class Watch {
 
   /** @param {string} touched empty where there is no order */
   #touched(touched) {
+    this.#heard = touched;
     const shown = this.#isMissing ? "" : this.#root.dataset["touched"];
     if (touched !== shown) this.renew();
   }
