@@ -213,6 +213,7 @@ async fn a_form_that_is_filled_in_is_kept_and_says_what_overtook_it() {
     browser.click("#change [type=submit]").await;
     browser.wait_for_text(".status-badge", "Shipped").await;
     browser.until(&format!("{NEWEST}.includes('by noon')")).await;
+    browser.until(&format!("{VERSION} === 'shipped:pending'")).await;
 
     // what was chosen and can't be any more is chosen no more, and nothing else is lost
     browser.click("#change [name=status][value=delivered]").await;

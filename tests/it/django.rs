@@ -1,5 +1,6 @@
 //! Beside a Django that signs people on: its sessions are believed as it believes them, and its pages stay where they are.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -389,6 +390,8 @@ struct Program {
     lines: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
     address: String,
     said: String,
+    /// What it wrote until it said where it serves: what was found out meanwhile comes before or after that.
+    before: VecDeque<String>,
 }
 
 impl Program {
@@ -399,14 +402,21 @@ impl Program {
         command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut program = Self { _child: child, lines, address: String::new(), said: String::new() };
+        let mut program =
+            Self { _child: child, lines, address: String::new(), said: String::new(), before: VecDeque::new() };
         let line = program.until("serving address=").await;
         program.address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        program.before = program.said.lines().map(str::to_owned).collect();
         program
     }
 
     /// Reads what it writes until a line has that.
     async fn until(&mut self, part: &str) -> String {
+        while let Some(line) = self.before.pop_front() {
+            if line.contains(part) {
+                return line;
+            }
+        }
         let waited = tokio::time::timeout(PATIENCE, async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
                 self.said.push_str(&line);

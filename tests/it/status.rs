@@ -487,7 +487,7 @@ async fn an_edit_that_was_overtaken_says_by_whom_as_far_as_anybody_knows() {
         .sql("update orders_order set customer_name = 'Mine', customer_phone = '1', updated_at = '2025-03-04 05:06Z'")
         .await;
     let html = ana.post("/orders/orders/1/edit/", &fields).await.text().await.unwrap();
-    assert!(html.contains("meanwhile; it was last written Mar 04, 2025 05:06. Nothing"), "{html}");
+    assert!(html.contains("meanwhile; it was last written Mar 04, 2025 05:06 UTC. Nothing"), "{html}");
     // where nothing can be edited any more, what was written is not lost either
     database.sql("select set_config('app.user', 'rx', false); update orders_order set status = 'shipped'").await;
     let response = ana.post("/orders/orders/1/edit/", &[("customer_name", "Mine again"), fields[1]]).await;

@@ -84,8 +84,20 @@ pub(super) struct Heading {
 pub(super) fn parse(query: &str) -> (Filter, Vec<Invalid>) {
     match Filter::parse(query).and_then(in_order) {
         Ok(filter) => (filter, Vec::new()),
+        // all else is as it should be, and has a first page
+        Err(invalid) if invalid.iter().all(|invalid| invalid.parameter == PAGE) => {
+            let (filter, others) = parse(&without_page(query));
+            (filter, [invalid, others].concat())
+        }
         Err(invalid) => (Filter::default(), invalid),
     }
+}
+
+const PAGE: &str = "page";
+
+fn without_page(query: &str) -> String {
+    let others = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != PAGE);
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish()
 }
 
 /// A filter whose days and totals are not the wrong way round. The API takes such a one as it stands: no order fits it.
@@ -163,16 +175,26 @@ impl ListView {
             "total_min" | "total_max" => {
                 format!("“{asked}” is no amount. Write it as 1500 or 99.95, without commas.")
             }
-            "status" | "payment_status" => format!("There is no status “{asked}”. Choose from this list."),
+            "status" => self.no_status(parameter, |value| Status::ALL.iter().any(|status| status.code() == value)),
+            "payment_status" => {
+                self.no_status(parameter, |value| PaymentStatus::ALL.iter().any(|status| status.code() == value))
+            }
             "sort" => format!("The list can't be sorted by “{asked}”. Choose from this list."),
-            "page" => format!("There is no page “{asked}”. This is the first."),
+            PAGE => format!("There is no page “{asked}”. This is the first."),
             _ => format!("Search for {}.", expected.trim_start_matches("expected ")),
         })
     }
 
+    /// Of several that were asked for one is none.
+    fn no_status(&self, parameter: &str, is_one: impl Fn(&str) -> bool) -> String {
+        let mut asked = self.asked.iter().filter(|(name, _)| name == parameter);
+        let none = asked.find(|(_, value)| !is_one(value)).map_or("", |(_, value)| value);
+        format!("There is no status “{none}”. Choose from this list.")
+    }
+
     /// Whether something in the filter is wrong, so that it is not applied.
     pub(super) fn is_unfiltered(&self) -> bool {
-        self.invalid.iter().any(|invalid| invalid.parameter != "page")
+        self.invalid.iter().any(|invalid| invalid.parameter != PAGE)
     }
 
     pub(super) fn statuses(&self) -> Vec<Choice> {
