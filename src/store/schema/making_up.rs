@@ -49,7 +49,7 @@ impl Store {
     /// built; and what records changes has been the same since then.
     ///
     /// # Errors
-    /// If the database can't be reached. Nothing is half done then.
+    /// If the database can't be reached. Until the statistics are built, they are the plain aggregate.
     pub async fn make_up(&self, owed: &Owed) -> Result<MadeUp, StoreError> {
         let mut waiting = Waiting::new();
         loop {

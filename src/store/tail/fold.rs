@@ -136,7 +136,7 @@ impl Store {
     /// it is built, statistics are the plain aggregate.
     ///
     /// # Errors
-    /// If the database can't be reached, and those of the look. Nothing is half done then.
+    /// If the database can't be reached, and those of the look. What was discarded by then is built by the next fold.
     pub(in crate::store) async fn build_anew_if(
         &self,
         look: impl AsyncFnOnce(&Client) -> Result<bool, StoreError>,
